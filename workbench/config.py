@@ -1,0 +1,230 @@
+"""The run's TOML as a model: every key, its default and what it means.
+
+An unknown key or a bad value is a `ConfigError` that names the key and suggests one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from workbench.errors import ConfigError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Data(_Section):
+    """Where the examples come from and which columns mean what."""
+
+    source: str = Field(description="folder, file, `hf:name`, saved dataset directory or `fixture:name`")
+    validation: str = Field("", description="file of the validation split, where it is a file of its own")
+    test: str = Field("", description="file of the test split, where it is a file of its own")
+    text: str = Field("", description="column of the text")
+    image: str = Field("", description="column of the picture or of its path")
+    target: str = Field("", description="column of the label or value")
+    features: tuple[str, ...] = Field((), description="feature columns; empty: all but the others named")
+    categorical: tuple[str, ...] = Field((), description="feature columns that are categories whatever they hold")
+    ignore: tuple[str, ...] = Field((), description="columns that are left out")
+    id: str = Field("", description="column of the example's id")
+    split: str = Field("", description="column that names the split of each row")
+    group: str = Field("", description="column whose values stay on one side of a split (patient, user)")
+    slices: tuple[str, ...] = Field((), description="columns by which results are broken down")
+    labels: tuple[str, ...] = Field((), description="class names in order; empty: those of the training split")
+    unit: str = Field("", description="unit of the regression target")
+    subset: str = Field("", description="configuration name of a hub dataset")
+    revision: str = Field("", description="revision of a hub dataset")
+    delimiter: str = Field("", description="field separator; empty: by file name")
+    encoding: str = "utf-8"
+    validation_share: float = Field(0.15, gt=0, lt=1)
+    test_share: float = Field(0.2, gt=0, lt=1)
+    limit: int = Field(0, ge=0, description="at most so many examples of each split; 0: all")
+    max_skipped: float = Field(0.01, ge=0, le=1, description="share of unreadable examples that stops the run")
+
+
+class Backbone(_Section):
+    """The model that is customised."""
+
+    source: str = Field("", description="hub id, directory, `package:name/path`, `fixture:glyphs` or `tabular`")
+    revision: str = Field("", description="revision of a hub model")
+    factory: str = Field("", description="`file.py:function` that builds the user's own torch module")
+    weights: str = Field("", description="safetensors or weights-only state dict for the factory's module")
+    head: str = Field("", description="name of the layer that is the head; empty: found")
+    trust_remote_code: bool = Field(False, description="run code that comes with a hub model")
+    max_length: int = Field(128, ge=4, description="tokens after which a text is cut")
+    image_size: int = Field(0, ge=0, description="pixels of the shorter side; 0: what the backbone expects")
+    mean: tuple[float, ...] = Field((), description="channel means for a user's own module")
+    std: tuple[float, ...] = Field((), description="channel deviations for a user's own module")
+    width: int = Field(0, ge=0, description="hidden width of `tabular`; 0: by the data")
+    blocks: int = Field(0, ge=0, description="residual blocks of `tabular`; 0: by the data")
+    seed: int | None = None
+
+
+class Finetune(_Section):
+    """How the backbone is customised."""
+
+    strategy: str = Field("full", pattern=r"^(head|full|lora|last-[1-9][0-9]*)$")
+    optimizer: str = Field("adamw", description="adamw, sgd, adafactor, rmsprop, adagrad, ... (transformers' names)")
+    learning_rate: float = Field(0.0, ge=0, description="0: by backbone and strategy")
+    schedule: str = Field("linear", description="linear, cosine, constant, ... (transformers' names)")
+    warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps")
+    batch_size: int = Field(32, ge=1)
+    epochs: float = Field(3.0, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    dropout: float | None = Field(None, ge=0, lt=1)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    class_weights: Literal["none", "balanced"] = "none"
+    patience: int = Field(0, ge=0, description="epochs without improvement before stopping; 0: never")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    max_grad_norm: float = Field(1.0, gt=0)
+    augment: bool = Field(False, description="random flips and crops of training pictures")
+    lora_rank: int = Field(8, ge=1)
+    lora_alpha: int = Field(16, ge=1)
+
+
+class Export(_Section):
+    """How the model is written to ONNX and what counts as equal."""
+
+    opset: int = Field(20, ge=18, le=23)
+    tolerance: float = Field(1e-4, gt=0, description="largest |difference of logits| / (1 + |logit|)")
+
+
+class Predict(_Section):
+    batch_size: int = Field(64, ge=1)
+    shard_size: int = Field(2048, ge=1, description="examples a resumable shard")
+
+
+class Evaluate(_Section):
+    resamples: int = Field(2000, ge=100)
+    confidence: float = Field(0.95, gt=0, lt=1)
+
+
+class Explain(_Section):
+    """Which predictions are explained, by what, and at what cost."""
+
+    methods: tuple[str, ...] = ("integrated-gradients", "shap", "lime")
+    samples: int = Field(24, ge=0)
+    ids: tuple[str, ...] = ()
+    budget: int = Field(512, ge=8, description="evaluations of the model for one question")
+    filler: str = Field("", description="what stands for a hidden feature; empty: the modality's first")
+    segments: int = Field(48, ge=2, description="segments of a picture, about")
+    background: int = Field(32, ge=1, description="training rows that stand for hidden columns")
+
+
+class Report(_Section):
+    title: str = ""
+    max_mb: float = Field(3.0, gt=0)
+
+
+class Card(_Section):
+    """What only a person can say of the model; printed in the report."""
+
+    purpose: str = ""
+    limits: str = ""
+    owner: str = ""
+    licence: str = ""
+    users: str = ""
+
+
+class Config(_Section):
+    task: str
+    name: str = ""
+    seed: int = Field(0, ge=0)
+    out: str = Field("reports", description="folder in which the run's directory is made")
+    data: Data
+    backbone: Backbone = Backbone()
+    finetune: Finetune = Finetune()
+    export: Export = Export()
+    predict: Predict = Predict()
+    evaluate: Evaluate = Evaluate()
+    explain: Explain = Explain()
+    report: Report = Report()
+    card: Card = Card()
+
+
+def read_config(path: str | Path, overrides: tuple[str, ...] = ()) -> Config:
+    """Read a TOML config; `overrides` are `key=value` pairs such as `finetune.epochs=5`.
+
+    Paths in `data` and `backbone` that exist beside the config are made absolute.
+
+    Raises:
+        ConfigError: the file is missing or not TOML, or a key or value is not allowed.
+    """
+    path = Path(path)
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError(f"no config at {path}", hint="write one with `workbench init TASK FILE`") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path} is a folder, not a config", hint="name a .toml file") from None
+    except UnicodeDecodeError as e:
+        raise ConfigError(f"{path} is not UTF-8 text: {e.reason} at byte {e.start}", hint="save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as e:
+        raise ConfigError(f"{path} is not TOML: {e}", hint="strings need quotes, tables are [section]") from None
+    return build_config(raw, overrides, beside=path.resolve().parent, where=str(path))
+
+
+def build_config(
+    raw: dict[str, Any],
+    overrides: tuple[str, ...] = (),
+    *,
+    beside: Path | None = None,
+    where: str = "config",
+) -> Config:
+    """Validate a nested mapping as a `Config` (see `read_config`)."""
+    raw = {k: dict(v) if isinstance(v, dict) else v for k, v in raw.items()}
+    for text in overrides:
+        _override(raw, text)
+    for section, keys in (("data", ("source", "validation", "test")), ("backbone", ("source", "weights", "factory"))):
+        table = raw.get(section)
+        if beside is not None and isinstance(table, dict):
+            for key in keys:
+                table[key] = _absolute(table[key], beside) if isinstance(table.get(key), str) else table.get(key, "")
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as e:
+        raise _config_error(e, where) from None
+
+
+def _absolute(value: str, beside: Path) -> str:
+    name, colon, attribute = value.rpartition(":") if ".py:" in value else (value, "", "")
+    candidate = beside / name
+    return f"{candidate}{colon}{attribute}" if value and candidate.exists() else value
+
+
+def _override(raw: dict[str, Any], text: str) -> None:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {text!r} is not key=value", hint="for example --set finetune.epochs=5")
+    *sections, last = key.strip().split(".")
+    table = raw
+    for section in sections:
+        table = table.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"--set {key}: {section!r} is a value, not a section", hint="see docs/config.md")
+    try:
+        table[last] = tomllib.loads(f"x = {value}")["x"]
+    except tomllib.TOMLDecodeError:
+        table[last] = value  # an unquoted string
+
+
+def _config_error(error: ValidationError, where: str) -> ConfigError:
+    first = error.errors()[0]
+    loc = [str(p) for p in first["loc"]]
+    key = ".".join(loc)
+    if first["type"] == "extra_forbidden":
+        model: Any = Config
+        for part in loc[:-1]:
+            model = model.model_fields[part].annotation
+        close = difflib.get_close_matches(loc[-1], model.model_fields, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}?" if close else f"allowed here: {', '.join(model.model_fields)}"
+        return ConfigError(f"{where}: unknown key {key!r}", hint=hint)
+    if first["type"] == "missing":
+        return ConfigError(f"{where}: key {key!r} is missing", hint="see `workbench init TASK`")
+    message = first["msg"][0].lower() + first["msg"][1:]
+    return ConfigError(f"{where}: {key} = {first['input']!r}: {message}", hint="allowed values are in docs/config.md")

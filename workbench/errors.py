@@ -1,0 +1,99 @@
+"""Every error that the workbench raises on purpose.
+
+WorkbenchError                         exit code
+├── GateFailed                         1   a gate or a verification failed
+├── UsageError                         2   wrong usage
+│   ├── UnknownName                    2   a name that no registry knows (with did-you-mean)
+│   └── ConfigError                    2   a bad config: unknown key, bad value
+├── DataError                          3   bad data: file, row, column
+├── ArtefactError                      4   a missing, damaged or newer artefact
+├── MissingDependency                  5   an optional package is not installed
+└── StageError                         6   a stage could not do its work
+    ├── ExportError                    6   export or parity failed
+    └── ExplainError                   6   an explainer failed
+
+A message says what was given, where (file, row, key) and what is allowed; `hint` says
+what to type next. Foreign exceptions are translated where they enter; anything that is
+not a `WorkbenchError` is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class WorkbenchError(Exception):
+    """An error with an exit code and a hint for the next step."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class GateFailed(WorkbenchError):
+    """A gate or a verification failed."""
+
+    exit_code = 1
+
+
+class UsageError(WorkbenchError):
+    """The command was used wrongly."""
+
+    exit_code = 2
+
+
+class UnknownName(UsageError):
+    """A name that no registry knows."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
+        super().__init__(f"unknown {kind} {name!r}", hint=hint)
+        self.kind, self.name, self.known = kind, name, names
+
+
+class ConfigError(UsageError):
+    """A config with an unknown key or a value that is not allowed."""
+
+
+class DataError(WorkbenchError):
+    """Data that cannot be used; the message names file, row and column."""
+
+    exit_code = 3
+
+
+class ArtefactError(WorkbenchError):
+    """A run's file is missing, damaged or of a newer schema."""
+
+    exit_code = 4
+
+
+class MissingDependency(WorkbenchError):
+    """An optional package is not installed; the hint is the pip line."""
+
+    exit_code = 5
+
+    def __init__(self, package: str, what: str, *, install: str = "") -> None:
+        super().__init__(
+            f"{what} needs the package {package!r}, which is not installed",
+            hint=f"pip install {install or package}",
+        )
+
+
+class StageError(WorkbenchError):
+    """A stage could not do its work."""
+
+    exit_code = 6
+
+
+class ExportError(StageError):
+    """Export to ONNX or its parity with the trained model failed."""
+
+
+class ExplainError(StageError):
+    """An explainer failed."""

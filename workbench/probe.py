@@ -1,0 +1,87 @@
+"""The probe: one question about one example put to one backbone; all that an explainer sees.
+
+An explainer never sees a task, a tokenizer or a picture. It sees M features that can be
+hidden, the answer for any set of them, and, where the backbone has gradients, a function
+of continuous coordinates with the way back from coordinates to features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from workbench.types import Feature, Question
+
+Hide = Callable[[np.ndarray], dict[str, np.ndarray]]
+Answer = Callable[[dict[str, np.ndarray]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Differentiable:
+    """The question as a function of continuous coordinates, for gradient methods.
+
+    Attributes:
+        forward: torch function from (n, *shape) coordinates to the (n,) answer.
+        point: (1, *shape) torch tensor: the example.
+        baselines: (B, *shape) torch tensor: what stands for "nothing"; the answer with
+            everything hidden is the mean of `forward` over them.
+        pool: numpy function from (*shape) attributions to (M,) per feature; it sums, so
+            completeness is kept.
+        dense: numpy function from (*shape) attributions to a map at the input's own
+            resolution (a picture's (H, W)), or None.
+        batch: rows of coordinates that are evaluated at once.
+    """
+
+    forward: Callable[[Any], Any]
+    point: Any
+    baselines: Any
+    pool: Callable[[np.ndarray], np.ndarray]
+    dense: Callable[[np.ndarray], np.ndarray] | None = None
+    batch: int = 64
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A question bound to one example and one backbone.
+
+    Attributes:
+        question: which scalar is asked.
+        example_id: of which example.
+        features: the M things that can be hidden.
+        hide: (n, M) boolean masks (True keeps a feature) to a batch of n * `repeats` model
+            inputs, the repeats of one mask next to each other.
+        answer: a batch of model inputs to (rows,) answers in the question's unit.
+        filler: what stands for a hidden feature, in words for a caption.
+        repeats: background rows per mask; the answer of a mask is their mean.
+        differentiable: builds the continuous form, where the backbone has gradients.
+    """
+
+    question: Question
+    example_id: str
+    features: tuple[Feature, ...]
+    hide: Hide
+    answer: Answer
+    filler: str
+    repeats: int = 1
+    differentiable: Callable[[], Differentiable] | None = None
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """What an explainer may ask for: "score" always, "gradient" where there is one."""
+        return frozenset({"score"} | ({"gradient"} if self.differentiable else set()))
+
+    def score(self, masks: np.ndarray, *, rows: int = 256) -> np.ndarray:
+        """The answer with only the kept features: (n, M) boolean masks to (n,) float64.
+
+        At most `rows` model inputs are built at once, so memory does not grow with n.
+        """
+        masks = np.asarray(masks, dtype=bool)
+        step = max(1, rows // self.repeats)
+        parts = []
+        for start in range(0, len(masks), step):
+            answers = np.asarray(self.answer(self.hide(masks[start : start + step])), dtype=np.float64)
+            parts.append(answers.reshape(-1, self.repeats).mean(axis=1))
+        return np.concatenate(parts) if parts else np.zeros(0)

@@ -1,0 +1,103 @@
+"""Names of tasks, explainers, metrics and fixtures: short explicit tables, loaded lazily.
+
+A table maps a name to ("module:attribute", one line of description). Third-party packages
+add to a table through the entry-point group `workbench.<table>`; a name that is already
+taken is refused.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import entry_points
+from typing import Any
+
+from workbench.errors import UnknownName, UsageError
+
+TASKS = {
+    "image-classification": ("workbench.tasks.image_classification:TASK", "One class for a picture."),
+    "text-classification": ("workbench.tasks.text_classification:TASK", "One class for a text."),
+    "tabular-classification": (
+        "workbench.tasks.tabular_classification:TASK",
+        "One class for a row of a table.",
+    ),
+    "tabular-regression": (
+        "workbench.tasks.tabular_regression:TASK",
+        "A number, in the target's unit, for a row of a table.",
+    ),
+}
+
+EXPLAINERS = {
+    "integrated-gradients": (
+        "workbench.explainers.captum:INTEGRATED_GRADIENTS",
+        "Gradients summed along the path from a baseline to the input, steps added until they converge.",
+    ),
+    "shap": (
+        "workbench.explainers.shap:SHAPLEY",
+        "Shapley values: exact where every coalition fits the budget, else kernel regression on paired masks.",
+    ),
+    "lime": (
+        "workbench.explainers.lime:LIME",
+        "A weighted linear surrogate of the model around the input, judged on masks it was not fitted to.",
+    ),
+}
+
+FIXTURES = {
+    "digits": ("workbench.data.fixtures:digits", "1,797 handwritten digits (scikit-learn)."),
+    "scipy-docs": (
+        "workbench.data.fixtures:scipy_docs",
+        "Documentation of SciPy functions, to be routed to its field.",
+    ),
+    "breast-cancer": (
+        "workbench.data.fixtures:breast_cancer",
+        "569 breast-mass biopsies, benign or malignant (scikit-learn).",
+    ),
+    "diabetes": (
+        "workbench.data.fixtures:diabetes",
+        "Disease progression of 442 diabetes patients after one year (scikit-learn).",
+    ),
+    "planted-patch": (
+        "workbench.data.fixtures:planted_patch",
+        "Generated pictures whose class is a planted patch.",
+    ),
+    "planted-keyword": (
+        "workbench.data.fixtures:planted_keyword",
+        "Generated texts whose class is one planted keyword.",
+    ),
+    "planted-columns": (
+        "workbench.data.fixtures:planted_columns",
+        "Generated rows whose value is two planted columns and their interaction.",
+    ),
+}
+
+TABLES: dict[str, dict[str, tuple[str, str]]] = {
+    "tasks": TASKS,
+    "explainers": EXPLAINERS,
+    "fixtures": FIXTURES,
+}
+
+
+def names(table: str) -> dict[str, str]:
+    """Name to description of everything in a table, entry points included."""
+    return {name: text for name, (_, text) in _entries(table).items()}
+
+
+def load(table: str, name: str) -> Any:
+    """The object behind a name; an unknown name is an error with a suggestion."""
+    entries = _entries(table)
+    if name not in entries:
+        raise UnknownName(table.removesuffix("s"), name, entries)
+    module, _, attribute = entries[name][0].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _entries(table: str) -> dict[str, tuple[str, str]]:
+    entries = dict(TABLES[table])
+    for point in entry_points(group=f"workbench.{table}"):
+        if point.name in entries:
+            raise UsageError(
+                f"{point.value!r} registers {table} name {point.name!r}, which is already taken "
+                f"by {entries[point.name][0]!r}",
+                hint="uninstall one of the two packages, or ask its author to rename",
+            )
+        entries[point.name] = (point.value, f"From {point.dist.name if point.dist else 'a plugin'}.")
+    return entries

@@ -1,0 +1,224 @@
+"""The run directory: everything a run keeps, written atomically and hashed.
+
+Disk is the interface between stages. A file appears under its name only when it is whole
+(written beside and renamed). The manifest is written last and lists the hash of every
+file, so a stage counts as done only when its manifest entry stands and its files match.
+
+Schema: `SCHEMA` is raised by one whenever a reader of the older one would misread a file;
+a run of a newer schema is refused by name, an older one is read or refused with the
+command that rebuilds it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import ArtefactError, StageError, UsageError
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+_LOCK = ".lock"
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a JSON value with sorted keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it is either whole or not there."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(partial, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as e:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise _cannot_write(path, e) from e
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _cannot_write(path: Path, error: OSError) -> StageError:
+    return StageError(
+        f"cannot write {path}: {error.strerror or error}",
+        hint="free some space or choose another folder with --set out=FOLDER; earlier artefacts are intact",
+    )
+
+
+class Run:
+    """One run's directory."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def create(cls, path: str | Path) -> Run:
+        """Make the directory (or take an existing run's) for writing."""
+        run = cls(path)
+        if run.path.exists() and not run.path.is_dir():
+            raise UsageError(f"{run.path} is a file", hint="choose another name with --set name=NAME")
+        if run.path.is_dir() and not (run.path / MANIFEST).exists() and any(run.path.iterdir()):
+            if not (run.path / "config.toml").exists():
+                raise UsageError(
+                    f"{run.path} holds other files and no run", hint="choose another name with --set name=NAME"
+                )
+        try:
+            run.path.mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            raise _cannot_write(run.path, e) from e
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> Run:
+        """Open an existing run; its manifest must be readable and not newer than this program."""
+        run = cls(path)
+        if not run.path.is_dir():
+            raise ArtefactError(f"no run at {run.path}", hint="name a run's directory, such as reports/NAME")
+        run.manifest  # noqa: B018 - raises where it cannot be read
+        return run
+
+    # -- reading ----------------------------------------------------------------------
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest; raises `ArtefactError` where it is missing, damaged or newer."""
+        path = self.path / MANIFEST
+        if not path.exists():
+            raise ArtefactError(f"{self.path} has no {MANIFEST}", hint="start it again with `workbench run CONFIG`")
+        manifest = self.read_json(MANIFEST)
+        if not isinstance(manifest, dict) or not isinstance(manifest.get("schema"), int):
+            raise ArtefactError(f"{path} is not a manifest", hint="restore it, or run the config again")
+        if manifest["schema"] > SCHEMA:
+            raise ArtefactError(
+                f"{path} has schema {manifest['schema']}, this workbench reads up to {SCHEMA}",
+                hint="pip install --upgrade workbench",
+            )
+        return manifest
+
+    def has(self, name: str) -> bool:
+        return (self.path / name).is_file()
+
+    def read_json(self, name: str) -> Any:
+        """A JSON file of the run."""
+        path = self.path / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ArtefactError(f"{path} is missing", hint=f"run `workbench run` on {self.path} again") from None
+        except (json.JSONDecodeError, UnicodeDecodeError) as e:
+            raise ArtefactError(f"{path} is damaged: {e}", hint="delete it and run the config again") from None
+
+    # -- writing ----------------------------------------------------------------------
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a JSON file atomically; NaN and infinity are refused."""
+        text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+        write_atomically(self.path / name, (text + "\n").encode())
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        write_atomically(self.path / name, content)
+
+    def files(self, *under: str) -> list[str]:
+        """Relative names of the files under some folders or names, sorted; partial ones left out."""
+        found = []
+        for name in under or ("",):
+            path = self.path / name
+            paths = [path] if path.is_file() else path.rglob("*")
+            found += [
+                p.relative_to(self.path).as_posix()
+                for p in paths
+                if p.is_file() and not p.name.startswith(".") and "/.partial/" not in p.as_posix()
+            ]
+        return sorted(set(found) - {MANIFEST})
+
+    # -- stages -----------------------------------------------------------------------
+
+    def begin(self, **identity: Any) -> None:
+        """Write or refresh the manifest's identity: task, seed, packages, git, device, ..."""
+        old = self.manifest if self.has(MANIFEST) else {"stages": {}, "files": {}}
+        self.write_json(MANIFEST, {**old, "schema": SCHEMA, **identity})
+
+    def fresh(self, stage: str, key: str) -> bool:
+        """Whether a stage was done with this key and its files are still what they were."""
+        if not self.has(MANIFEST):
+            return False
+        manifest = self.manifest
+        entry = manifest["stages"].get(stage)
+        if entry is None or entry["key"] != key:
+            return False
+        for name in entry["outputs"]:
+            path = self.path / name
+            if not path.is_file() or hash_file(path) != manifest["files"].get(name):
+                return False
+        return True
+
+    @contextlib.contextmanager
+    def stage(self, name: str, key: str, outputs: tuple[str, ...], **facts: Any) -> Iterator[dict[str, Any]]:
+        """Do a stage; on success its outputs (files or folders) are hashed into the manifest.
+
+        The mapping that is yielded takes further facts for the stage's entry.
+        """
+        manifest = self.manifest
+        if manifest["stages"].pop(name, None) is not None:
+            self.write_json(MANIFEST, manifest)  # what is being rewritten no longer counts as done
+        begun = time.perf_counter()
+        entry: dict[str, Any] = dict(facts)
+        yield entry
+        manifest = self.manifest
+        done = self.files(*outputs)
+        entry |= {"key": key, "outputs": done, "seconds": round(time.perf_counter() - begun, 3)}
+        manifest["stages"][name] = entry
+        hashes: dict[str, str] = {k: v for k, v in manifest["files"].items() if (self.path / k).is_file()}
+        hashes |= {n: hash_file(self.path / n) for n in done}
+        manifest["files"] = dict(sorted(hashes.items()))
+        self.write_json(MANIFEST, manifest)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run for writing; a second process is told who holds it."""
+        path = self.path / _LOCK
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as e:
+            raise _cannot_write(path, e) from e
+        try:
+            if not _try_lock(handle):
+                holder = os.pread(handle, 64, 0).decode(errors="replace").strip() or "another process"
+                raise StageError(f"{self.path} is in use by process {holder}", hint="wait for it, or stop it")
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, str(os.getpid()).encode(), 0)
+            yield
+        finally:
+            os.close(handle)
+
+
+def _try_lock(handle: int) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows: no advisory lock there
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

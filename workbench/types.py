@@ -1,0 +1,232 @@
+"""Every value that crosses a room's border: frozen, numpy only.
+
+Shapes use n (examples), K (classes), M (features of one example).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One input with its target.
+
+    `input` is a `str` (text), a path, `bytes` or an (H, W, 3) uint8 array (image), or a
+    mapping from column to float, str or None (table; None and NaN are missing).
+    `target` is a class index, a value in the target's unit, or None where unknown.
+    """
+
+    id: str
+    input: Any
+    target: int | float | None
+    split: str
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One feature column of a table, as seen in the training split."""
+
+    name: str
+    kind: str  # "numeric" or "categorical"
+    categories: tuple[str, ...] = ()
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An example that could not be read: where it was and why."""
+
+    where: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Examples of one task with what is known about them.
+
+    `labels` are the class names in the order of the class index (empty for regression);
+    `columns` the feature columns of a table (empty otherwise).
+    """
+
+    name: str
+    modality: str  # "text", "image" or "table"
+    examples: tuple[Example, ...]
+    labels: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+    target: str = "target"
+    unit: str = ""
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()  # plain sentences for the report: origin, licence, how prepared
+    split_method: str = "as given"
+
+    def split(self, name: str) -> tuple[Example, ...]:
+        """The examples of one split, in their order."""
+        return tuple(e for e in self.examples if e.split == name)
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Example]:
+        return {e.id: e for e in self.examples}
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """Predictions of single-label classification.
+
+    `logits` (n, K) float64; `targets` (n,) int with -1 where unknown; `labels` K names.
+    """
+
+    ids: np.ndarray
+    splits: np.ndarray
+    targets: np.ndarray
+    logits: np.ndarray
+    labels: tuple[str, ...]
+    groups: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """Softmax of the logits, (n, K), in float64."""
+        z = np.asarray(self.logits, dtype=np.float64)
+        z = np.exp(z - z.max(axis=1, keepdims=True))
+        return z / z.sum(axis=1, keepdims=True)
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """Index of the largest logit, (n,); the first one on a tie."""
+        return np.asarray(self.logits).argmax(axis=1)
+
+    def where(self, rows: np.ndarray) -> ClassScores:
+        """The same predictions for the rows of a boolean or integer index."""
+        return ClassScores(
+            self.ids[rows],
+            self.splits[rows],
+            self.targets[rows],
+            self.logits[rows],
+            self.labels,
+            {k: v[rows] for k, v in self.groups.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Values:
+    """Predictions of regression: `values` and `targets` (n,) in `unit`; NaN where unknown."""
+
+    ids: np.ndarray
+    splits: np.ndarray
+    targets: np.ndarray
+    values: np.ndarray
+    unit: str = ""
+    groups: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def where(self, rows: np.ndarray) -> Values:
+        """The same predictions for the rows of a boolean or integer index."""
+        return Values(
+            self.ids[rows],
+            self.splits[rows],
+            self.targets[rows],
+            self.values[rows],
+            self.unit,
+            {k: v[rows] for k, v in self.groups.items()},
+        )
+
+
+Predictions = ClassScores | Values
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its interval; `value` is None where `reason` says why it is not defined."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    interval: str = ""  # method: "wilson", "bootstrap-bca", "bootstrap-percentile", ...
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One metric of one split with interval, per-class values and signature.
+
+    `signature` names every knob: seed, resamples, confidence, averaging, library version.
+    """
+
+    name: str
+    split: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    interval: str
+    better: str  # "higher", "lower" or "" where neither is better
+    signature: str
+    per_class: Mapping[str, Estimate] = field(default_factory=dict)
+    reason: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which number of which prediction is explained.
+
+    `kind` is "logit" (of class `target`), "contrast" (logit of `target` minus logit of
+    `against`) or "value" (the predicted value). `text` is the question in words.
+    """
+
+    kind: str
+    text: str
+    target: int | None = None
+    against: int | None = None
+    unit: str = ""
+
+    @property
+    def id(self) -> str:
+        """A short stable name, e.g. `logit:3`, `contrast:3-1`, `value`."""
+        if self.kind == "contrast":
+            return f"contrast:{self.target}-{self.against}"
+        return self.kind if self.target is None else f"{self.kind}:{self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One thing that can be hidden from the model: a word, a segment, a column."""
+
+    name: str
+    value: str = ""
+    span: tuple[int, int] | None = None  # characters of a text: [start, end)
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """The answer of one explainer to one question about one example.
+
+    `values` (M,) in units of the question (logit, target unit); `low`/`high` (M,) a 95 %
+    interval or None. `base_score` is the answer with everything hidden, `score` with
+    nothing hidden; `gap` = |sum(values) - (score - base_score)|, None where the method does
+    not claim completeness. `dense` is an optional map at the input's own resolution.
+    """
+
+    explainer: str
+    example_id: str
+    question: Question
+    features: tuple[Feature, ...]
+    values: np.ndarray
+    low: np.ndarray | None
+    high: np.ndarray | None
+    base_score: float
+    score: float
+    gap: float | None
+    evaluations: int
+    seconds: float
+    seed: int
+    params: Mapping[str, Any] = field(default_factory=dict)
+    dense: np.ndarray | None = None
