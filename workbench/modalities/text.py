@@ -1,0 +1,194 @@
+"""Texts: tokens for the model, words for the reader.
+
+Hiding happens on token ids, never on strings, so a mask costs no tokenisation and the
+other words keep their tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from workbench.errors import ArtefactError, ConfigError
+from workbench.types import Feature
+
+FILLERS = {
+    "mask": "the tokenizer's mask token",
+    "delete": "nothing (the word is removed)",
+    "pad": "the padding token, hidden from attention",
+}
+
+# Scripts written without spaces (kana, CJK ideographs) count one character as one word.
+_SPACELESS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_WORD = re.compile(rf"[{_SPACELESS}]|[^\s{_SPACELESS}]+")
+
+
+@dataclass(frozen=True)
+class TextPreparation:
+    """What turns a text into the model's inputs; `tokenizer` is a tokenizers JSON document."""
+
+    tokenizer: str
+    inputs: tuple[str, ...]  # of input_ids, attention_mask, token_type_ids
+    max_length: int
+    pad_id: int
+    mask_id: int | None
+
+    modality = "text"
+
+    @cached_property
+    def machine(self) -> Tokenizer:
+        """The tokenizer, cutting at `max_length` tokens, never padding."""
+        try:
+            machine = Tokenizer.from_str(self.tokenizer)
+        except Exception as e:  # tokenizers raises bare Exception
+            raise ArtefactError(f"the tokenizer cannot be read: {e}", hint="export the model again") from e
+        machine.no_padding()
+        machine.enable_truncation(self.max_length)
+        return machine
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "modality": self.modality,
+            "tokenizer": self.tokenizer,
+            "inputs": list(self.inputs),
+            "max_length": self.max_length,
+            "pad_id": self.pad_id,
+            "mask_id": self.mask_id,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> TextPreparation:
+        return cls(
+            value["tokenizer"], tuple(value["inputs"]), value["max_length"], value["pad_id"], value.get("mask_id")
+        )
+
+
+class EncodedTexts:
+    """Tokenised texts, padded batch by batch to the longest of the batch."""
+
+    def __init__(self, ids: list[np.ndarray], types: list[np.ndarray], preparation: TextPreparation) -> None:
+        self._ids, self._types, self._preparation = ids, types, preparation
+        self.lengths = np.array([len(i) for i in ids], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def batch(self, rows: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
+        """Model inputs of some rows, each (rows, longest) int64."""
+        return pad([self._ids[r] for r in rows], [self._types[r] for r in rows], self._preparation)
+
+
+@dataclass(frozen=True)
+class Words:
+    """One text cut into words: which token belongs to which word.
+
+    `word` (L,) holds the word's index for every token, -1 for special tokens.
+    """
+
+    features: tuple[Feature, ...]
+    ids: np.ndarray
+    types: np.ndarray
+    word: np.ndarray
+    cut: int  # words that the model never sees
+
+
+def encode(inputs: Sequence[str], preparation: TextPreparation) -> EncodedTexts:
+    """Tokenise texts."""
+    encodings = preparation.machine.encode_batch_fast(list(inputs))
+    return EncodedTexts(
+        [np.array(e.ids, dtype=np.int64) for e in encodings],
+        [np.array(e.type_ids, dtype=np.int64) for e in encodings],
+        preparation,
+    )
+
+
+def pad(
+    ids: Sequence[np.ndarray],
+    types: Sequence[np.ndarray],
+    preparation: TextPreparation,
+    attend: Sequence[np.ndarray] | None = None,
+) -> dict[str, np.ndarray]:
+    """Token ids of several lengths as one batch, with only the inputs the model takes."""
+    longest = max((len(i) for i in ids), default=0)
+    shape = (len(ids), longest)
+    batch = {
+        "input_ids": np.full(shape, preparation.pad_id, dtype=np.int64),
+        "attention_mask": np.zeros(shape, dtype=np.int64),
+        "token_type_ids": np.zeros(shape, dtype=np.int64),
+    }
+    for row, (one, kind) in enumerate(zip(ids, types, strict=True)):
+        batch["input_ids"][row, : len(one)] = one
+        batch["attention_mask"][row, : len(one)] = 1 if attend is None else attend[row]
+        batch["token_type_ids"][row, : len(one)] = kind
+    return {name: batch[name] for name in preparation.inputs}
+
+
+def segment(text: str, preparation: TextPreparation, **_: Any) -> Words:
+    """Cut a text into the words that the model sees.
+
+    A word is a run of characters without spaces; in scripts without spaces, a character.
+    """
+    spans = [m.span() for m in _WORD.finditer(text)]
+    encoding = preparation.machine.encode(text)
+    starts = np.array([s for s, _ in spans] or [0])
+    word = np.full(len(encoding.ids), -1)
+    for position, ((begin, end), special) in enumerate(
+        zip(encoding.offsets, encoding.special_tokens_mask, strict=True)
+    ):
+        if special or not spans:
+            continue
+        # A token may carry the space before its word (byte-level and SentencePiece models).
+        while begin < end - 1 and text[begin : begin + 1].isspace():
+            begin += 1
+        word[position] = max(int(np.searchsorted(starts, begin, side="right")) - 1, 0)
+    seen = np.unique(word[word >= 0])
+    index = {int(old): new for new, old in enumerate(seen)}
+    features = tuple(Feature(text[slice(*spans[w])], span=spans[w]) for w in seen)
+    return Words(
+        features,
+        np.array(encoding.ids, dtype=np.int64),
+        np.array(encoding.type_ids, dtype=np.int64),
+        np.array([index.get(int(w), -1) for w in word]),
+        cut=len(spans) - len(features),
+    )
+
+
+def choose_filler(name: str, preparation: TextPreparation) -> str:
+    """The filler to use: the asked one, else the mask token where the tokenizer has one."""
+    if not name:
+        return "mask" if preparation.mask_id is not None else "delete"
+    if name not in FILLERS:
+        raise ConfigError(f"explain.filler = {name!r} is none for texts", hint=f"allowed: {', '.join(FILLERS)}")
+    if name == "mask" and preparation.mask_id is None:
+        raise ConfigError("explain.filler = 'mask', but this tokenizer has no mask token", hint="use 'delete' or 'pad'")
+    return name
+
+
+def hide(
+    words: Words, masks: np.ndarray, preparation: TextPreparation, *, filler: str, background: Any = None
+) -> dict[str, np.ndarray]:
+    """Model inputs with the words of each (n, M) mask kept and the others replaced."""
+    keep = np.ones((len(masks), len(words.ids)), dtype=bool)
+    inside = words.word >= 0
+    keep[:, inside] = masks[:, words.word[inside]]
+    if filler == "delete":
+        rows = [np.flatnonzero(k) for k in keep]
+        return pad([words.ids[r] for r in rows], [words.types[r] for r in rows], preparation)
+    replacement = preparation.mask_id if filler == "mask" else preparation.pad_id
+    ids = np.where(keep, words.ids, replacement)
+    types = np.broadcast_to(words.types, ids.shape)
+    attend = keep.astype(np.int64) if filler == "pad" else np.ones_like(ids)
+    return pad(list(ids), list(types), preparation, list(attend))
+
+
+def pool(words: Words, attributions: np.ndarray) -> np.ndarray:
+    """Sum (L, D) attributions of embeddings to (M,) words."""
+    tokens = attributions.reshape(len(words.ids), -1).sum(axis=1)
+    inside = words.word >= 0
+    return np.bincount(words.word[inside], weights=tokens[inside], minlength=len(words.features))

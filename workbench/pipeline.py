@@ -1,0 +1,163 @@
+"""A run from config to report, and the demonstration: what the command line and Python share."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import subprocess
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from workbench import __version__, registry
+from workbench.assets import asset
+from workbench.config import Config, build_config, read_config
+from workbench.engines.progress import Progress
+from workbench.errors import ConfigError
+from workbench.run import Run, digest, write_atomically
+from workbench.stages.session import STAGES, Session
+
+DEMO = ("digits", "scipy-docs", "breast-cancer", "diabetes")
+_PACKAGES = ["torch", "transformers", "accelerate", "onnx", "onnxruntime", "onnxruntime-gpu", "captum", "shap", "lime", "scikit-learn", "scipy", "numpy", "datasets"]
+
+
+def run_config(
+    config: Config | str | Path,
+    overrides: tuple[str, ...] = (),
+    *,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Run:
+    """Do everything a config asks for: prepare, fine-tune, export, predict, evaluate, explain, report.
+
+    What an earlier call finished is not done again. The report is `report.html` in the run.
+
+    Args:
+        config: a `Config` or the path of a TOML file.
+        overrides: `key=value` pairs over the file's.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The run, whose `path` is `<config.out>/<config.name>`.
+    """
+    if not isinstance(config, Config):
+        path = Path(config)
+        config = read_config(path, overrides)
+        config = config if config.name else config.model_copy(update={"name": path.stem})
+    registry.load("tasks", config.task)  # an unknown task is said before a directory is made
+    name = config.name or config.task
+    if Path(name).name != name or name in ("", ".", ".."):
+        raise ConfigError(f"name = {name!r} is not a folder's name", hint="leave out slashes and dots")
+    made = Run.create(Path(config.out) / name)
+    session = Session(made, config, device, progress or Progress())
+    with made.lock():
+        _identify(session, name)
+        advance(session, STAGES[-1])
+        build_report(made, progress=session.progress)
+    return made
+
+
+def advance(session: Session, until: str) -> None:
+    """Bring a run up to date through one stage; what is done is left alone."""
+    for stage in STAGES[: STAGES.index(until) + 1]:
+        _stage(stage)(session)
+
+
+def run_stage(path: str | Path, name: str, overrides: tuple[str, ...] = (), **options: Any) -> Run:
+    """Bring an existing run up to date through the stage `name`; `overrides` change its config."""
+    session = Session.open(path, **options)
+    if overrides:
+        raw = session.config.model_dump(mode="json")
+        session = Session(session.run, build_config(raw, overrides), session.device, session.progress)
+    with session.run.lock():
+        _identify(session, session.run.manifest["name"])
+        advance(session, name)
+    return session.run
+
+
+def build_report(run: Run, *, progress: Progress | None = None) -> Path:
+    """Write `report.html` of a run; needs no torch."""
+    from workbench.report.build import build_report as build
+
+    config = read_config(run.path / "config.toml")
+    if progress:
+        progress.say("report ...")
+    with run.stage("report", digest([__version__, run.manifest["stages"]]), ("report.html",)):
+        path: Path = build(run, title=config.report.title, max_mb=config.report.max_mb)
+    return path
+
+
+def run_demo(out: str | Path = "reports", *, device: str = "auto", progress: Progress | None = None) -> list[Path]:
+    """Make the four demonstration runs; the paths of their reports and of the index page, which comes last."""
+    from workbench.report.index import build_index
+
+    runs = []
+    for name in DEMO:
+        config = asset("fixtures", "demo", f"{name}.toml")
+        if progress:
+            progress.say(f"{name}")
+        runs.append(run_config(config, (f"out={str(out)!r}",), device=device, progress=progress))
+    index: Path = build_index([r.path for r in runs], Path(out) / "index.html")
+    return [*(r.path / "report.html" for r in runs), index]
+
+
+def _stage(name: str) -> Callable[[Session], bool]:
+    import importlib
+
+    found: Callable[[Session], bool] = getattr(importlib.import_module(f"workbench.stages.{name}"), name)
+    return found
+
+
+def _identify(session: Session, name: str) -> None:
+    """Write the config as resolved and the manifest's identity."""
+    config, made = session.config, session.run
+    resolved = config.model_dump(mode="json", exclude_none=True)
+    write_atomically(made.path / "config.toml", tomli_w.dumps(resolved).encode())
+    created = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
+    if made.has("manifest.json"):
+        created = made.manifest.get("created", created)
+    made.begin(
+        name=name,
+        task=config.task,
+        title=config.report.title,
+        seed=config.seed,
+        created=created,
+        workbench=__version__,
+        config_sha256=digest(resolved),
+        packages=_versions(),
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        device={"asked": session.device, "torch": session.torch_device, "text": _device_text(session)},
+        git=_git(),
+    )
+
+
+def _device_text(session: Session) -> str:
+    if session.torch_device == "cuda":
+        return "trained and run on a CUDA device"
+    return "trained and run on the CPU" + ("" if session.device == "cpu" else ": no CUDA device was found")
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _git() -> dict[str, Any] | None:
+    """Commit of the folder the command runs in, and whether it has changes; None outside a repository."""
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
+        dirty = subprocess.run(
+            ["git", "status", "--porcelain", "-uno"], capture_output=True, text=True, timeout=30, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"commit": commit.stdout.strip(), "dirty": bool(dirty.stdout.strip())}

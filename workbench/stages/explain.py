@@ -1,0 +1,222 @@
+"""Explain: the same question, masks and filler put to the model before and the one that ships."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from workbench import registry
+from workbench.bank import coalitions, evaluate
+from workbench.errors import ConfigError, ExplainError
+from workbench.explainers import run_explainer
+from workbench.records import finite, read_predictions, write_attributions
+from workbench.stages.selection import choose_cases
+from workbench.stages.session import Session, do_stage
+from workbench.tasks.binding import bind
+from workbench.types import Attribution, Predictions
+
+# Black-box methods ask the file that ships; gradients come from the model it was exported from.
+SIDES = {"base": ("base", "base"), "after": ("onnx", "tuned")}
+
+
+def explain(session: Session) -> bool:
+    """Write `cases.json`, `previews/` and `<model>/attributions/`."""
+
+    def work(entry: dict[str, Any]) -> None:
+        asked = Asked(session)
+        found: dict[tuple[str, str], list[Attribution]] = {}
+        banks: dict[str, dict[str, np.ndarray]] = {"base": {}, "onnx": {}}
+        methods = {name: registry.load("explainers", name) for name in session.config.explain.methods}
+        with session.progress.task("explaining", len(asked.cases) * len(SIDES)) as bar:
+            for case in asked.cases:
+                for _side, (black_box, gradient) in SIDES.items():
+                    bank = None
+                    for name, method in methods.items():
+                        model = gradient if "gradient" in method.needs else black_box
+                        probe = asked.probe(case, model)
+                        if not method.needs <= probe.offers:
+                            raise ConfigError(
+                                f"explain.methods: {name!r} needs {', '.join(sorted(method.needs - probe.offers))}, "
+                                f"which this model does not offer",
+                                hint="leave it out of explain.methods",
+                            )
+                        if method.uses_bank and bank is None:
+                            bank = evaluate(probe, asked.coalitions(case))
+                            banks[model] |= bank_arrays(case["id"], bank)
+                        attribution = _answer(session, method, probe, bank)
+                        found.setdefault((model, name), []).append(attribution)
+                    bar.advance(1)
+        for (model, name), answers in found.items():
+            method = methods[name]
+            facts = {
+                "explainer": name,
+                "title": method.title,
+                "caption": method.caption,
+                "backbone": model,
+                "filler": asked.filler_text,
+                "unit": answers[0].question.unit,
+                "seed": session.config.seed,
+                "library": method.library,
+            }
+            write_attributions(session.run, model, facts, answers)
+            session.timings[f"{model}/{name}"] = {
+                "seconds": round(sum(a.seconds for a in answers), 3),
+                "evaluations": int(sum(a.evaluations for a in answers)),
+                "cases": len(answers),
+            }
+        for model, arrays in banks.items():
+            if arrays:
+                from safetensors.numpy import save
+
+                session.run.write_bytes(f"{model}/bank.safetensors", save(dict(sorted(arrays.items()))))
+        session.run.write_json("cases.json", finite(asked.describe()))
+        session.run.write_json("timings.json", session.timings)
+
+    outputs = ("cases.json", "previews", *(f"{m}/attributions" for m in ("base", "tuned", "onnx")))
+    return do_stage(session, "explain", work, (*outputs, "base/bank.safetensors", "onnx/bank.safetensors"))
+
+
+def _answer(session: Session, method: Any, probe: Any, bank: Any) -> Attribution:
+    try:
+        return run_explainer(method, probe, bank=bank, seed=session.config.seed)
+    except (ValueError, RuntimeError, FloatingPointError) as e:
+        raise ExplainError(
+            f"{method.name} failed on example {probe.example_id!r}: {type(e).__name__}: {str(e)[:300]}",
+            hint="leave the method out with explain.methods, or report it with WORKBENCH_DEBUG=1",
+        ) from e
+
+
+def bank_arrays(example_id: str, bank: Any) -> dict[str, np.ndarray]:
+    """What is kept of a bank so that quality can be judged later: masks, answers, held-out rows."""
+    return {
+        f"{example_id}|masks": np.ascontiguousarray(bank.masks, dtype=np.uint8),
+        f"{example_id}|scores": np.ascontiguousarray(bank.scores, dtype=np.float64),
+    }
+
+
+class Asked:
+    """The cases of a run: chosen, cut into features and ready to be asked of any of its models."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        settings = session.config.explain
+        self.modality = session.task.modality
+        self.before: Predictions = read_predictions(session.run, "base")
+        self.after: Predictions = read_predictions(session.run, "onnx")
+        self.filler = self.modality.choose_filler(settings.filler, session.preparation)
+        self.background = self._background(settings.background)
+        chosen = choose_cases(
+            self.before, self.after, samples=settings.samples, ids=settings.ids, seed=session.config.seed
+        )
+        self.left_out: list[dict[str, str]] = []
+        self.cases: list[dict[str, Any]] = []
+        for row, why in chosen:
+            self._add(row, why)
+
+    def _background(self, rows: int) -> dict[str, np.ndarray] | None:
+        """Model inputs of training rows drawn by seed, for tables."""
+        session = self.session
+        if session.task.modality_name != "table":
+            return None
+        train = session.rows("train")
+        picked = np.sort(np.random.default_rng(session.config.seed).permutation(train)[:rows])
+        examples = [session.dataset.examples[int(i)].input for i in picked]
+        encoded = self.modality.encode(examples, session.preparation)
+        return encoded.batch(np.arange(len(examples)))
+
+    def _add(self, row: int, why: str) -> None:
+        session = self.session
+        example = session.dataset.by_id[str(self.after.ids[row])]
+        cut = self.modality.segment(example.input, session.preparation, segments=session.config.explain.segments)
+        if len(cut.features) < 2:
+            self.left_out.append({"id": example.id, "reason": f"it has {len(cut.features)} features to hide"})
+            return
+        question = session.task.question(self.after, row)
+        self.cases.append(
+            {"id": example.id, "row": row, "why": why, "example": example, "cut": cut, "question": question}
+        )
+
+    @property
+    def filler_text(self) -> str:
+        text = self.modality.FILLERS[self.filler]
+        return text if self.background is None else f"{text}; {len(next(iter(self.background.values())))} rows"
+
+    def probe(self, case: dict[str, Any], model: str) -> Any:
+        """The case's question bound to one of the run's models."""
+        return bind(
+            self.session.task,
+            getattr(self.session, model),
+            self.session.preparation,
+            case["example"],
+            case["question"],
+            case["cut"],
+            filler=self.filler,
+            background=self.background,
+        )
+
+    def coalitions(self, case: dict[str, Any]) -> Any:
+        """The masks of a case, the same for every model."""
+        seed = [self.session.config.seed, case["row"]]
+        return coalitions(len(case["cut"].features), self.session.config.explain.budget, np.random.default_rng(seed))
+
+    def describe(self) -> dict[str, Any]:
+        """Content of cases.json; pictures are written to previews/ on the way."""
+        session = self.session
+        shares = {
+            w: sum(c["why"] == w for c in self.cases) for w in ("asked for", "wrong", "changed", "unsure", "right")
+        }
+        counted = ", ".join(f"{n} {w}" for w, n in shares.items() if n)
+        return {
+            "modality": session.task.modality_name,
+            "filler": self.filler_text,
+            "selection": f"{len(self.cases)} examples of the test split: {counted}."
+            if not session.config.explain.ids
+            else f"{len(self.cases)} examples that were asked for.",
+            "left_out": self.left_out,
+            "cases": [self._describe(i, c) for i, c in enumerate(self.cases)],
+        }
+
+    def _describe(self, number: int, case: dict[str, Any]) -> dict[str, Any]:
+        task, row, example, cut = self.session.task, case["row"], case["example"], case["cut"]
+        target = example.target
+        labels = self.session.dataset.labels
+        text = {
+            "id": example.id,
+            "split": example.split,
+            "why": case["why"],
+            "target": None if target is None else labels[int(target)] if labels else float(target),
+            "question": {
+                "id": case["question"].id,
+                "text": case["question"].text,
+                "kind": case["question"].kind,
+                "target": case["question"].target,
+                "unit": case["question"].unit,
+            },
+            "before": task.frame(self.before, row),
+            "after": task.frame(self.after, row),
+            "features": [{"name": f.name, "value": f.value, "span": f.span} for f in cut.features],
+        }
+        if task.modality_name == "text":
+            text |= {"text": example.input, "cut": cut.cut}
+        if task.modality_name == "image":
+            text |= self._pictures(number, cut)
+        return text
+
+    def _pictures(self, number: int, cut: Any) -> dict[str, Any]:
+        names = f"previews/{number}.png", f"previews/{number}.segments.png"
+        images = Image.fromarray(cut.frame), Image.fromarray(cut.label.astype(np.uint16))
+        for name, image in zip(names, images, strict=True):
+            sink = io.BytesIO()
+            image.save(sink, "PNG")
+            self.session.run.write_bytes(name, sink.getvalue())
+        height, width = cut.label.shape
+        return {
+            "picture": names[0],
+            "segments": names[1],
+            "width": width,
+            "height": height,
+            "segmenter": cut.method,
+        }

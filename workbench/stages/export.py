@@ -1,0 +1,77 @@
+"""Export: the customised model as one ONNX file, proved equal to the trained one."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from workbench import __version__
+from workbench.errors import ExportError
+from workbench.stages.session import Session, do_stage
+
+_PARITY_EXAMPLES = 512
+
+
+def export(session: Session) -> bool:
+    """Write `onnx/model.onnx` and `onnx/parity.json`; over tolerance is an error, never a warning."""
+
+    def work(entry: dict[str, Any]) -> None:
+        from workbench.backbones.export import check_parity, export_onnx, tracing_batch
+        from workbench.backbones.onnx import OnnxBackbone
+
+        run, config, dataset = session.run, session.config, session.dataset
+        tuned, preparation = session.load_tuned()
+        encoded = session.encode(preparation)
+        metadata = {
+            "task": config.task,
+            "kind": session.task.kind,
+            "labels": list(dataset.labels),
+            "target": dataset.target,
+            "unit": dataset.unit,
+            "preparation": preparation.to_json(),
+            "workbench": __version__,
+            "data_sha256": session._fingerprint,
+        }
+        content = export_onnx(tuned, tracing_batch(encoded, session.task.modality_name), metadata, config.export.opset)
+        partial = run.path / "onnx" / ".model.partial.onnx"
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        try:
+            parity = check_parity(
+                tuned,
+                OnnxBackbone(partial, device=session.device),
+                encoded,
+                parity_rows(session),
+                config.export.tolerance,
+            )
+        finally:
+            partial.unlink()
+        parity |= {
+            "opset": config.export.opset,
+            "exporter": "torch.onnx (dynamo)",
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "bytes": len(content),
+            "parameters": sum(p.numel() for p in tuned.module.parameters()),
+        }
+        if not parity["passed"]:
+            raise ExportError(
+                f"the ONNX file is not the trained model: largest relative difference {parity['max_error']:.2e} "
+                f"over {parity['tolerance']:.0e}, same label on {parity['label_agreement']['agree']} of {parity['n']}",
+                hint="try another [export] opset; the file was not kept",
+            )
+        run.write_bytes("onnx/model.onnx", content)
+        run.write_json("onnx/parity.json", parity)
+        run.write_json("onnx/providers.json", session.onnx.describe())
+
+    return do_stage(session, "export", work, ("onnx/model.onnx", "onnx/parity.json", "onnx/providers.json"))
+
+
+def parity_rows(session: Session) -> np.ndarray:
+    """The examples of the parity check: of the test split, filled up from the others to 256."""
+    rows = session.rows("test")[:_PARITY_EXAMPLES]
+    if len(rows) < 256:
+        others = np.concatenate([session.rows("validation"), session.rows("train")])
+        rows = np.concatenate([rows, others[: 256 - len(rows)]])
+    return rows

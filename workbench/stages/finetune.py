@@ -1,0 +1,174 @@
+"""Finetune: the model before customisation, and the customised one."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import numpy as np
+
+from workbench.backbones.torch import TorchBackbone, parameters_of
+from workbench.errors import DataError
+from workbench.stages.session import Session, do_stage
+
+
+def finetune(session: Session) -> bool:
+    """Write `base/` (what is fitted on the frozen backbone) and `tuned/` (checkpoint, history)."""
+
+    def work(entry: dict[str, Any]) -> None:
+        from workbench.backbones.fitting import Samples, fit
+
+        task, config, run = session.task, session.config, session.run
+        backbone, preparation = session.load_source()
+        encoded = session.encode(preparation)
+        targets = np.array([np.nan if e.target is None else e.target for e in session.dataset.examples])
+        train, validation = session.rows("train"), session.rows("validation")
+        for name, rows in (("train", train), ("validation", validation)):
+            if not len(rows):
+                raise DataError(f"the {name} split of {config.data.source} has no examples")
+        if task.kind == "class":
+            targets = targets.astype(np.int64)
+        sides = tuple(Samples(Picked(encoded, r), targets[r]) for r in (train, validation))
+        session.progress.say("  the model before customisation")
+        before = fit_base(session, backbone, encoded, targets, train, validation)
+        backbone, _ = session.load_source()
+        augment = flip_and_shift(config.seed) if config.finetune.augment and task.modality_name == "image" else None
+        settings = config.finetune
+        if task.modality_name == "table":
+            from workbench.backbones.tabular import settings_for
+
+            settings = settings_for(config, session.dataset, task.kind)
+        fitted = fit(
+            backbone,
+            *sides,
+            settings,
+            folder=run.path / "tuned",
+            kind=task.kind,
+            seed=config.seed,
+            progress=session.progress,
+            augment=augment,
+        )
+        checkpoint = run.path / "tuned" / "checkpoint"
+        shutil.rmtree(checkpoint, ignore_errors=True)
+        partial = run.path / "tuned" / ".checkpoint.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        backbone.save(partial)
+        partial.rename(checkpoint)
+        facts = dict(backbone.facts)
+        run.write_json(
+            "tuned/finetune.json",
+            {
+                "strategy": settings.strategy,
+                "parameters": {"total": fitted.total, "trained": fitted.trained},
+                "before": before,
+                "backbone": {k: facts.get(k) for k in ("source", "class", "sha256")},
+                "runs_user_code": bool(facts.get("runs_user_code")),
+                "code": facts.get("code"),
+                "best_step": fitted.best_step,
+                "steps": fitted.steps,
+                "stopped": fitted.stopped,
+                "learning_rate": fitted.learning_rate,
+                "settings": settings.model_dump(mode="json"),
+            },
+        )
+
+    return do_stage(
+        session,
+        "finetune",
+        work,
+        ("base/model.safetensors", "tuned/checkpoint", "tuned/history.jsonl", "tuned/finetune.json"),
+    )
+
+
+class Picked:
+    """Some rows of encoded inputs as encoded inputs of their own."""
+
+    def __init__(self, encoded: Any, rows: np.ndarray) -> None:
+        self._encoded, self._rows = encoded, rows
+        self.lengths = encoded.lengths[rows]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def batch(self, rows: Any, *options: Any) -> dict[str, np.ndarray]:
+        return self._encoded.batch(self._rows[np.asarray(rows)], *options)
+
+
+def fit_base(
+    session: Session,
+    backbone: TorchBackbone,
+    encoded: Any,
+    targets: np.ndarray,
+    train: np.ndarray,
+    validation: np.ndarray,
+) -> str:
+    """Make the model before customisation and write what was fitted; how it came about, in a sentence."""
+    path = session.run.path / "base" / "model.safetensors"
+    path.unlink(missing_ok=True)
+    if session.task.modality_name == "table":
+        from workbench.backbones.tabular import fit_base as fit_table
+
+        return fit_table(session.config, session.dataset, session.task.kind, encoded, targets, train, validation, path)
+    if backbone.speaks_labels:
+        return "The backbone itself: its own head already gives these labels."
+    from workbench.backbones.probing import fit_head, head_inputs, is_linear
+
+    features, scores = head_inputs(backbone, encoded, train)
+    if is_linear(backbone, features, scores):
+        held_out, _ = head_inputs(backbone, encoded, validation)
+        how = fit_head(
+            backbone,
+            (features, targets[train]),
+            (held_out, targets[validation]),
+            classes=len(session.dataset.labels),
+        )
+    else:
+        how = _train_head(session, backbone, encoded, targets, train, validation)
+    only = backbone.fresh | parameters_of(backbone.module, backbone.head)
+    backbone.save_state(path, only)
+    return f"What the backbone already knows: its parameters frozen, its head replaced by a {how}."
+
+
+def _train_head(
+    session: Session,
+    backbone: TorchBackbone,
+    encoded: Any,
+    targets: np.ndarray,
+    train: np.ndarray,
+    validation: np.ndarray,
+) -> str:
+    from workbench.backbones.fitting import Samples, fit
+
+    settings = session.config.finetune.model_copy(
+        update={"strategy": "head", "learning_rate": 0.0, "epochs": 10.0, "patience": 2, "class_weights": "none"}
+    )
+    fit(
+        backbone,
+        Samples(Picked(encoded, train), targets[train]),
+        Samples(Picked(encoded, validation), targets[validation]),
+        settings,
+        folder=session.run.path / "base" / ".fit",
+        kind=session.task.kind,
+        seed=session.config.seed,
+        progress=session.progress,
+    )
+    shutil.rmtree(session.run.path / "base" / ".fit", ignore_errors=True)
+    return "fresh layer trained alone by gradient descent"
+
+
+def flip_and_shift(seed: int) -> Any:
+    """Random horizontal flips and shifts by up to an eighth of the side, of (n, H, W, 3) frames."""
+    rng = np.random.default_rng(seed)
+
+    def change(frames: np.ndarray) -> np.ndarray:
+        changed = np.empty_like(frames)
+        for i, frame in enumerate(frames):
+            height, width = frame.shape[:2]
+            down, across = height // 8, width // 8
+            padded = np.pad(frame, ((down, down), (across, across), (0, 0)), mode="reflect")
+            top, left = rng.integers(0, 2 * down + 1), rng.integers(0, 2 * across + 1)
+            view = padded[top : top + height, left : left + width]
+            changed[i] = view[:, ::-1] if rng.random() < 0.5 else view
+        return changed
+
+    return change

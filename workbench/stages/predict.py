@@ -1,0 +1,58 @@
+"""Predict: every split through the model before, the trained one and the deployed file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from workbench.engines.shards import remove_shards, run_shards, shard_bounds
+from workbench.records import write_predictions
+from workbench.stages.session import Session, do_stage
+
+MODELS = ("base", "tuned", "onnx")
+
+
+def predict(session: Session) -> bool:
+    """Write `<model>/predictions.parquet` for the three models."""
+
+    def work(entry: dict[str, Any]) -> None:
+        encoded = session.encode(session.preparation)
+        with session.progress.task("predicting", len(MODELS) * len(encoded)) as bar:
+            for model in MODELS:
+                scores = _scores(session, model, encoded, bar)
+                write_predictions(session.run, model, session.task.decode(scores, session.facts()))
+                remove_shards(session.run.path / model / ".shards")
+        session.run.write_json("onnx/providers.json", session.onnx.describe())
+
+    outputs = tuple(f"{m}/predictions.parquet" for m in MODELS)
+    return do_stage(session, "predict", work, (*outputs, "onnx/providers.json"))
+
+
+def _scores(session: Session, model: str, encoded: Any, bar: Any) -> np.ndarray:
+    """Scores of all examples, (n, K), in resumable shards of examples sorted by length."""
+    order = np.argsort(encoded.lengths, kind="stable")
+    folder = session.run.path / model / ".shards"
+    size = session.config.predict.batch_size
+
+    def compute(start: int, end: int) -> bytes:
+        backbone = getattr(session, model)
+        parts = []
+        for first in range(start, end, size):
+            rows = order[first : min(first + size, end)]
+            parts.append(np.asarray(backbone.outputs(encoded.batch(rows)), dtype=np.float32))
+            bar.advance(len(rows))
+        scores = np.concatenate(parts)
+        return np.array(scores.shape, dtype=np.int64).tobytes() + scores.tobytes()
+
+    bounds = shard_bounds(len(encoded), session.config.predict.shard_size)
+    paths = run_shards(folder, session.key("predict") + model, bounds, compute)
+    parts = []
+    for path in paths:
+        content = path.read_bytes()
+        rows, columns = np.frombuffer(content[:16], dtype=np.int64)
+        parts.append(np.frombuffer(content[16:], dtype=np.float32).reshape(rows, columns))
+    scores = np.concatenate(parts)
+    result = np.empty_like(scores)
+    result[order] = scores
+    return result

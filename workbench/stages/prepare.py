@@ -1,0 +1,39 @@
+"""Prepare: read the data, split it, and say what is in it before anything is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from workbench.data import check, fingerprint
+from workbench.records import finite, parquet_bytes
+from workbench.stages.session import Session, do_stage
+
+
+def prepare(session: Session) -> bool:
+    """Write `data/`: fingerprint, checks, splits."""
+
+    def work(entry: dict[str, Any]) -> None:
+        dataset = session.dataset
+        found = fingerprint(dataset)
+        session.run.write_json("data/fingerprint.json", finite({**found, "source": session.config.data.source}))
+        checks = check(dataset)
+        session.run.write_json("data/checks.json", finite(checks))
+        targets = [
+            None if e.target is None else dataset.labels[int(e.target)] if dataset.labels else str(e.target)
+            for e in dataset.examples
+        ]
+        table = pa.table(
+            {
+                "id": pa.array([e.id for e in dataset.examples], pa.string()),
+                "split": pa.array([e.split for e in dataset.examples], pa.string()),
+                "target": pa.array(targets, pa.string()),
+            }
+        )
+        session.run.write_bytes("data/splits.parquet", parquet_bytes(table))
+        for finding in checks:
+            if finding["level"] == "warning":
+                session.progress.say(f"  ! {finding['sentence']}")
+
+    return do_stage(session, "prepare", work, ("data",))

@@ -1,0 +1,193 @@
+"""What the stages of one command share: the run, its config, its data and its models, loaded once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workbench import __version__, registry
+from workbench.config import Config, read_config
+from workbench.engines.progress import Progress
+from workbench.errors import ArtefactError, DataError
+from workbench.run import Run, digest
+from workbench.tasks.record import Task
+from workbench.types import Dataset
+
+STAGES = ("prepare", "finetune", "export", "predict", "evaluate", "compare", "explain", "assess")
+
+
+@dataclass
+class Session:
+    """One command's view of a run."""
+
+    run: Run
+    config: Config
+    device: str = "auto"
+    progress: Progress = field(default_factory=Progress)
+    timings: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, path: str | Path, *, device: str = "auto", progress: Progress | None = None) -> Session:
+        """A session on an existing run, with the config that it was made with."""
+        run = Run.open(path)
+        config = run.path / "config.toml"
+        if not config.is_file():
+            raise ArtefactError(f"{config} is missing", hint="restore it, or run the config again")
+        return cls(run, read_config(config), device, progress or Progress())
+
+    @cached_property
+    def task(self) -> Task:
+        return registry.load("tasks", self.config.task)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data, read from its source; refused where it is no longer what the run was prepared with."""
+        from workbench.data import fingerprint, load_dataset
+
+        dataset = load_dataset(self.config, self.task.modality_name, self.task.kind)
+        if self.run.has("data/fingerprint.json"):
+            then, now = self.run.read_json("data/fingerprint.json")["sha256"], fingerprint(dataset)["sha256"]
+            if then != now and "finetune" in self.run.manifest["stages"]:
+                raise DataError(
+                    f"{self.config.data.source} changed since this run was prepared "
+                    f"(fingerprint {then[:12]} then, {now[:12]} now)",
+                    hint="run the config under another name, or bring the data back",
+                )
+        return dataset
+
+    def key(self, stage: str) -> str:
+        """What a stage's result depends on: the program, its config sections and the stage before it."""
+        sections = {
+            "prepare": ("data",),
+            "finetune": ("backbone", "finetune"),
+            "export": ("export",),
+            "predict": ("predict",),
+            "evaluate": ("evaluate",),
+            "compare": ("evaluate",),
+            "explain": ("explain",),
+            "assess": ("explain",),
+        }[stage]
+        before = {
+            "prepare": (),
+            "finetune": ("prepare",),
+            "export": ("finetune",),
+            "predict": ("export",),
+            "evaluate": ("predict",),
+            "compare": ("predict",),
+            "explain": ("predict",),
+            "assess": ("explain",),
+        }[stage]
+        own = self.config.model_dump(mode="json", include={*sections, "task", "seed"})
+        extra = [self._fingerprint] if stage == "prepare" else []
+        return digest([stage, __version__, own, [self.key(b) for b in before], extra])
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        from workbench.data import fingerprint
+
+        return fingerprint(self.dataset)["sha256"]
+
+    @cached_property
+    def torch_device(self) -> str:
+        """ "cuda" or "cpu", as asked and as there is."""
+        from workbench.backbones.onnx import choose_device
+
+        return choose_device(self.device)
+
+    # -- models -----------------------------------------------------------------------
+
+    def load_source(self) -> tuple[Any, Any]:
+        """The backbone before any customisation, its fresh parameters drawn from the run's seed."""
+        import torch
+
+        torch.manual_seed(self.config.seed)
+        backbone, preparation = self.task.load(self.config, self.dataset)
+        return backbone.to(self.torch_device), preparation
+
+    @cached_property
+    def base(self) -> Any:
+        """The model before customisation."""
+        backbone, _ = self.load_base()
+        return backbone.to(self.torch_device)
+
+    def load_base(self) -> tuple[Any, Any]:
+        """The model before customisation, from the source and what `finetune` fitted on it."""
+        state = self.run.path / "base" / "model.safetensors"
+        if self.task.modality_name == "table":
+            from workbench.backbones import tabular
+
+            return tabular.load_base(self.config, self.dataset, self.task.kind, state)
+        backbone, preparation = self.load_source()
+        if state.is_file():
+            backbone.load_state(state)
+        return backbone, preparation
+
+    @cached_property
+    def tuned(self) -> Any:
+        """The customised model, from its checkpoint."""
+        return self.load_tuned()[0]
+
+    def load_tuned(self) -> tuple[Any, Any]:
+        """The customised model and how its inputs are prepared."""
+        checkpoint = self.run.path / "tuned" / "checkpoint"
+        if not (checkpoint / "model.safetensors").is_file():
+            raise ArtefactError(f"no checkpoint in {checkpoint}", hint="run `workbench finetune RUN`")
+        if self.config.backbone.factory:
+            backbone, preparation = self.load_source()
+            backbone.load_state(checkpoint / "model.safetensors")
+            return backbone, preparation
+        there = self.config.backbone.model_copy(update={"source": str(checkpoint), "revision": ""})
+        backbone, preparation = self.task.load(self.config.model_copy(update={"backbone": there}), self.dataset)
+        return backbone.to(self.torch_device), preparation
+
+    @cached_property
+    def onnx(self) -> Any:
+        """The deployed file in ONNX Runtime."""
+        from workbench.backbones.onnx import OnnxBackbone
+
+        return OnnxBackbone(self.run.path / "onnx" / "model.onnx", device=self.device)
+
+    @cached_property
+    def preparation(self) -> Any:
+        """How inputs are prepared: what the deployed file says."""
+        return self.onnx.preparation
+
+    # -- data as the models see it ------------------------------------------------------
+
+    def encode(self, preparation: Any) -> Any:
+        """All examples as model inputs, in the dataset's order."""
+        return self.task.modality.encode([e.input for e in self.dataset.examples], preparation)
+
+    def rows(self, split: str) -> np.ndarray:
+        """Positions of a split's examples in the dataset."""
+        return np.array([i for i, e in enumerate(self.dataset.examples) if e.split == split], dtype=np.int64)
+
+    def facts(self) -> dict[str, Any]:
+        """What `Task.decode` needs besides the scores."""
+        examples = self.dataset.examples
+        slices = sorted({k for e in examples for k in e.meta if k in self.config.data.slices})
+        return {
+            "ids": np.array([e.id for e in examples], dtype=object),
+            "splits": np.array([e.split for e in examples], dtype=object),
+            "targets": [e.target for e in examples],
+            "labels": self.dataset.labels,
+            "unit": self.dataset.unit,
+            "groups": {k: np.array([e.meta.get(k, "") for e in examples], dtype=object) for k in slices},
+        }
+
+
+def do_stage(session: Session, stage: str, work: Callable[[dict[str, Any]], None], outputs: tuple[str, ...]) -> bool:
+    """Do a stage unless it is done; whether it was done now."""
+    key = session.key(stage)
+    if session.run.fresh(stage, key):
+        session.progress.say(f"{stage}: done before, nothing has changed")
+        return False
+    session.progress.say(f"{stage} ...")
+    with session.run.stage(stage, key, outputs) as entry:
+        work(entry)
+    return True

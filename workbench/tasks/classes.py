@@ -1,0 +1,44 @@
+"""What every single-label classification shares: class scores, the logit of a class, the top labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from workbench.types import ClassScores, Question
+
+
+def decode(scores: np.ndarray, facts: Mapping[str, Any]) -> ClassScores:
+    """Scores (n, K) with `facts` {ids, splits, targets, labels, groups} as predictions."""
+    targets = np.array([-1 if t is None else int(t) for t in facts["targets"]], dtype=np.int64)
+    return ClassScores(
+        facts["ids"], facts["splits"], targets, scores.astype(np.float64), tuple(facts["labels"]), facts["groups"]
+    )
+
+
+def question(predictions: ClassScores, row: int) -> Question:
+    """Why this class: the logit of the predicted one."""
+    k = int(predictions.predicted[row])
+    return Question("logit", f"Why {predictions.labels[k]}?", target=k, unit="logit")
+
+
+def scalar(scores: Any, question: Question) -> Any:
+    """The logit of the asked class, or the difference of two."""
+    if question.kind == "contrast":
+        return scores[:, question.target] - scores[:, question.against]
+    return scores[:, question.target]
+
+
+def frame(predictions: ClassScores, row: int, *, top: int = 3) -> dict[str, Any]:
+    """Label, probability and the most probable labels of one prediction."""
+    p = predictions.probabilities[row]
+    best = np.argsort(-p, kind="stable")[:top]
+    k, target = int(predictions.predicted[row]), int(predictions.targets[row])
+    return {
+        "label": predictions.labels[k],
+        "probability": float(p[k]),
+        "top": [[predictions.labels[int(b)], float(p[b])] for b in best],
+        "right": None if target < 0 else k == target,
+    }

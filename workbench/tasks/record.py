@@ -1,0 +1,44 @@
+"""The record that a task is: data, no base class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from workbench.config import Config
+from workbench.types import Dataset, Predictions, Question
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task.
+
+    Attributes:
+        name: its registry name.
+        title: what it is, for a reader.
+        modality: the module of `workbench.modalities` that reads its inputs.
+        kind: "class" or "value": what is predicted.
+        load: (config, dataset) to (TorchBackbone, preparation), before customisation.
+        decode: (scores (n, K), dataset, rows of it) to Predictions.
+        question: (predictions, row) to the question asked of that prediction.
+        scalar: (scores, question) to the (n,) answer; numpy arrays and torch tensors alike.
+        frame: (predictions, row) to what a report says of one prediction.
+    """
+
+    name: str
+    title: str
+    modality: ModuleType
+    kind: str
+    load: Callable[[Config, Dataset], tuple[Any, Any]]
+    decode: Callable[[np.ndarray, Mapping[str, Any]], Predictions]
+    question: Callable[[Predictions, int], Question]
+    scalar: Callable[[Any, Question], Any]
+    frame: Callable[[Predictions, int], dict[str, Any]]
+
+    @property
+    def modality_name(self) -> str:
+        return self.modality.__name__.rpartition(".")[2]
