@@ -21,7 +21,21 @@ from workbench.run import Run, digest, write_atomically
 from workbench.stages.session import STAGES, Session
 
 DEMO = ("digits", "scipy-docs", "breast-cancer", "diabetes")
-_PACKAGES = ["torch", "transformers", "accelerate", "onnx", "onnxruntime", "onnxruntime-gpu", "captum", "shap", "lime", "scikit-learn", "scipy", "numpy", "datasets"]
+_PACKAGES = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "onnx",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "captum",
+    "shap",
+    "lime",
+    "scikit-learn",
+    "scipy",
+    "numpy",
+    "datasets",
+)
 
 
 def run_config(

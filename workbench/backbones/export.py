@@ -66,7 +66,8 @@ def export_onnx(
     except Exception as e:  # the exporter raises many kinds, all meaning the same to the caller
         reason = str(e).strip().splitlines()
         raise ExportError(
-            f"torch could not export the model to ONNX (opset {opset}): {reason[0][:300] if reason else type(e).__name__}",
+            f"torch could not export the model to ONNX (opset {opset}): "
+            f"{reason[0][:300] if reason else type(e).__name__}",
             hint="try another [export] opset, or WORKBENCH_DEBUG=1 for the whole story",
         ) from e
     proto = program.model_proto

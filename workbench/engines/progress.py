@@ -59,7 +59,8 @@ class _Lines:
         rate = self._done / (now - self._begun)
         left = max(self._total - self._done, 0) / rate if rate else 0.0
         print(
-            f"  {self._what}: {self._done:.0f} of {self._total:.0f}, {rate:.1f}/s, {left:.0f} s left{note and ', ' + note}",
+            f"  {self._what}: {self._done:.0f} of {self._total:.0f}, {rate:.1f}/s, {left:.0f} s left"
+            f"{note and ', ' + note}",
             file=sys.stderr,
             flush=True,
         )

@@ -7,7 +7,19 @@ import shutil
 from importlib.metadata import PackageNotFoundError, distributions, version
 from typing import Any
 
-NEEDED = ["torch", "transformers", "accelerate", "onnx", "onnxscript", "captum", "shap", "lime", "scikit-learn", "datasets", "altair"]
+NEEDED = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "onnx",
+    "onnxscript",
+    "captum",
+    "shap",
+    "lime",
+    "scikit-learn",
+    "datasets",
+    "altair",
+)
 
 
 def diagnose() -> list[dict[str, Any]]:
