@@ -12,17 +12,19 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from workbench.errors import DataError
 
 SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .bmp .gif .tif .tiff .webp .ppm .pgm .pbm .pnm .jp2 .avif .tga".split()
-)
+    f".{s}" for s in ("jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "tif", "tiff", "webp", "avif", "jp2", "tga")
+) | frozenset(f".p{s}m" for s in "bgnp")
 MAX_PIXELS = 64_000_000  # decoded, 192 MB; a file of a few kB can claim far more
 _WIDE_MODES = ("I", "F")  # I;16, I;16B, I;16L, I;16N, I and F: more than eight bits a channel
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, MemoryError)
-_BROKEN += (struct.error, zlib.error, Image.DecompressionBombError)  # what Pillow's decoders raise on bad bytes
+_BROKEN = (  # what Pillow's decoders raise on bad bytes
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, MemoryError),
+    *(struct.error, zlib.error, Image.DecompressionBombError),
+)
 
 PictureInput = Path | str | bytes | NDArray[np.uint8]
 
@@ -113,7 +115,7 @@ def _name(picture: Path | str | bytes) -> str:
 def _reason(error: BaseException) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "not a picture that can be read"
     text = str(error).strip().splitlines()
     return text[0] if text else type(error).__name__

@@ -13,7 +13,7 @@ from workbench import registry
 from workbench.data import folders, hub
 from workbench.data.cells import as_value, in_order
 from workbench.data.pictures import unreadable
-from workbench.data.records import Records, table_records
+from workbench.data.records import MISSING, Records, table_records
 from workbench.data.splits import SPLIT_NAMES, Shares, assign_splits, limit_splits
 from workbench.data.tables import Table, read_table
 from workbench.errors import ConfigError, DataError
@@ -53,7 +53,7 @@ def load_dataset(config: Config, modality: str, kind: str) -> Dataset:
     shares = Shares(data.validation_share, data.test_share, config.seed, data.group, bool(data.validation))
     targets = [r.target for r in records.rows if r.target is not None]  # all of them
     groups = [r.meta.get(data.group, "") for r in records.rows]
-    groups = [r.id if g == "missing" else g for r, g in zip(records.rows, groups, strict=True)]
+    groups = [r.id if g == MISSING else g for r, g in zip(records.rows, groups, strict=True)]
     splits, method = assign_splits([r.split for r in records.rows], targets, groups, shares)
     labels = _labels(records, splits, data.labels) if kind == "class" else ()
     rows = list(zip(records.rows, splits, strict=True))

@@ -25,7 +25,7 @@ SPLIT_NAMES = {
 }
 BINS = 5  # a value is stratified by fifths of its distribution
 
-Rows = NDArray[np.intp]
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,8 @@ def assign_splits(
                 hint="bring more examples, or give the splits as files of their own",
             )
         splits[drawn] = name
-        sentences.append(
-            f"{len(drawn):,} of {len(rows):,} training examples are drawn as the {name} split ({_how(targets, shares.group)})"
-        )
+        how = _how(targets, shares.group)
+        sentences.append(f"{len(drawn):,} of {len(rows):,} training examples are drawn as the {name} split ({how})")
 
     if names == {"train", "validation"} and not shares.keep_validation:
         splits[splits == "validation"] = "test"
@@ -108,7 +107,7 @@ def limit_splits(splits: Sequence[str], targets: Sequence[str | float], limit: i
     return np.sort(np.concatenate(kept))
 
 
-def stratified_sample(strata: NDArray[np.intp], count: int, rng: np.random.Generator, *, both: bool = False) -> Rows:
+def stratified_sample(strata: NDArray[np.int64], count: int, rng: np.random.Generator, *, both: bool = False) -> Rows:
     """Positions of about `count` of n examples, each stratum in proportion (largest remainder).
 
     scikit-learn's stratified splits refuse a class of one example and a sample smaller than
@@ -166,7 +165,7 @@ def _draw(
     return rows[min(candidates, key=lambda held: abs(len(held) - share * len(rows)))]
 
 
-def _strata(targets: Sequence[str | float]) -> NDArray[np.intp]:
+def _strata(targets: Sequence[str | float]) -> NDArray[np.int64]:
     if any(isinstance(t, str) for t in targets):
         return np.unique(np.array([str(t) for t in targets]), return_inverse=True)[1]
     values = np.asarray(targets, dtype=np.float64)

@@ -232,7 +232,7 @@ def _from_rows(path: Path, rows: Iterable[Any]) -> Table:
 
 
 def _read_parquet(path: Path, delimiter: str, encoding: str) -> Table:
-    content = pq.read_table(path)  # type: ignore[no-untyped-call]
+    content = pq.read_table(path)
     twice = [name for name, n in Counter(content.column_names).items() if n > 1]
     if twice:
         raise DataError(f"{path}: column name {twice[0]!r} stands twice", hint="give each column its own name")
