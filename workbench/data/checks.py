@@ -64,23 +64,27 @@ def _unreadable(checked: Checked) -> Finding:
         return Finding("unreadable", "ok", "Every example could be read.")
     first = "; ".join(f"{s.where}: {s.reason}" for s in skipped[:3])
     more = "; ..." if len(skipped) > 3 else ""
-    return Finding(
-        "unreadable",
-        "note",
-        f"{_examples(len(skipped))} could not be used and are left out: {first}{more}.",
-        len(skipped),
-    )
+    sentence = f"Left out because unusable: {_examples(len(skipped))} ({first}{more})."
+    return Finding("unreadable", "note", sentence, len(skipped))
 
 
 def _leak(checked: Checked, split: str, earlier: tuple[str, ...]) -> Finding | None:
     total = len(checked.dataset.split(split))
     if not total:
         return None
-    leaked = [e.id for same in checked.equal if any(o.split in earlier for o in same) for e in same if e.split == split]
+    leaked, same_target = [], 0
+    for same in checked.equal:
+        known = {e.target for e in same if e.split in earlier}
+        own = [e for e in same if e.split == split] if known else []
+        leaked += [e.id for e in own]
+        same_target += sum(e.target in known for e in own)
     name, others = f"leak_{split}", " or ".join(earlier)
     if not leaked:
         return Finding(name, "ok", f"No {split} input also occurs in {others}.")
-    sentence = f"{len(leaked):,} of {total:,} {split} inputs also occur in {others}: the model has seen them."
+    sentence = (
+        f"{len(leaked):,} of {total:,} {split} inputs also {_verb(len(leaked), 'occur')} in {others}, "
+        f"{same_target:,} with the same target: what is measured on them is memory."
+    )
     return Finding(name, "warning", sentence, len(leaked), leaked)
 
 
@@ -104,16 +108,15 @@ def _duplicates(checked: Checked) -> Finding:
     if not ids:
         return Finding("duplicates", "ok", "No input occurs twice within a split.")
     where = ", ".join(f"{len(found):,} in {split}" for split, found in repeats.items() if found)
-    return Finding(
-        "duplicates", "note", f"{_examples(len(ids))} repeat an earlier input of their split: {where}.", len(ids), ids
-    )
+    sentence = f"{_examples(len(ids))} {_verb(len(ids), 'repeat')} an earlier input of the same split: {where}."
+    return Finding("duplicates", "note", sentence, len(ids), ids)
 
 
 def _conflicts(checked: Checked) -> Finding:
     ids = [e.id for same in checked.equal if len({e.target for e in same}) > 1 for e in same]
     if not ids:
         return Finding("conflicting_targets", "ok", "No input stands with two different targets.")
-    sentence = f"{_examples(len(ids))} share their input with another that has a different target."
+    sentence = f"{_examples(len(ids))} stand beside an equal input with a different target."
     return Finding("conflicting_targets", "warning", sentence, len(ids), ids)
 
 
@@ -125,6 +128,8 @@ def _imbalance(checked: Checked) -> Finding | None:
     sizes = [counts[k] for k in range(len(dataset.labels))]
     most, least = max(sizes), min(sizes)
     ratio = most / max(least, 1)
+    if ratio == 1:
+        return Finding("class_imbalance", "ok", f"Every class has {most:,} training examples.")
     sentence = (
         f"In training the largest class, {dataset.labels[sizes.index(most)]!r}, has {most:,} examples "
         f"({most / sum(sizes):.1%}) and the smallest, {dataset.labels[sizes.index(least)]!r}, {least:,}"
@@ -171,7 +176,7 @@ def _empty_texts(checked: Checked) -> Finding | None:
     if not n:
         return Finding("empty_texts", "ok", "No text is empty.")
     return Finding(
-        "empty_texts", "warning" if kept else "note", f"{n:,} empty {_texts(n)}; {len(kept):,} kept.", n, kept
+        "empty_texts", "warning" if kept else "note", f"Empty texts: {n:,}, of which {len(kept):,} kept.", n, kept
     )
 
 
@@ -202,8 +207,8 @@ def _examples(n: int) -> str:
     return f"{n:,} example{'s' if n != 1 else ''}"
 
 
-def _texts(n: int) -> str:
-    return "texts" if n != 1 else "text"
+def _verb(n: int, plural: str) -> str:
+    return plural if n != 1 else f"{plural}s"
 
 
 _CHECKS: tuple[Callable[[Checked], Finding | None], ...] = (

@@ -9,7 +9,7 @@ from workbench.data.records import Record, Records
 from workbench.data.splits import SPLIT_NAMES
 from workbench.data.tables import READERS
 from workbench.errors import DataError
-from workbench.types import Skipped
+from workbench.types import SPLITS, Skipped
 
 _LAYOUT = "allowed: FOLDER/train/CLASS/*.jpg (and validation, test) or FOLDER/CLASS/*.jpg"
 
@@ -24,7 +24,7 @@ def split_folders(root: Path) -> dict[str, Path]:
         if split in found:
             raise DataError(f"{found[split]} and {path} are both the {split} split", hint="keep one of the folders")
         found[split] = path
-    return found if "train" in found else {}
+    return {name: found[name] for name in SPLITS if name in found} if "train" in found else {}
 
 
 def picture_folder(root: Path) -> Records:
@@ -80,8 +80,11 @@ def split_files(root: Path) -> dict[str, Path]:
                 f"{root} has no train.csv (.tsv, .jsonl, .parquet); table files there: {there}",
                 hint="name the file itself with data.source",
             )
-        found = {"": files[0]}
-    for path in found.values():
-        if not inside(path, root):
-            raise DataError(f"{path} is a symbolic link that leaves the data folder", hint="copy the file there")
-    return found
+        return {"": _own(files[0], root)}
+    return {name: _own(found[name], root) for name in SPLITS if name in found}
+
+
+def _own(path: Path, root: Path) -> Path:
+    if not inside(path, root):
+        raise DataError(f"{path} is a symbolic link that leaves the data folder", hint="copy the file there")
+    return path

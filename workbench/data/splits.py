@@ -102,7 +102,7 @@ def limit_splits(splits: Sequence[str], targets: Sequence[str | float], limit: i
     for name in ("train", "validation", "test"):
         rows = np.flatnonzero(np.asarray(splits, dtype=object) == name)
         if len(rows) > limit:
-            rows = rows[stratified_sample(_strata([targets[i] for i in rows]), limit, rng)]
+            rows = rows[stratified_sample(_strata([targets[int(i)] for i in rows]), limit, rng)]
         kept.append(rows)
     return np.sort(np.concatenate(kept))
 
@@ -129,7 +129,7 @@ def stratified_sample(strata: NDArray[np.int64], count: int, rng: np.random.Gene
     while take.sum() > count and (open_ := take > least).any():
         take[np.where(open_, take - exact, -np.inf).argmax()] -= 1
     drawn = [rng.permutation(np.flatnonzero(inverse == s))[:n] for s, n in enumerate(take)]
-    return np.sort(np.concatenate(drawn))
+    return np.asarray(np.sort(np.concatenate(drawn)), dtype=np.int64)
 
 
 def _draw(
@@ -140,10 +140,10 @@ def _draw(
     shares: Shares,
     rng: np.random.Generator,
 ) -> Rows:
-    strata = _strata([targets[i] for i in rows])
+    strata = _strata([targets[int(i)] for i in rows])
     if not shares.group:
         return rows[stratified_sample(strata, round(share * len(rows)), rng, both=True)]
-    own = np.array([groups[i] for i in rows], dtype=object)
+    own = np.array([groups[int(i)] for i in rows], dtype=object)
     n_groups = len(set(own))
     if n_groups < 3:
         raise DataError(
@@ -167,10 +167,10 @@ def _draw(
 
 def _strata(targets: Sequence[str | float]) -> NDArray[np.int64]:
     if any(isinstance(t, str) for t in targets):
-        return np.unique(np.array([str(t) for t in targets]), return_inverse=True)[1]
+        return np.asarray(np.unique([str(t) for t in targets], return_inverse=True)[1], dtype=np.int64)
     values = np.asarray(targets, dtype=np.float64)
     edges = np.quantile(values, np.arange(1, BINS) / BINS)
-    return np.searchsorted(edges, values, side="right")
+    return np.asarray(np.searchsorted(edges, values, side="right"), dtype=np.int64)
 
 
 def _how(targets: Sequence[str | float], group: str) -> str:
