@@ -1,0 +1,150 @@
+"""Which column of a table means what: as the config says, or where only one reading is possible."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.data.cells import is_nested, number
+from workbench.data.pictures import SUFFIXES
+from workbench.data.tables import Table
+from workbench.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from workbench.config import Data
+
+_TARGETS = ("target", "label", "class", "y")
+_INPUT_ROLE = {"text": "text", "image": "image"}
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Column names by what they mean; empty where there is none."""
+
+    target: str
+    inputs: tuple[str, ...]  # the text column, the picture column, or the feature columns
+    id: str
+    split: str
+    group: str
+    slices: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def find_roles(table: Table, data: Data, modality: str) -> Roles:
+    """The roles of a training table's columns.
+
+    Raises:
+        DataError: a named column is not there, or an unnamed one cannot be told for sure.
+        ConfigError: one column is given two roles that exclude each other.
+    """
+    for key in ("text", "image", "target", "id", "split", "group"):
+        if name := getattr(data, key):
+            require(table, name, f"data.{key}")
+    for key in ("features", "categorical", "ignore", "slices"):
+        for name in getattr(data, key):
+            require(table, name, f"data.{key}")
+    target = data.target or _find_target(table)
+    if data.target in data.ignore or target in data.features:
+        raise ConfigError(
+            f"column {target!r} is the target and also in data.{'ignore' if target in data.ignore else 'features'}",
+            hint="a target is neither a feature nor left out",
+        )
+    notes: list[str] = []
+    id_column = data.id or _find_id(table, {target, *data.features, *data.ignore}, notes)
+    taken = {target, id_column, data.split, data.group, *data.ignore} - {""}
+    if modality == "table":
+        inputs = _features(table, data, taken, notes)
+    else:
+        key = _INPUT_ROLE[modality]
+        inputs = (getattr(data, key) or _find_input(table, key, taken | set(data.slices)),)
+        if inputs[0] in taken:
+            raise ConfigError(f"column {inputs[0]!r} is data.{key} and has another role too", hint="one role a column")
+    return Roles(target, inputs, id_column, data.split, data.group, data.slices, tuple(notes))
+
+
+def require(table: Table, name: str, key: str) -> None:
+    """Raise `DataError` with a suggestion unless the table has the column."""
+    if name in table.columns:
+        return
+    close = difflib.get_close_matches(name, table.columns, n=1, cutoff=0.5)
+    suggestion = f"did you mean {close[0]!r}? " if close else ""
+    raise DataError(f"{table.where} has no column {name!r} ({key})", hint=suggestion + _columns(table))
+
+
+def _columns(table: Table) -> str:
+    names = list(table.columns)
+    more = f" and {len(names) - 40} more" if len(names) > 40 else ""
+    return f"columns: {', '.join(names[:40])}{more}"
+
+
+def _find_target(table: Table) -> str:
+    found = [name for name in table.columns if name.lower() in _TARGETS]
+    if len(found) == 1:
+        return found[0]
+    why = f"{' and '.join(map(repr, found))} could be it" if found else f"none is called {', '.join(_TARGETS)}"
+    raise DataError(f"{table.where}: which column is the target? {why}", hint=f"set data.target; {_columns(table)}")
+
+
+def _find_id(table: Table, taken: set[str], notes: list[str]) -> str:
+    for name, cells in table.columns.items():
+        if name.lower() == "id" and name not in taken and not is_nested(cells) and len(set(cells)) == len(cells):
+            notes.append(f"Column {name!r} of {table.where} is used as the examples' id.")
+            return name
+    return ""
+
+
+def _find_input(table: Table, key: str, taken: set[str]) -> str:
+    free = {name: cells for name, cells in table.columns.items() if name not in taken}
+    found = [name for name, cells in free.items() if (_is_text(table, cells) if key == "text" else _is_picture(cells))]
+    named = [name for name in found if name.lower() == key]
+    if len(found) == 1 or len(named) == 1:
+        return (named or found)[0]
+    why = f"{' and '.join(map(repr, found))} could be it" if found else "no other column holds one"
+    raise DataError(f"{table.where}: which column is the {key}? {why}", hint=f"set data.{key}; {_columns(table)}")
+
+
+def _is_text(table: Table, cells: Sequence[Any]) -> bool:
+    present = [c for c in cells if c is not None]
+    return bool(present) and all(isinstance(c, str) for c in present) and not (table.as_text and _all_numbers(present))
+
+
+def _all_numbers(cells: Sequence[Any]) -> bool:
+    try:
+        for cell in cells:
+            number(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_picture(cells: Sequence[Any]) -> bool:
+    present = [c for c in cells if c is not None]
+    return bool(present) and all(
+        isinstance(c, bytes | dict) or (isinstance(c, str) and Path(c).suffix.lower() in SUFFIXES) for c in present
+    )
+
+
+def _features(table: Table, data: Data, taken: set[str], notes: list[str]) -> tuple[str, ...]:
+    """Feature columns: those listed, or all that have no other role and hold single values."""
+    for name in data.features:
+        if name in taken - {data.group} or is_nested(table.columns[name]):
+            why = "has another role too" if name in taken else "holds lists, objects or bytes"
+            raise ConfigError(f"column {name!r} is in data.features and {why}", hint=_columns(table))
+    names = []
+    for name, cells in table.columns.items():
+        if name not in (data.features or table.columns.keys() - taken):
+            continue
+        if is_nested(cells):
+            notes.append(f"Column {name!r} of {table.where} holds lists, objects or bytes and is left out.")
+        else:
+            names.append(name)
+    if not names:
+        others = ", ".join(map(repr, sorted(taken)))
+        raise DataError(f"{table.where} has no feature column beside {others}", hint=_columns(table))
+    for name in data.categorical:
+        if name not in names:
+            raise ConfigError(f"column {name!r} is in data.categorical and is not a feature", hint=_columns(table))
+    return tuple(names)

@@ -1,0 +1,233 @@
+"""From `data.source` to a `Dataset`: examples with splits and class indices, whatever was left out named."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench import registry
+from workbench.data import folders, hub
+from workbench.data.cells import as_value, in_order
+from workbench.data.pictures import unreadable
+from workbench.data.records import MISSING, Records, table_records
+from workbench.data.splits import SPLIT_NAMES, Shares, assign_splits, limit_splits
+from workbench.data.tables import Table, read_table
+from workbench.errors import ConfigError, DataError
+from workbench.types import Column, Dataset, Example
+
+if TYPE_CHECKING:
+    from workbench.config import Config, Data
+
+_FIXTURE, _HUB = "fixture:", "hf:"
+
+
+def load_dataset(config: Config, modality: str, kind: str) -> Dataset:
+    """Read the examples that a config names.
+
+    Args:
+        config: `config.data` says where and what; `config.seed` drives every draw.
+        modality: "text", "image" or "table".
+        kind: "class" (classification) or "value" (regression).
+
+    Returns:
+        The dataset. Class labels are sorted (numbers by value) unless `data.labels` gives
+        their order; categories are those of the training split; pictures stay paths or
+        bytes, and each one was decoded once.
+
+    Raises:
+        DataError: the data cannot be used as it is, or more than `data.max_skipped` of it.
+        ConfigError: the data section contradicts itself.
+        UnknownName: no such fixture.
+    """
+    data = config.data
+    if data.source.startswith(_FIXTURE):
+        return _fixture(config, modality, kind)
+    records, name = _read(data, modality, kind)
+    _drop_unlabelled(records, kind)
+    if not records.rows:
+        _check_skipped(records, data.max_skipped)
+    shares = Shares(data.validation_share, data.test_share, config.seed, data.group, bool(data.validation))
+    targets = [r.target for r in records.rows if r.target is not None]  # all of them
+    groups = [r.meta.get(data.group, "") for r in records.rows]
+    groups = [r.id if g == MISSING else g for r, g in zip(records.rows, groups, strict=True)]
+    splits, method = assign_splits([r.split for r in records.rows], targets, groups, shares)
+    labels = _labels(records, splits, data.labels) if kind == "class" else ()
+    rows = list(zip(records.rows, splits, strict=True))
+    if data.limit:
+        rows = [rows[i] for i in limit_splits(splits, targets, data.limit, config.seed)]
+        method += f" At most {data.limit:,} examples of each split are used, a stratified sample."
+    if modality == "image":
+        records.rows = [record for record, _ in rows]
+        reasons = unreadable(record.input for record in records.rows)
+        records.skip(reasons)
+        rows = [row for row, why in zip(rows, reasons, strict=True) if not why]
+    _check_skipped(records, data.max_skipped, len(rows))
+    examples = tuple(
+        Example(r.id, r.input, _index(r.target, labels) if labels else r.target, split, r.meta)  # type: ignore[arg-type]
+        for r, split in rows
+    )
+    return Dataset(
+        name=config.name or name,
+        modality=modality,
+        examples=examples,
+        labels=labels,
+        columns=_with_categories(records.columns, examples),
+        target=records.target,
+        unit=data.unit if kind == "value" else "",
+        skipped=tuple(records.skipped),
+        notes=tuple(dict.fromkeys(records.notes)),
+        split_method=method,
+    )
+
+
+def _read(data: Data, modality: str, kind: str) -> tuple[Records, str]:
+    """The records of a source, and its name."""
+    if data.source.startswith(_HUB):
+        name = data.source.removeprefix(_HUB)
+        parts = hub.hub_tables(name, data.subset, data.revision)
+        return table_records(parts, data, modality, kind), name
+    path = Path(data.source)
+    if not path.exists():
+        raise DataError(
+            f"no data at {path}", hint="data.source is a file, a folder, a saved dataset, hf:NAME or fixture:NAME"
+        )
+    name = path.parent.name if path.stem.lower() in SPLIT_NAMES and path.is_file() else path.stem
+    if path.is_dir() and not hub.is_saved(path):
+        tables_there = any(p.is_file() and p.suffix.lower() in (".csv", ".tsv", ".jsonl") for p in path.iterdir())
+        if modality == "image" and (folders.split_folders(path) or not tables_there):
+            return _pictures(path, data, kind), name
+    parts = _tables(path, data)
+    records = table_records(parts, data, modality, kind)
+    records.notes.insert(0, f"Read from {', '.join(table.where for _, table in parts)}.")
+    return records, name
+
+
+def _tables(path: Path, data: Data) -> list[tuple[str, Table]]:
+    if path.is_dir() and hub.is_saved(path):
+        return hub.saved_tables(path)
+    files = folders.split_files(path) if path.is_dir() else {"": path}
+    for split in ("validation", "test"):
+        if own := getattr(data, split):
+            files = {"train" if s == "" else s: p for s, p in files.items()} | {split: Path(own)}
+    if len(files) > 1 and data.split:
+        raise ConfigError(
+            f"data.split = {data.split!r} and files of their own both say which row is in which split",
+            hint="leave data.split empty, or name one file",
+        )
+    return [(s, read_table(p, delimiter=data.delimiter, encoding=data.encoding)) for s, p in files.items()]
+
+
+def _pictures(path: Path, data: Data, kind: str) -> Records:
+    if kind == "value":
+        raise DataError(f"{path} is a folder of classes; regression needs a table", hint="name a CSV with data.source")
+    named = [k for k in ("image", "target", "id", "split", "group", "slices") if getattr(data, k)]
+    if named:
+        raise ConfigError(
+            f"data.{named[0]} names a column, and {path} is a folder of pictures without a table",
+            hint="remove the key, or name a CSV with data.source",
+        )
+    return folders.picture_folder(path)
+
+
+def _drop_unlabelled(records: Records, kind: str) -> None:
+    """Leave out splits without any target, with a note, and single examples without one."""
+    for split in ("validation", "test"):
+        own = [r for r in records.rows if r.split == split]
+        if own and all(_no_target(r.target) for r in own):
+            records.rows = [r for r in records.rows if r.split != split]
+            records.notes.append(f"The {split} split has no targets and is left out ({len(own):,} examples).")
+    records.skip([_no_target(r.target) for r in records.rows])
+
+
+def _no_target(target: str | float | None) -> str:
+    if target is None or (isinstance(target, float) and math.isnan(target)):
+        return "the target is missing"
+    return "the target is infinite" if isinstance(target, float) and math.isinf(target) else ""
+
+
+def _check_skipped(records: Records, allowed: float, kept: int = 0) -> None:
+    skipped = records.skipped
+    if kept and len(skipped) <= allowed * (kept + len(skipped)):
+        return
+    first = "; ".join(f"{s.where}: {s.reason}" for s in skipped[:3])
+    more = f"; and {len(skipped) - 3:,} more" if len(skipped) > 3 else ""
+    raise DataError(
+        f"{len(skipped):,} of {kept + len(skipped):,} examples cannot be used, more than data.max_skipped = "
+        f"{allowed:.3g} allows: {first}{more}",
+        hint="repair or remove them, or raise the share with --set data.max_skipped=0.05",
+    )
+
+
+def _labels(records: Records, splits: Sequence[str], given: tuple[str, ...]) -> tuple[str, ...]:
+    """The class names in order; every target must be one of them."""
+    training = [str(r.target) for r, split in zip(records.rows, splits, strict=True) if split == "train"]
+    seen = set(training)
+    labels = given or tuple(n for n in records.class_names if n in seen) or in_order(seen)
+    where = f"column {records.target!r}"
+    if len(set(labels)) < len(labels):
+        raise ConfigError(f"data.labels holds a name twice: {', '.join(labels)}", hint="name each class once")
+    if len(labels) < 2:
+        raise DataError(
+            f"{where} holds one class only in the training split: {labels[0]!r}",
+            hint="bring examples of a second class",
+        )
+    if len(labels) > 20 and len(labels) > len(training) / 2:
+        raise DataError(
+            f"{where} has {len(labels):,} distinct values in {len(training):,} training examples: no classes",
+            hint="name another column with data.target, or use a regression task",
+        )
+    for record in records.rows:
+        if _index(record.target, labels) is None:
+            known = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
+            close = difflib.get_close_matches(str(record.target), labels, n=1, cutoff=0.6)
+            origin = "data.labels" if given else "the training split"
+            raise DataError(
+                f"{record.where}, {where}: label {record.target!r} is not in {origin} ({known})",
+                hint=f"did you mean {close[0]!r}?" if close else "repair the label, or add training examples of it",
+            )
+    return labels
+
+
+def _index(target: str | float | None, labels: tuple[str, ...]) -> int | None:
+    """The index of a label; 1.0 is found where the label is spelled 1."""
+    name = str(target)
+    if name in labels:
+        return labels.index(name)
+    value = as_value(name)
+    return next((i for i, label in enumerate(labels) if value is not None and as_value(label) == value), None)
+
+
+def _with_categories(columns: Sequence[Column], examples: Sequence[Example]) -> tuple[Column, ...]:
+    found = []
+    for column in columns:
+        if column.kind == "categorical":
+            seen = {e.input[column.name] for e in examples if e.split == "train"} - {None}
+            column = dataclasses.replace(column, categories=in_order(seen))
+        found.append(column)
+    return tuple(found)
+
+
+def _fixture(config: Config, modality: str, kind: str) -> Dataset:
+    data = config.data
+    dataset: Dataset = registry.load("fixtures", data.source.removeprefix(_FIXTURE))(config.seed)
+    found = "class" if dataset.labels else "value"
+    if (dataset.modality, found) != (modality, kind):
+        raise ConfigError(
+            f"{data.source} is {dataset.modality} {'classification' if found == 'class' else 'regression'}, "
+            f"not what task {config.task!r} takes",
+            hint="choose another fixture (`workbench list fixtures`) or another task",
+        )
+    for name in data.slices:
+        if any(name not in e.meta for e in dataset.examples):
+            known = ", ".join(dataset.examples[0].meta) or "none"
+            raise DataError(f"{data.source} has no column {name!r} (data.slices)", hint=f"columns: {known}")
+    if not data.limit:
+        return dataset
+    targets = [dataset.labels[int(e.target)] if dataset.labels else e.target for e in dataset.examples]  # type: ignore[arg-type]
+    rows = limit_splits([e.split for e in dataset.examples], targets, data.limit, config.seed)  # type: ignore[arg-type]
+    method = f"{dataset.split_method}; at most {data.limit:,} examples of each split, a stratified sample"
+    return dataclasses.replace(dataset, examples=tuple(dataset.examples[i] for i in rows), split_method=method)
