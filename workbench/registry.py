@@ -41,6 +41,14 @@ EXPLAINERS = {
     ),
 }
 
+CONTROLS = {
+    "random": ("workbench.explainers.controls:RANDOM", "Values drawn by lot: what every method has to beat."),
+    "magnitude": (
+        "workbench.explainers.controls:MAGNITUDE",
+        "Distance of each feature from the baseline: knows the input, not the model.",
+    ),
+}
+
 FIXTURES = {
     "digits": ("workbench.data.fixtures:digits", "1,797 handwritten digits (scikit-learn)."),
     "scipy-docs": (
@@ -83,6 +91,7 @@ BACKBONES = {
 TABLES: dict[str, dict[str, tuple[str, str]]] = {
     "tasks": TASKS,
     "explainers": EXPLAINERS,
+    "controls": CONTROLS,
     "fixtures": FIXTURES,
     "backbones": BACKBONES,
 }

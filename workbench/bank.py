@@ -1,0 +1,295 @@
+"""The mask bank: which coalitions of features are shown to the model, once, for every method.
+
+A coalition is a boolean mask (True keeps a feature). SHAP and LIME are fitted to one part
+of the bank, the quality measures use the other, and the same coalitions can be put to two
+models, so that a difference between them is not a difference of masks.
+
+Where all 2^M coalitions do not fit the budget, sizes are drawn uniformly: the law of the
+leverage scores of the Shapley regression (Musco & Witter 2024, arXiv 2410.01917) and, up to
+the empty set, the law of LIME's text sampler. Every coalition comes with its complement.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from workbench.errors import ExplainError
+from workbench.probe import Probe
+
+HELD_OUT = 0.2
+
+
+@dataclass(frozen=True)
+class Coalitions:
+    """Which features are kept, for n coalitions of M features.
+
+    Attributes:
+        masks: (n, M) bool. Row 0 hides everything, row 1 nothing; rows 2k and 2k + 1 are
+            complements of each other.
+        inclusion: (n,) probability that the coalition is among those fitted to, in (0, 1].
+            A sum over all coalitions is estimated by a sum over `fit` divided by it.
+        held_out: (n,) bool; both rows of a pair, kept from every fit to judge it.
+        exact: whether all 2^M coalitions are here; `inclusion` is then 1 throughout.
+    """
+
+    masks: np.ndarray
+    inclusion: np.ndarray
+    held_out: np.ndarray
+    exact: bool
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    @property
+    def features(self) -> int:
+        """M, the number of features."""
+        return int(self.masks.shape[1])
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """Features kept by each coalition, (n,)."""
+        return np.asarray(self.masks.sum(axis=1))
+
+    @property
+    def fit(self) -> np.ndarray:
+        """The rows a method may be fitted to, (n,) bool."""
+        return ~self.held_out
+
+
+@dataclass(frozen=True)
+class Bank:
+    """The answers of one model to one question for every coalition.
+
+    `scores` (n,) float64 in the question's unit; `seconds` is what evaluating them took.
+    """
+
+    coalitions: Coalitions
+    scores: np.ndarray
+    example_id: str
+    question_id: str
+    seconds: float
+
+    @property
+    def masks(self) -> np.ndarray:
+        """(n, M) boolean masks."""
+        return self.coalitions.masks
+
+    @property
+    def base_score(self) -> float:
+        """The answer with everything hidden."""
+        return float(self.scores[0])
+
+    @property
+    def score(self) -> float:
+        """The answer with nothing hidden."""
+        return float(self.scores[1])
+
+
+def coalitions(m: int, budget: int, rng: np.random.Generator) -> Coalitions:
+    """Choose at most `budget` distinct coalitions of `m` features, in complementary pairs.
+
+    All 2^m where they fit. Else the empty and the full one, every leave-one-out with its
+    complement where the budget holds them all, and pairs drawn without replacement with
+    sizes spread uniformly. About a fifth of the pairs is held out.
+
+    Args:
+        m: features, at least 1.
+        budget: coalitions, at least 2; an odd one is rounded down.
+        rng: decides which coalitions are drawn and which are held out.
+
+    Raises:
+        ExplainError: there is no feature, or the budget is below 2.
+    """
+    if m < 1:
+        raise ExplainError("there is no feature to hide", hint="the input is empty; choose another example")
+    if budget < 2:
+        raise ExplainError(f"a budget of {budget} coalitions is too small", hint="set explain.budget to 8 or more")
+    if m <= 30 and 2**m <= budget:
+        return _enumerate(m, rng)
+    pairs = budget // 2 - 1
+    if pairs == 0:
+        nothing = np.zeros((1, m), dtype=bool)
+        return _in_pairs(nothing, np.ones(1), np.zeros(1, dtype=bool), exact=False)
+    strata = _strata(m)
+    leave_one_out = pairs >= m
+    if leave_one_out:
+        strata = strata[1:]
+    free = pairs - m if leave_one_out else pairs
+    expected = _shares(free, [c for _, c in strata], [1 if 2 * s == m else 2 for s, _ in strata])
+    counts = _round(expected, rng)
+    drawn = [_draw(m, s, n, count, rng) for (s, count), n in zip(strata, counts, strict=True)]
+    # The leave-one-outs alone determine the regression; of the rest at least half stays to fit.
+    spare = free if leave_one_out else max(0, pairs - m)
+    n_held = min(round(HELD_OUT * pairs), spare // 2)
+    stratum = np.repeat(np.arange(len(strata)), counts)
+    held = _every(len(stratum), n_held, rng)
+    inclusion = _inclusion(expected, counts, [c for _, c in strata], stratum, held)
+    blocks = [np.zeros((1, m), dtype=bool)]
+    known = 1
+    if leave_one_out:
+        blocks.append(np.eye(m, dtype=bool))
+        known += m
+    return _in_pairs(
+        np.concatenate(blocks + drawn),
+        np.concatenate([np.ones(known), inclusion]),
+        np.concatenate([np.zeros(known, dtype=bool), held]),
+        exact=False,
+    )
+
+
+def evaluate(probe: Probe, chosen: Coalitions) -> Bank:
+    """Put every coalition to the probe, each once.
+
+    The same coalitions can be evaluated on several probes (a model before and after).
+
+    Raises:
+        ExplainError: the coalitions are of another number of features, or an answer is not finite.
+    """
+    if chosen.features != len(probe.features):
+        raise ExplainError(
+            f"example {probe.example_id!r} has {len(probe.features)} features, the coalitions {chosen.features}",
+            hint="draw coalitions for this example",
+        )
+    start = time.perf_counter()
+    scores = probe.score(chosen.masks)
+    if not np.isfinite(scores).all():
+        row = int(np.flatnonzero(~np.isfinite(scores))[0])
+        raise ExplainError(
+            f"example {probe.example_id!r}: the answer to {probe.question.text!r} is {scores[row]} "
+            f"with {int(chosen.sizes[row])} of {chosen.features} features kept",
+            hint="the model must answer with finite numbers; check it for overflow",
+        )
+    return Bank(chosen, scores, probe.example_id, probe.question.id, time.perf_counter() - start)
+
+
+def remember(probe: Probe, *banks: Bank) -> tuple[Probe, Callable[[], int]]:
+    """The same probe, asking the model each distinct mask only once, and a count of those asked.
+
+    Answers already in `banks` are known from the start and not counted. Give one remembered
+    probe to several quality cards of an example and the masks they share are free.
+    """
+    known: dict[bytes, float] = {}
+    for bank in banks:
+        known.update(zip(_keys(bank.masks), bank.scores.tolist(), strict=True))
+    asked = 0
+
+    def answer(batch: dict[str, np.ndarray]) -> np.ndarray:
+        nonlocal asked
+        masks = batch["masks"]
+        keys = _keys(masks)
+        first = {key: row for row, key in reversed(list(enumerate(keys))) if key not in known}
+        if first:
+            rows = sorted(first.values())
+            known.update(zip([keys[r] for r in rows], probe.score(masks[rows]).tolist(), strict=True))
+            asked += len(rows)
+        return np.array([known[key] for key in keys])
+
+    return replace(probe, hide=lambda masks: {"masks": masks}, answer=answer, repeats=1), lambda: asked
+
+
+def _keys(masks: np.ndarray) -> list[bytes]:
+    return [row.tobytes() for row in np.packbits(np.asarray(masks, dtype=bool), axis=1)]
+
+
+def _enumerate(m: int, rng: np.random.Generator) -> Coalitions:
+    # The first of each pair hides feature m - 1, so that complements never meet twice.
+    half = (np.arange(2 ** (m - 1))[:, None] >> np.arange(m)) & 1
+    pairs = len(half)
+    held = np.zeros(pairs, dtype=bool)
+    held[1 + rng.permutation(pairs - 1)[: round(HELD_OUT * pairs)]] = True
+    return _in_pairs(half.astype(bool), np.ones(pairs), held, exact=True)
+
+
+def _in_pairs(first: np.ndarray, inclusion: np.ndarray, held: np.ndarray, *, exact: bool) -> Coalitions:
+    masks = np.empty((2 * len(first), first.shape[1]), dtype=bool)
+    masks[0::2], masks[1::2] = first, ~first
+    return Coalitions(masks, np.repeat(inclusion, 2), np.repeat(held, 2), exact)
+
+
+def _strata(m: int) -> list[tuple[int, int]]:
+    """(s, number of pairs) for pairs of one coalition of size s and one of size m - s."""
+    return [(s, math.comb(m, s) // (2 if 2 * s == m else 1)) for s in range(1, m // 2 + 1)]
+
+
+def _shares(total: int, capacity: list[int], weight: list[int]) -> np.ndarray:
+    """Split `total` over strata in proportion to `weight`, none above its capacity."""
+    shares = np.zeros(len(capacity))
+    is_open = list(range(len(capacity)))
+    left = float(total)
+    while is_open and left > 0:
+        unit = left / sum(weight[i] for i in is_open)
+        full = [i for i in is_open if capacity[i] <= unit * weight[i]]
+        if not full:
+            for i in is_open:
+                shares[i] = unit * weight[i]
+            break
+        for i in full:
+            shares[i] = capacity[i]
+            left -= capacity[i]
+            is_open.remove(i)
+    return shares
+
+
+def _round(expected: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Whole numbers with these expectations and the same sum (systematic sampling)."""
+    ends = np.floor(np.round(np.cumsum(expected), 9) + rng.uniform(1e-6, 1 - 1e-6))
+    counts: np.ndarray = np.diff(ends, prepend=0).astype(int)
+    return counts
+
+
+def _every(n: int, chosen: int, rng: np.random.Generator) -> np.ndarray:
+    """`chosen` of n rows, evenly spaced from a random start, as a boolean index."""
+    picked = np.zeros(n, dtype=bool)
+    if chosen:
+        picked[((np.arange(chosen) + rng.uniform()) * n / chosen).astype(int)] = True
+    return picked
+
+
+def _inclusion(
+    expected: np.ndarray, counts: np.ndarray, capacity: list[int], stratum: np.ndarray, held: np.ndarray
+) -> np.ndarray:
+    """Probability that a drawn pair is one of those fitted to, given its stratum."""
+    kept = 1 - held.mean() if len(held) else 1.0
+    fitted = np.bincount(stratum[~held], minlength=len(counts))
+    # Where a stratum is sure to hold two pairs or more its realised count is the better
+    # denominator; below that only the expected one is unbiased, as the stratum can come out empty.
+    share = np.where(np.floor(expected) >= 2, np.maximum(fitted, 1), expected * kept)
+    size = np.array([float(c) for c in capacity])
+    return np.asarray((share / size)[stratum]) if len(stratum) else np.zeros(0)
+
+
+def _draw(m: int, size: int, n: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    """`n` different coalitions of one size, none the complement of another, (n, m) bool.
+
+    They come in random order: which of them are held out later must not depend on their features.
+    """
+    masks = np.zeros((n, m), dtype=bool)
+    if 2 * n >= count:
+        chosen = rng.permutation(count)[:n]
+        place = {int(c): row for row, c in enumerate(chosen)}
+        # Where complements are of equal size, the one without the last feature stands for the pair.
+        pool = itertools.combinations(range(m), size) if 2 * size < m else itertools.combinations(range(m - 1), size)
+        for position, members in enumerate(pool):
+            if position in place:
+                masks[place[position], list(members)] = True
+        return masks
+    seen: set[bytes] = set()
+    row = 0
+    while row < n:
+        mask = np.zeros(m, dtype=bool)
+        mask[rng.permutation(m)[:size]] = True
+        if 2 * size == m and mask[-1]:
+            mask = ~mask
+        key = mask.tobytes()
+        if key not in seen:
+            seen.add(key)
+            masks[row] = mask
+            row += 1
+    return masks

@@ -1,0 +1,180 @@
+"""What an explainer is, and the one wrapper through which every explainer is run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any, Protocol
+
+import numpy as np
+
+from workbench.bank import Bank, coalitions, evaluate
+from workbench.errors import ExplainError, WorkbenchError
+from workbench.probe import Probe
+from workbench.types import Attribution
+
+BUDGET = 512
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What an explainer's function returns.
+
+    Attributes:
+        values: (M,) in the question's unit.
+        low: (M,) lower end of a 95 % interval, or None.
+        high: (M,) upper end, or None.
+        dense: a map at the input's own resolution, or None.
+        base_score: the answer to "nothing" as this method understands it; None takes the probe's.
+        score: the answer to the example; None takes the probe's.
+        evaluations: runs of the model beyond the bank's.
+        facts: what the method found out about itself, for the report and the quality card.
+    """
+
+    values: np.ndarray
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+    dense: np.ndarray | None = None
+    base_score: float | None = None
+    score: float | None = None
+    evaluations: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Explain(Protocol):
+    """A pure function from a probe to an explanation."""
+
+    def __call__(
+        self, probe: Probe, *, bank: Bank | None, rng: np.random.Generator, **params: Any
+    ) -> Explanation: ...
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """One explanation method.
+
+    Attributes:
+        name: as in the registry.
+        title: as in a heading.
+        caption: one sentence that says what its values mean.
+        library: the package that computes it; empty for a control.
+        needs: what the probe has to offer ("score", "gradient").
+        uses_bank: whether it answers from a mask bank.
+        explain: the function.
+        complete: whether its values claim to sum to score - base_score.
+    """
+
+    name: str
+    title: str
+    caption: str
+    library: str
+    needs: frozenset[str]
+    uses_bank: bool
+    explain: Explain
+    complete: bool
+
+
+def run_explainer(
+    explainer: Explainer,
+    probe: Probe,
+    *,
+    bank: Bank | None = None,
+    seed: int,
+    budget: int = BUDGET,
+    **params: Any,
+) -> Attribution:
+    """Answer one question with one method.
+
+    Args:
+        explainer: the method.
+        probe: the question bound to an example and a backbone.
+        bank: answers to coalitions that are already known; without it a method that needs
+            them asks for at most `budget`.
+        seed: decides everything random.
+        budget: coalitions, where no bank is given.
+        params: knobs of the method.
+
+    Returns:
+        The attribution. `evaluations` and `seconds` are what the method costs alone, the
+        bank's share included. `params` holds `library`, the knobs and the method's facts.
+
+    Raises:
+        ExplainError: the probe lacks what the method needs, the bank belongs to another
+            question, or the values are not finite.
+    """
+    if missing := explainer.needs - probe.offers:
+        raise ExplainError(
+            f"{explainer.name} needs {', '.join(sorted(missing))}, which the model of example "
+            f"{probe.example_id!r} does not offer",
+            hint="use a method that needs only scores: shap or lime",
+        )
+    if not probe.features:
+        raise ExplainError(f"example {probe.example_id!r} has no feature to hide", hint="choose another example")
+    rng = np.random.default_rng(seed)
+    if explainer.uses_bank:
+        bank = bank or evaluate(probe, coalitions(len(probe.features), budget, rng))
+    if bank is not None:
+        _check_bank(bank, probe)
+    start = time.perf_counter()
+    try:
+        found = explainer.explain(probe, bank=bank if explainer.uses_bank else None, rng=rng, **params)
+    except WorkbenchError:
+        raise
+    except (ArithmeticError, ValueError, RuntimeError) as e:  # numerical failures of the libraries
+        raise ExplainError(
+            f"{explainer.name} failed on example {probe.example_id!r}: {type(e).__name__}: {e}",
+            hint="set WORKBENCH_DEBUG=1 for the traceback",
+        ) from e
+    seconds = time.perf_counter() - start + (bank.seconds if bank and explainer.uses_bank else 0.0)
+    values = np.asarray(found.values, dtype=np.float64)
+    if values.shape != (len(probe.features),) or not np.isfinite(values).all():
+        raise ExplainError(
+            f"{explainer.name} gave values of shape {values.shape}, {int((~np.isfinite(values)).sum())} of them "
+            f"not finite, for the {len(probe.features)} features of example {probe.example_id!r}",
+            hint="check that the model's answers and gradients are finite",
+        )
+    base, score = _ends(found, probe, bank)
+    return Attribution(
+        explainer=explainer.name,
+        example_id=probe.example_id,
+        question=probe.question,
+        features=probe.features,
+        values=values,
+        low=found.low,
+        high=found.high,
+        base_score=base,
+        score=score,
+        gap=abs(float(values.sum()) - (score - base)) if explainer.complete else None,
+        evaluations=found.evaluations + (len(bank.scores) if bank and explainer.uses_bank else 0),
+        seconds=seconds,
+        seed=seed,
+        params={"library": _library(explainer), "filler": probe.filler, **params, **found.facts},
+        dense=found.dense,
+    )
+
+
+def _ends(found: Explanation, probe: Probe, bank: Bank | None) -> tuple[float, float]:
+    if found.base_score is not None and found.score is not None:
+        return found.base_score, found.score
+    if bank is not None:
+        return bank.base_score, bank.score
+    m = len(probe.features)
+    base, score = probe.score(np.stack([np.zeros(m, dtype=bool), np.ones(m, dtype=bool)]))
+    return float(base), float(score)
+
+
+def _check_bank(bank: Bank, probe: Probe) -> None:
+    mine = (probe.example_id, probe.question.id, len(probe.features))
+    its = (bank.example_id, bank.question_id, bank.coalitions.features)
+    if mine != its:
+        raise ExplainError(
+            f"the bank holds the answers of example {its[0]!r}, question {its[1]!r}, {its[2]} features; "
+            f"asked is example {mine[0]!r}, question {mine[1]!r}, {mine[2]} features",
+            hint="evaluate the coalitions on this probe",
+        )
+
+
+def _library(explainer: Explainer) -> str:
+    return f"{explainer.library} {version(explainer.library)}" if explainer.library else "none"

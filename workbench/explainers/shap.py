@@ -1,0 +1,128 @@
+"""Shapley values (Lundberg & Lee 2017) from the mask bank, exact where the bank is complete.
+
+A complete bank goes through `shap.explainers.Exact`. Otherwise the Shapley regression is
+solved on the bank's pairs. `shap.KernelExplainer` is not used: it draws its own unpaired-
+weight coalitions, and by default an l1 penalty drops features while its values still sum up.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from workbench.bank import Bank
+from workbench.explainers.record import Explainer, Explanation
+from workbench.probe import Probe
+
+
+def shapley(probe: Probe, *, bank: Bank | None, rng: np.random.Generator, confidence: float = 0.95) -> Explanation:
+    """Shapley values of the game "answer with these features kept".
+
+    Exact for a complete bank, with an interval of no width. Else the regression of
+    Charnes et al. 1988 / Lundberg & Lee 2017 with the efficiency constraint on the bank's
+    fitting pairs, weighted by inverse inclusion probability (Musco & Witter 2024,
+    arXiv 2410.01917); exact for games of order 2. The interval is the delete-one-pair
+    jackknife's; it is None where there are too few pairs to spare one.
+
+    Facts: `exact`, `computed_by`, `pairs` fitted, `determined` (pairs suffice for M
+    values), `confidence`.
+    """
+    if bank is None:
+        raise ValueError("shapley needs a mask bank")
+    if bank.coalitions.exact:
+        values = exact_shapley(bank)
+        facts: dict[str, Any] = {"computed_by": "shap.explainers.Exact", "pairs": len(bank.scores) // 2}
+        return Explanation(values, values.copy(), values.copy(), facts={"exact": True, "determined": True, **facts})
+    values, half_width, facts = paired_regression(bank, confidence)
+    interval = (None, None) if half_width is None else (values - half_width, values + half_width)
+    return Explanation(values, *interval, facts={"exact": False, "confidence": confidence, **facts})
+
+
+def exact_shapley(bank: Bank) -> np.ndarray:
+    """Shapley values of a complete bank by the shap library's enumeration, (M,) float64."""
+    from shap.explainers import Exact
+
+    m = bank.coalitions.features
+    place = 1 << np.arange(m)
+    table = np.empty(2**m)
+    table[bank.masks @ place] = bank.scores
+    explainer = Exact(lambda masks: table[masks.astype(bool) @ place], lambda mask, row: mask[None, :].copy())
+    return np.asarray(explainer(np.ones((1, m)), max_evals=2**m, silent=True).values[0], dtype=np.float64)
+
+
+def paired_regression(bank: Bank, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
+    """The Shapley regression on the fitting pairs: values (M,), half width (M,) or None, facts.
+
+    With z = +1 for a kept and -1 for a hidden feature, a pair's difference
+    (v(S) - v(N\\S)) / 2 is modelled as z . phi / 2; the pair's mean does not depend on phi
+    once sum(phi) = v(N) - v(empty), so the regression on single coalitions is this one.
+    """
+    m = bank.coalitions.features
+    fit = bank.coalitions.fit[0::2].copy()
+    fit[0] = False  # the empty and the full coalition are the constraint
+    total = bank.score - bank.base_score
+    even = np.full(m, total / m)
+    pairs = int(fit.sum())
+    facts: dict[str, Any] = {"computed_by": "paired leverage-weighted regression", "pairs": pairs}
+    if m == 1:
+        return even, np.zeros(1), {**facts, "determined": True}
+    z = np.where(bank.masks[0::2][fit], 1.0, -1.0)
+    size = bank.coalitions.sizes[0::2][fit]
+    inclusion = bank.coalitions.inclusion[0::2][fit]
+    weight = _kernel(m, size) / inclusion
+    # An orthonormal basis of the vectors that sum to zero leaves no constraint to keep.
+    basis = np.linalg.qr(np.column_stack([np.ones(m), np.eye(m)[:, : m - 1]]))[0][:, 1:]
+    root = np.sqrt(weight / weight.mean())[:, None] if pairs else np.zeros((0, 1))
+    X = root * (z @ basis) / 2
+    y = root[:, 0] * ((bank.scores[0::2][fit] - bank.scores[1::2][fit]) / 2 - z @ even / 2)
+    u, s, vt = np.linalg.svd(X, full_matrices=False)
+    rank = int((s > 1e-10 * s.max(initial=1e-300)).sum())
+    u, s, vt = u[:, :rank], s[:rank], vt[:rank]
+    values = even + basis @ (vt.T @ ((u.T @ y) / s))
+    determined = rank == m - 1
+    half_width = _jackknife(u, y, basis @ vt.T / s, inclusion, confidence) if determined else None
+    return values, half_width, {**facts, "determined": determined}
+
+
+def _kernel(m: int, size: np.ndarray) -> np.ndarray:
+    log = [-math.log(s * (m - s)) - math.lgamma(m + 1) + math.lgamma(s + 1) + math.lgamma(m - s + 1) for s in size]
+    log = np.array(log) + math.log(m - 1) if len(log) else np.zeros(0)
+    return np.asarray(np.exp(log - log.max(initial=-np.inf)) if len(log) else log)
+
+
+def _jackknife(
+    u: np.ndarray, y: np.ndarray, to_values: np.ndarray, inclusion: np.ndarray, confidence: float
+) -> np.ndarray | None:
+    """Half width of the interval from leaving out each pair in turn, in closed form.
+
+    A pair that was sure to be drawn adds no sampling error, hence the factor 1 - inclusion.
+    """
+    leverage = (u**2).sum(axis=1)
+    random = inclusion < 1 - 1e-12
+    spare = len(y) - u.shape[1]
+    if not random.any():
+        return np.zeros(len(to_values))
+    if spare < 2:
+        return None
+    residual = y - u @ (u.T @ y)
+    # A pair that the fit cannot do without (leverage 1) has residual 0 and tells nothing of the error.
+    free = 1 - leverage
+    shift = np.where(free > 1e-8, residual / np.maximum(free, 1e-8), 0.0)
+    moved = (to_values @ (u * shift[:, None]).T) * np.sqrt(np.clip(1 - inclusion, 0, 1))
+    quantile = float(stats.t.ppf((1 + confidence) / 2, spare))
+    return np.asarray(quantile * np.sqrt((moved**2).sum(axis=1)))
+
+
+SHAPLEY = Explainer(
+    name="shap",
+    title="SHAP",
+    caption="How much each part moves the answer on average over all orders in which parts are revealed.",
+    library="shap",
+    needs=frozenset({"score"}),
+    uses_bank=True,
+    explain=shapley,
+    complete=True,
+)
