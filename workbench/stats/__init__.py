@@ -1,0 +1,28 @@
+"""Intervals, paired tests and corrections for many tests: pure functions of numpy arrays."""
+
+from workbench.stats.auc import DeLong, delong
+from workbench.stats.bootstrap import Drawn, Interval, Plan, Statistic, bootstrap, evaluate, two_sided_p
+from workbench.stats.margins import Margin, equivalence, noninferiority, required_pairs
+from workbench.stats.proportions import mcnemar_exact, newcombe_paired, wilson, wilson_bounds
+from workbench.stats.several import holm
+
+__all__ = [
+    "DeLong",
+    "Drawn",
+    "Interval",
+    "Margin",
+    "Plan",
+    "Statistic",
+    "bootstrap",
+    "delong",
+    "equivalence",
+    "evaluate",
+    "holm",
+    "mcnemar_exact",
+    "newcombe_paired",
+    "noninferiority",
+    "required_pairs",
+    "two_sided_p",
+    "wilson",
+    "wilson_bounds",
+]

@@ -1,0 +1,107 @@
+"""Proportions: intervals of one and of two paired ones, and McNemar's test."""
+
+from __future__ import annotations
+
+import math
+
+from scipy import stats as scipy_stats
+from scipy.special import ndtri
+
+from workbench.types import Estimate
+
+
+def wilson_bounds(p: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a proportion `p` observed on `n` trials (n > 0).
+
+    Source: Wilson, JASA 22 (1927) 209-212; without continuity correction.
+    """
+    z = float(ndtri(0.5 + confidence / 2))
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    # Exact at the ends: rounding must not leave a certain 0 or 1 outside its own interval.
+    low = 0.0 if p == 0 else max(0.0, centre - half)
+    high = 1.0 if p == 1 else min(1.0, centre + half)
+    return low, high
+
+
+def wilson(k: int, n: int, confidence: float = 0.95) -> Estimate:
+    """The proportion k/n with Wilson's score interval; not defined for n = 0.
+
+    Raises:
+        ValueError: unless 0 <= k <= n and 0 < confidence < 1.
+    """
+    if not 0 <= k <= n:
+        raise ValueError(f"k must lie between 0 and n, got k={k}, n={n}")
+    _check_confidence(confidence)
+    if n == 0:
+        return Estimate(None, n=0, interval="wilson", reason="no example to count")
+    low, high = wilson_bounds(k / n, n, confidence)
+    return Estimate(k / n, low, high, n, "wilson")
+
+
+def mcnemar_exact(b: int, c: int, *, mid_p: bool = False) -> float:
+    """Two-sided exact p-value of McNemar's test from the two discordant counts.
+
+    Under the null hypothesis each discordant pair is a fair coin:
+    p = min(1, 2 P[Binomial(b + c, 1/2) <= min(b, c)]). `mid_p` counts the observed
+    outcome half, which is less conservative (Fagerland et al., BMC Med. Res. Methodol.
+    13 (2013) 91). Without a discordant pair p = 1.
+    """
+    if b < 0 or c < 0:
+        raise ValueError(f"counts must not be negative, got b={b}, c={c}")
+    k, n = min(b, c), b + c
+    if n == 0:
+        return 1.0
+    p = 2 * float(scipy_stats.binom.cdf(k, n, 0.5))
+    if mid_p:
+        p = 1.0 if b == c else p
+        p -= float(scipy_stats.binom.pmf(k, n, 0.5))
+    return min(1.0, p)
+
+
+def newcombe_paired(n11: int, n10: int, n01: int, n00: int, confidence: float = 0.95) -> Estimate:
+    """Difference of two paired proportions, second minus first, with Newcombe's interval.
+
+    Args:
+        n11: pairs where both are right.
+        n10: pairs where only the first is right.
+        n01: pairs where only the second is right.
+        n00: pairs where both are wrong.
+        confidence: coverage aimed at, e.g. 0.95.
+
+    Source: Newcombe, Statist. Med. 17 (1998) 2635-2650, method 10: Wilson intervals of both
+    proportions, combined with the correlation phi (corrected for continuity).
+    """
+    if min(n11, n10, n01, n00) < 0:
+        raise ValueError(f"counts must not be negative, got {(n11, n10, n01, n00)}")
+    _check_confidence(confidence)
+    n = n11 + n10 + n01 + n00
+    if n == 0:
+        return Estimate(None, n=0, interval="newcombe", reason="no pair to compare")
+    first, second = (n11 + n10) / n, (n11 + n01) / n
+    low1, high1 = wilson_bounds(first, n, confidence)
+    low2, high2 = wilson_bounds(second, n, confidence)
+    phi = _phi(n11, n10, n01, n00)
+    difference = (n01 - n10) / n
+    below = _combine(second - low2, high1 - first, phi)
+    above = _combine(high2 - second, first - low1, phi)
+    return Estimate(difference, max(-1.0, difference - below), min(1.0, difference + above), n, "newcombe")
+
+
+def _combine(x: float, y: float, phi: float) -> float:
+    return math.sqrt(max(0.0, x * x - 2 * phi * x * y + y * y))
+
+
+def _phi(n11: int, n10: int, n01: int, n00: int) -> float:
+    margins = (n11 + n10) * (n01 + n00) * (n11 + n01) * (n10 + n00)
+    if margins == 0:
+        return 0.0
+    excess: float = n11 * n00 - n10 * n01
+    if excess > 0:
+        excess = max(0.0, excess - (n11 + n10 + n01 + n00) / 2)
+    return excess / math.sqrt(margins)
+
+
+def _check_confidence(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, got {confidence}")
