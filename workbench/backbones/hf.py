@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from workbench.assets import asset
+from workbench.backbones.quiet import quiet_transformers
 from workbench.backbones.torch import TorchBackbone, find_head, parameters_of
 from workbench.config import Backbone
 from workbench.errors import ArtefactError, ConfigError, MissingDependency
@@ -69,7 +71,9 @@ def load_text(
     module.config.pad_token_id = pad
     names = [n for n in ("input_ids", "attention_mask", "token_type_ids") if n in tokenizer.model_input_names]
     preparation = TextPreparation(backend.to_str(), tuple(names), limit, pad, tokenizer.mask_token_id)
-    return _backbone(module, tuple(names), "text", labels, facts), preparation
+    backbone = _backbone(module, tuple(names), "text", labels, facts)
+    backbone.companions = _files_of(tokenizer)
+    return backbone, preparation
 
 
 def load_image(
@@ -80,8 +84,38 @@ def load_image(
 
     path = resolve(config.source)
     module, facts = _load(AutoModelForImageClassification, path, config, labels, dropout)
-    preparation = image_preparation(_processor(path, config), config, module)
-    return _backbone(module, ("pixel_values",), "image", labels, facts), preparation
+    settings = _processor(path, config)
+    preparation = image_preparation(settings, config, module)
+    backbone = _backbone(module, ("pixel_values",), "image", labels, facts)
+    backbone.companions = {"preprocessor_config.json": json.dumps(_settings_of(preparation)).encode()}
+    return backbone, preparation
+
+
+def _files_of(tokenizer: Any) -> dict[str, bytes]:
+    """The tokenizer's own files, to travel with the checkpoint."""
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        return {p.name: p.read_bytes() for p in sorted(Path(folder).iterdir()) if p.is_file()}
+
+
+def _settings_of(preparation: ImagePreparation) -> dict[str, Any]:
+    """A preparation as a transformers preprocessor's settings, which `image_preparation` reads back."""
+    cropped = len(preparation.resize) == 1
+    return {
+        "image_processor_type": "BitImageProcessor" if cropped else "ViTImageProcessor",
+        "do_resize": True,
+        "size": {"shortest_edge": preparation.resize[0]}
+        if cropped
+        else {"height": preparation.height, "width": preparation.width},
+        "do_center_crop": cropped,
+        "crop_size": {"height": preparation.height, "width": preparation.width},
+        "resample": preparation.resample,
+        "do_rescale": True,
+        "rescale_factor": preparation.scale,
+        "do_normalize": True,
+        "image_mean": list(preparation.mean),
+        "image_std": list(preparation.std),
+    }
 
 
 def _hub(config: Backbone) -> dict[str, Any]:
@@ -118,16 +152,17 @@ def _load(
             if hasattr(model_config, key):
                 setattr(model_config, key, dropout)
     try:
-        module, info = auto.from_pretrained(
-            path,
-            config=model_config,
-            attn_implementation="eager",  # traceable for the gradient graph, and the same numbers everywhere
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-            dtype=torch.float32,
-            use_safetensors=True,
-            **_hub(config),
-        )
+        with quiet_transformers():
+            module, info = auto.from_pretrained(
+                path,
+                config=model_config,
+                attn_implementation="eager",  # traceable for the gradient graph, and the same numbers everywhere
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+                dtype=torch.float32,
+                use_safetensors=True,
+                **_hub(config),
+            )
     except ValueError as e:
         raise ConfigError(
             f"backbone {config.source!r} ({model_config.model_type}) does not fit the task: {_first_line(e)}",

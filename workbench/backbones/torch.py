@@ -27,6 +27,7 @@ class TorchBackbone:
         head: dotted name of the layer that gives the scores.
         fresh: names of the parameters that no pretraining has touched.
         facts: what a report says of it: source, class, hash, whether user code ran.
+        companions: files that belong into the checkpoint beside the weights (tokenizer, ...).
         speaks_labels: whether the backbone's own head already gives the task's labels.
     """
 
@@ -36,6 +37,7 @@ class TorchBackbone:
     head: str
     fresh: frozenset[str] = frozenset()
     facts: dict[str, Any] = field(default_factory=dict)
+    companions: dict[str, bytes] = field(default_factory=dict)
     speaks_labels: bool = False
     device: str = "cpu"
 
@@ -118,9 +120,14 @@ class TorchBackbone:
         folder.mkdir(parents=True, exist_ok=True)
         inner = self.module
         if hasattr(inner, "save_pretrained"):
-            inner.save_pretrained(folder)
+            from workbench.backbones.quiet import quiet_transformers
+
+            with quiet_transformers():
+                inner.save_pretrained(folder)
         else:
             save_file(_state(inner), folder / "model.safetensors")
+        for name, content in self.companions.items():
+            (folder / name).write_bytes(content)
 
     def load_state(self, file: Path) -> None:
         """Take parameters from a safetensors file; those that it lacks stay as they are."""

@@ -46,9 +46,7 @@ class Explanation:
 class Explain(Protocol):
     """A pure function from a probe to an explanation."""
 
-    def __call__(
-        self, probe: Probe, *, bank: Bank | None, rng: np.random.Generator, **params: Any
-    ) -> Explanation: ...
+    def __call__(self, probe: Probe, *, bank: Bank | None, rng: np.random.Generator, **params: Any) -> Explanation: ...
 
 
 @dataclass(frozen=True)

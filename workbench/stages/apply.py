@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from workbench.backbones.onnx import OnnxBackbone
-from workbench.data.tables import read_frame
+from workbench.data.tables import read_table
 from workbench.errors import DataError
 from workbench.run import Run, write_atomically
+from workbench.types import Column
 
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 _BATCH = 64
@@ -69,33 +70,33 @@ def _read(run: Run, source: Path, preparation: Any) -> tuple[list[str], list[Any
     from workbench.config import read_config
 
     data = read_config(run.path / "config.toml").data
-    frame = read_frame(source, delimiter=data.delimiter, encoding=data.encoding)
-    ids = [str(v) for v in frame[data.id]] if data.id in frame else [str(i + 1) for i in range(len(frame))]
+    table = read_table(source, delimiter=data.delimiter, encoding=data.encoding)
+    columns = table.columns
+    there = f"it has: {', '.join(columns)}"
+    ids = [str(v) for v in columns[data.id]] if data.id in columns else [str(i + 1) for i in range(len(table))]
     if preparation.modality == "text":
-        column = data.text or "text"
-        if column not in frame:
-            raise DataError(f"{source} has no column {column!r}", hint=f"it has: {', '.join(map(str, frame.columns))}")
-        return ids, [str(v) for v in frame[column]]
-    missing = [c.name for c in preparation.columns if c.name not in frame]
+        name = data.text or "text"
+        if name not in columns:
+            raise DataError(f"{source} has no column {name!r}", hint=there)
+        return ids, [str(v) for v in columns[name]]
+    missing = [c.name for c in preparation.columns if c.name not in columns]
     if missing:
-        raise DataError(f"{source} has no column {missing[0]!r}", hint=f"it has: {', '.join(map(str, frame.columns))}")
-    rows = []
-    for number, record in enumerate(frame.to_dict("records"), start=1):
-        row: dict[str, Any] = {}
-        for column in preparation.columns:
-            value = record[column.name]
-            if column.kind == "numeric":
-                try:
-                    value = None if pd.isna(value) else float(value)
-                except (TypeError, ValueError):
-                    raise DataError(
-                        f"{source} row {number}, column {column.name!r}: {value!r} is not a number"
-                    ) from None
-            else:
-                value = None if pd.isna(value) else str(value)
-            row[column.name] = value
-        rows.append(row)
-    return ids, rows
+        raise DataError(f"{source} has no column {missing[0]!r}", hint=there)
+    return ids, [
+        {c.name: _cell(columns[c.name][i], c, table.row(i)) for c in preparation.columns} for i in range(len(table))
+    ]
+
+
+def _cell(value: Any, column: Column, where: str) -> float | str | None:
+    """A cell as the model takes it; empty ones are missing."""
+    if value is None or value != value or value == "":
+        return None
+    if column.kind == "categorical":
+        return str(value)
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise DataError(f"{where}, column {column.name!r}: {value!r} is not a number") from None
 
 
 def _write(rows: list[dict[str, Any]], out: Path) -> None:

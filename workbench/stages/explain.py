@@ -10,7 +10,6 @@ from PIL import Image
 
 from workbench import registry
 from workbench.bank import coalitions, evaluate
-from workbench.errors import ConfigError, ExplainError
 from workbench.explainers import run_explainer
 from workbench.records import finite, read_predictions, write_attributions
 from workbench.stages.selection import choose_cases
@@ -37,16 +36,10 @@ def explain(session: Session) -> bool:
                     for name, method in methods.items():
                         model = gradient if "gradient" in method.needs else black_box
                         probe = asked.probe(case, model)
-                        if not method.needs <= probe.offers:
-                            raise ConfigError(
-                                f"explain.methods: {name!r} needs {', '.join(sorted(method.needs - probe.offers))}, "
-                                f"which this model does not offer",
-                                hint="leave it out of explain.methods",
-                            )
                         if method.uses_bank and bank is None:
                             bank = evaluate(probe, asked.coalitions(case))
                             banks[model] |= bank_arrays(case["id"], bank)
-                        attribution = _answer(session, method, probe, bank)
+                        attribution = run_explainer(method, probe, bank=bank, seed=session.config.seed)
                         found.setdefault((model, name), []).append(attribution)
                     bar.advance(1)
         for (model, name), answers in found.items():
@@ -79,22 +72,9 @@ def explain(session: Session) -> bool:
     return do_stage(session, "explain", work, (*outputs, "base/bank.safetensors", "onnx/bank.safetensors"))
 
 
-def _answer(session: Session, method: Any, probe: Any, bank: Any) -> Attribution:
-    try:
-        return run_explainer(method, probe, bank=bank, seed=session.config.seed)
-    except (ValueError, RuntimeError, FloatingPointError) as e:
-        raise ExplainError(
-            f"{method.name} failed on example {probe.example_id!r}: {type(e).__name__}: {str(e)[:300]}",
-            hint="leave the method out with explain.methods, or report it with WORKBENCH_DEBUG=1",
-        ) from e
-
-
 def bank_arrays(example_id: str, bank: Any) -> dict[str, np.ndarray]:
-    """What is kept of a bank so that quality can be judged later: masks, answers, held-out rows."""
-    return {
-        f"{example_id}|masks": np.ascontiguousarray(bank.masks, dtype=np.uint8),
-        f"{example_id}|scores": np.ascontiguousarray(bank.scores, dtype=np.float64),
-    }
+    """What is kept of a bank so that quality can be judged later: its answers; the masks follow from the seed."""
+    return {example_id: np.ascontiguousarray(bank.scores, dtype=np.float64)}
 
 
 class Asked:

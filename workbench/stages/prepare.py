@@ -6,7 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from workbench.data import check, fingerprint
+from workbench.data.checks import check
+from workbench.data.fingerprint import fingerprint
 from workbench.records import finite, parquet_bytes
 from workbench.stages.session import Session, do_stage
 

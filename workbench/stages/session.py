@@ -47,7 +47,8 @@ class Session:
     @cached_property
     def dataset(self) -> Dataset:
         """The data, read from its source; refused where it is no longer what the run was prepared with."""
-        from workbench.data import fingerprint, load_dataset
+        from workbench.data.fingerprint import fingerprint
+        from workbench.data.sources import load_dataset
 
         dataset = load_dataset(self.config, self.task.modality_name, self.task.kind)
         if self.run.has("data/fingerprint.json"):
@@ -88,7 +89,7 @@ class Session:
 
     @cached_property
     def _fingerprint(self) -> str:
-        from workbench.data import fingerprint
+        from workbench.data.fingerprint import fingerprint
 
         return fingerprint(self.dataset)["sha256"]
 

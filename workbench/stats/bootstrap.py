@@ -64,7 +64,9 @@ class Plan:
             raise ValueError("clusters are drawn whole: they cannot be combined with strata")
 
     @classmethod
-    def rows(cls, n: int, *, strata: NDArray[np.int64] | None = None, clusters: NDArray[np.int64] | None = None) -> Plan:
+    def rows(
+        cls, n: int, *, strata: NDArray[np.int64] | None = None, clusters: NDArray[np.int64] | None = None
+    ) -> Plan:
         """The plan whose atoms are n rows."""
         if clusters is not None:
             clusters = np.unique(clusters, return_inverse=True)[1].astype(np.int64)
