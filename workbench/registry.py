@@ -41,12 +41,92 @@ EXPLAINERS = {
     ),
 }
 
+<<<<<<< HEAD
 CONTROLS = {
     "random": ("workbench.explainers.controls:RANDOM", "Values drawn by lot: what every method has to beat."),
     "magnitude": (
         "workbench.explainers.controls:MAGNITUDE",
         "Distance of each feature from the baseline: knows the input, not the model.",
     ),
+=======
+METRICS = {
+    "accuracy": ("workbench.metrics.confusion:accuracy", "Share of examples that were decided right."),
+    "baseline_accuracy": (
+        "workbench.metrics.classification:baseline_accuracy",
+        "Accuracy of always answering the most frequent class: what a model must beat.",
+    ),
+    "balanced_accuracy": (
+        "workbench.metrics.confusion:balanced_accuracy",
+        "Recall averaged over the classes, so that a rare class counts as much as a frequent one.",
+    ),
+    "mcc": (
+        "workbench.metrics.confusion:matthews",
+        "Correlation of decisions with the truth: 1 is perfect, 0 no better than guessing.",
+    ),
+    "precision": (
+        "workbench.metrics.confusion:precision",
+        "Of the examples given a class, the share that belongs to it; averaged over the classes.",
+    ),
+    "recall": (
+        "workbench.metrics.confusion:recall",
+        "Of the examples of a class, the share that was found; averaged over the classes.",
+    ),
+    "f1": ("workbench.metrics.confusion:f1", "Harmonic mean of precision and recall, for each class and on average."),
+    "f1_macro": ("workbench.metrics.confusion:f1_macro", "F1 averaged over the classes, each counting the same."),
+    "f1_weighted": (
+        "workbench.metrics.confusion:f1_weighted",
+        "F1 averaged over the classes, each counting by its number of examples.",
+    ),
+    "auroc": (
+        "workbench.metrics.ranking:auroc",
+        "Chance that an example of a class scores higher for it than an example of another class; 0.5 is guessing.",
+    ),
+    "auroc_ovo": (
+        "workbench.metrics.ranking:auroc_ovo",
+        "The same, averaged over all pairs of classes: rare classes count as much as frequent ones.",
+    ),
+    "average_precision": (
+        "workbench.metrics.ranking:average_precision",
+        "Precision averaged over all recalls; guessing reaches the share of the class.",
+    ),
+    "log_loss": (
+        "workbench.metrics.probability:log_loss",
+        "How surprised the model is by the truth: punishes being sure and wrong.",
+    ),
+    "brier": (
+        "workbench.metrics.probability:brier",
+        "Squared distance of the probabilities from what happened; 0 is perfect.",
+    ),
+    "ece": (
+        "workbench.metrics.calibration:expected_calibration_error",
+        "Average gap between how sure the model is and how often it is right.",
+    ),
+    "ece_floor": (
+        "workbench.metrics.calibration:calibration_floor",
+        "The calibration error that a perfectly calibrated model would show here by chance alone.",
+    ),
+    "ace": (
+        "workbench.metrics.calibration:adaptive_calibration_error",
+        "Average gap between probability and frequency, taken class by class.",
+    ),
+    "mce": (
+        "workbench.metrics.calibration:maximum_calibration_error",
+        "Largest gap between how sure the model is and how often it is right, over the bins.",
+    ),
+    "mse": ("workbench.metrics.regression:mse", "Average squared error."),
+    "rmse": ("workbench.metrics.regression:rmse", "Typical size of the error, large errors counting more."),
+    "baseline_rmse": (
+        "workbench.metrics.regression:baseline_rmse",
+        "Typical error of always answering the average: what a model must beat.",
+    ),
+    "mae": ("workbench.metrics.regression:mae", "Average size of the error."),
+    "median_ae": ("workbench.metrics.regression:median_ae", "Half of the errors are smaller than this."),
+    "r2": (
+        "workbench.metrics.regression:r2",
+        "Share of the target's variance that is explained; 0 is the average's, below 0 is worse.",
+    ),
+    "bias": ("workbench.metrics.regression:bias", "Average of predicted minus true value: above 0 is too high."),
+>>>>>>> stats
 }
 
 FIXTURES = {
@@ -91,7 +171,11 @@ BACKBONES = {
 TABLES: dict[str, dict[str, tuple[str, str]]] = {
     "tasks": TASKS,
     "explainers": EXPLAINERS,
+<<<<<<< HEAD
     "controls": CONTROLS,
+=======
+    "metrics": METRICS,
+>>>>>>> stats
     "fixtures": FIXTURES,
     "backbones": BACKBONES,
 }

@@ -33,15 +33,16 @@ class Statistic:
     """Several numbers computed together from weights.
 
     `function` maps weights (b, a) to values (b, p), NaN where a value is not defined; `keys`
-    names the p values. `bounds` are the ends of each value's range where it has any, and
+    names the p values. `bounds` are the ends of each value's range (none given: unbounded),
     `trials` the number of trials that a Wilson interval may count on where every resample
     gives the same value (None: no such interval).
     """
 
     keys: tuple[Key, ...]
     function: Callable[[Weights], Floats]
-    bounds: tuple[float, float] = (-np.inf, np.inf)
+    bounds: tuple[tuple[float, float], ...] = ()
     trials: tuple[float | None, ...] = ()
+    noisy: bool = False
 
 
 @dataclass(frozen=True)
@@ -186,13 +187,20 @@ def bootstrap(
         jackknife = {key: np.concatenate([values[key] for values in left]) for key in observed}
     result: dict[Key, Drawn] = {}
     for statistic in statistics:
+        bounds = statistic.bounds or ((-np.inf, np.inf),) * len(statistic.keys)
         trials = statistic.trials or (None,) * len(statistic.keys)
-        for key, count in zip(statistic.keys, trials, strict=True):
+        for key, ends, count in zip(statistic.keys, bounds, trials, strict=True):
             value = float(observed[key][0])
             draws = np.concatenate([part[key] for part in parts])
             acceleration = None if jackknife is None else _acceleration(jackknife[key], *plan.left_out)
             interval = interval_of(
-                value, draws, acceleration, confidence=confidence, bounds=statistic.bounds, trials=count
+                value,
+                draws,
+                acceleration,
+                confidence=confidence,
+                bounds=ends,
+                trials=count,
+                centred=statistic.noisy,
             )
             result[key] = Drawn(value, interval, draws)
     return result

@@ -31,6 +31,7 @@ def interval_of(
     confidence: float = 0.95,
     bounds: tuple[float, float] = (-np.inf, np.inf),
     trials: float | None = None,
+    centred: bool = False,
 ) -> Interval:
     """The interval of a value from its bootstrap draws.
 
@@ -40,8 +41,8 @@ def interval_of(
        82 (1987) 171-185).
     2. `bootstrap-percentile`: the quantiles of the draws.
     3. `bootstrap-centred`: the quantiles, moved by the draws' bias. A statistic that noise
-       pushes upwards, such as a calibration error, has all its draws above the value; the
-       interval is then one of the statistic's expectation at this number of examples.
+       pushes upwards, such as a calibration error, has most of its draws above the value;
+       the interval is then one of the statistic's expectation at this number of examples.
     4. `wilson`, where all draws are equal (20 of 20 right): as if `trials` trials had given
        the value's place within its bounds.
 
@@ -52,6 +53,7 @@ def interval_of(
         confidence: coverage aimed at.
         bounds: ends of the value's range; the interval is kept inside.
         trials: number of trials for Wilson's interval; None where it has no meaning.
+        centred: go straight to 3.
     """
     if not np.isfinite(value):
         return Interval(None, None, "", "the value is not defined")
@@ -62,14 +64,14 @@ def interval_of(
         return _constant(value, confidence, bounds, trials)
     tail = (1 - confidence) / 2
     levels = np.array([tail, 1 - tail])
-    if acceleration is not None:
+    if acceleration is not None and not centred:
         corrected = _bca_levels(value, known, acceleration, levels)
         if corrected is not None:
             low, high = np.quantile(known, corrected)
             if low <= value <= high:
                 return _inside(low, high, bounds, "bootstrap-bca")
     low, high = np.quantile(known, levels)
-    if low <= value <= high:
+    if low <= value <= high and not centred:
         return _inside(low, high, bounds, "bootstrap-percentile")
     shift = value - known.mean()
     return _inside(low + shift, high + shift, bounds, "bootstrap-centred")

@@ -1,0 +1,154 @@
+"""Calibration: is the model right as often as it claims to be? Errors, bins and noise floor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.metrics.confusion import divide
+from workbench.stats import wilson_bounds
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+BINS = 15
+FLOOR_RESAMPLES = 500
+
+
+def equal_mass_bins(confidence: ArrayLike, bins: int = BINS) -> Integers:
+    """Bin of each value (n,), with edges at the quantiles; equal values share a bin.
+
+    Ties can leave bins empty, so that fewer than `bins` codes may occur.
+    """
+    c = np.asarray(confidence, dtype=np.float64)
+    edges = np.quantile(c, np.linspace(0, 1, bins + 1)[1:-1]) if len(c) else np.empty(0)
+    return np.searchsorted(edges, c, side="left").astype(np.int64)
+
+
+def equal_width_bins(confidence: ArrayLike, bins: int = BINS) -> Integers:
+    """Bin of each value (n,) in [0, 1], all bins 1/bins wide, closed at their upper edge."""
+    c = np.asarray(confidence, dtype=np.float64)
+    return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], c, side="left").astype(np.int64)
+
+
+class Bins:
+    """Rows in bins, each with its gap (what happened minus the probability given for it).
+
+    Called with weights (b, n) it gives the summed gap and the weight of each bin that
+    occurs, two (b, bins).
+    """
+
+    def __init__(self, codes: Integers, gaps: ArrayLike) -> None:
+        self.order = np.argsort(codes, kind="stable")
+        self.starts = np.unique(codes[self.order], return_index=True)[1]
+        self.gaps = np.asarray(gaps, dtype=np.float64)[self.order]
+
+    def __call__(self, weights: NDArray[np.int32]) -> tuple[Floats, Floats]:
+        w = weights.take(self.order, axis=1, mode="clip")
+        sums: Floats = np.add.reduceat(w * self.gaps, self.starts, axis=1)
+        return sums, np.add.reduceat(w, self.starts, axis=1).astype(np.float64)
+
+    def expected(self, weights: NDArray[np.int32]) -> Floats:
+        """Mean absolute gap of the bins by their weight, (b,)."""
+        sums, mass = self(weights)
+        return divide(np.abs(sums).sum(axis=1), mass.sum(axis=1))
+
+    def maximum(self, weights: NDArray[np.int32]) -> Floats:
+        """Largest absolute gap of a bin, (b,); bins without weight are left out."""
+        sums, mass = self(weights)
+        largest: Floats = np.max(np.where(mass > 0, divide(np.abs(sums), mass), 0.0), axis=1)
+        return largest
+
+
+def expected_calibration_error(
+    confidence: ArrayLike, correct: ArrayLike, bins: int = BINS, *, equal_width: bool = False
+) -> float:
+    """Mean over examples of |share right - mean confidence| of their bin; NaN without examples.
+
+    Args:
+        confidence: (n,) probability of the predicted class (top label).
+        correct: (n,) whether the prediction was right.
+        bins: number of bins; the value depends on it.
+        equal_width: bins of equal width (Guo et al., ICML 2017) instead of equal mass.
+    """
+    c, y = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=np.float64)
+    if not len(c):
+        return float("nan")
+    codes = (equal_width_bins if equal_width else equal_mass_bins)(c, bins)
+    return float(Bins(codes, y - c).expected(np.ones((1, len(c)), dtype=np.int32))[0])
+
+
+def maximum_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = BINS) -> float:
+    """Largest |share right - mean confidence| over bins of equal mass; NaN without examples."""
+    c, y = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=np.float64)
+    if not len(c):
+        return float("nan")
+    return float(Bins(equal_mass_bins(c, bins), y - c).maximum(np.ones((1, len(c)), dtype=np.int32))[0])
+
+
+def adaptive_calibration_error(probabilities: ArrayLike, targets: ArrayLike, bins: int = BINS) -> float:
+    """Calibration error of each class's probability against its frequency, averaged over classes.
+
+    Bins of equal mass for each class. Source: Nixon et al., CVPR Workshops 2019.
+    """
+    p, t = np.asarray(probabilities, dtype=np.float64), np.asarray(targets)
+    return float(np.mean([expected_calibration_error(p[:, k], t == k, bins) for k in range(p.shape[1])]))
+
+
+def calibration_floor(
+    confidence: ArrayLike, rng: np.random.Generator, resamples: int = FLOOR_RESAMPLES, bins: int = BINS
+) -> Floats:
+    """Calibration errors (resamples,) that a perfectly calibrated model would show by chance.
+
+    Keeps the confidences and their bins, and draws for each example whether it is right
+    with exactly that probability.
+    """
+    c = np.asarray(confidence, dtype=np.float64)
+    order = np.argsort(equal_mass_bins(c, bins), kind="stable")
+    starts = np.unique(equal_mass_bins(c, bins)[order], return_index=True)[1]
+    c = c[order]
+    block = max(1, 400_000 // max(len(c), 1))
+    errors = []
+    for start in range(0, resamples, block):
+        right = rng.random((min(block, resamples - start), len(c))) < c
+        errors.append(np.abs(np.add.reduceat(right - c, starts, axis=1)).sum(axis=1) / len(c))
+    return np.concatenate(errors)
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """A reliability diagram: per bin, in ascending confidence, all (bins,).
+
+    `lower`/`upper` are the least and largest confidence in the bin, `confidence` its mean,
+    `share` the share that was right with Wilson's interval `low`/`high`, `n` the count.
+    """
+
+    lower: Floats
+    upper: Floats
+    confidence: Floats
+    share: Floats
+    low: Floats
+    high: Floats
+    n: Integers
+
+
+def reliability(
+    confidence: ArrayLike, correct: ArrayLike, bins: int = BINS, level: float = 0.95, *, equal_width: bool = False
+) -> Reliability:
+    """Bins of a reliability diagram with Wilson bars; bins without examples are left out."""
+    c, y = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=np.float64)
+    codes = (equal_width_bins if equal_width else equal_mass_bins)(c, bins)
+    rows = [np.flatnonzero(codes == code) for code in np.unique(codes)]
+    share = np.array([y[r].mean() for r in rows])
+    bars = [wilson_bounds(s, len(r), level) for s, r in zip(share, rows, strict=True)]
+    return Reliability(
+        lower=np.array([c[r].min() for r in rows]),
+        upper=np.array([c[r].max() for r in rows]),
+        confidence=np.array([c[r].mean() for r in rows]),
+        share=share,
+        low=np.array([low for low, _ in bars]),
+        high=np.array([high for _, high in bars]),
+        n=np.array([len(r) for r in rows], dtype=np.int64),
+    )

@@ -1,0 +1,216 @@
+"""Every measure of single-label classification, with intervals, from one set of predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.metrics import notes
+from workbench.metrics.calibration import BINS, FLOOR_RESAMPLES, calibration_floor
+from workbench.metrics.catalogue import MEASURES
+from workbench.metrics.settings import Settings
+from workbench.metrics.splits import class_rows, splits_of
+from workbench.metrics.statistics import (
+    Cells,
+    calibration_statistic,
+    confusion_statistic,
+    proper_statistic,
+    ranking_statistic,
+)
+from workbench.stats import Drawn, Plan, bootstrap, wilson
+from workbench.types import ClassScores, Estimate, Measure
+
+
+def baseline_accuracy(targets: ArrayLike, reference: ArrayLike) -> float:
+    """Share of targets that equal the most frequent class of `reference`; NaN without targets.
+
+    The lowest class index wins a tie.
+    """
+    t = np.asarray(targets)
+    return float(np.mean(t == majority_class(reference))) if len(t) else float("nan")
+
+
+def majority_class(reference: ArrayLike) -> int:
+    """The most frequent class index (-1, unknown, left out); the lowest one on a tie."""
+    known = np.asarray(reference, dtype=np.int64)
+    return int(np.bincount(known[known >= 0]).argmax())
+
+
+def classification_measures(
+    predictions: ClassScores,
+    *,
+    splits: Sequence[str] | None = None,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+    clusters: NDArray[np.generic] | None = None,
+) -> list[Measure]:
+    """All measures of classification for each split.
+
+    Proportions have Wilson's interval; everything else the bootstrap, rows drawn within
+    their true class. A value that is not defined is None with a reason; a value may also
+    carry a reason as a note ("few examples"). Unknown targets (-1) are left out and counted
+    in the signature.
+
+    Args:
+        predictions: scores of one model.
+        splits: which splits; None for all that occur.
+        resamples: bootstrap resamples.
+        confidence: coverage of the intervals.
+        seed: of the resamples; a split's numbers do not depend on the other splits.
+        clusters: (n,) the unit each row belongs to (patient, document); drawn as a whole,
+            for every measure. None where rows are independent.
+
+    Returns:
+        Measures, split by split, in the order of `MEASURES`.
+    """
+    drawn = "rows within true class" if clusters is None else "clusters"
+    settings = Settings(resamples, confidence, seed, drawn)
+    known_train = predictions.targets[(predictions.splits == "train") & (predictions.targets >= 0)]
+    measures: list[Measure] = []
+    for split in splits_of(predictions, splits):
+        rows = class_rows(predictions, predictions.splits == split)
+        units = None if clusters is None else np.asarray(clusters)[rows.index]
+        evaluation = _Evaluation(rows.scores, split, rows.unknown, settings, known_train)
+        measures += evaluation.undefined(rows.problem) if rows.problem else evaluation.measures(units)
+    return measures
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """One split's known rows, sorted by target, and what is needed to describe them."""
+
+    scores: ClassScores
+    split: str
+    unknown: int
+    settings: Settings
+    train: NDArray[np.int64]
+
+    @property
+    def n(self) -> int:
+        return len(self.scores.targets)
+
+    @property
+    def names(self) -> list[str]:
+        names = [name for name, info in MEASURES.items() if info.takes is ClassScores]
+        return [name for name in names if name != "auroc_ovo" or len(self.scores.labels) > 2]
+
+    def undefined(self, reason: str) -> list[Measure]:
+        return [self._measure(name, Estimate(None, n=self.n, reason=reason)) for name in self.names]
+
+    def measures(self, clusters: NDArray[np.generic] | None) -> list[Measure]:
+        numbers = self._numbers(clusters)
+        return [self._measure(n, numbers[n], self._per_class(n, numbers)) for n in self.names]
+
+    def _numbers(self, clusters: NDArray[np.generic] | None) -> dict[str, Estimate]:
+        """Estimates by measure, and by `measure/label` for the classes."""
+        scores, cells = self.scores, Cells(self.scores)
+        by_row = [proper_statistic(scores), ranking_statistic(scores), calibration_statistic(scores)]
+        knobs = {"resamples": self.settings.resamples, "confidence": self.settings.confidence}
+        if clusters is None:
+            targets = scores.targets.astype(np.int64)
+            drawn = bootstrap(by_row, Plan.rows(self.n, strata=targets), seed=self.settings.seed, **knobs)
+            plan = Plan(cells.counts, strata=cells.true)
+            by_cell = [confusion_statistic(scores, cells, rows=False)]
+            drawn |= bootstrap(by_cell, plan, seed=self.settings.seed, **knobs)
+        else:
+            plan = Plan.rows(self.n, clusters=clusters)
+            together = [*by_row, confusion_statistic(scores, cells, rows=True)]
+            drawn = bootstrap(together, plan, seed=self.settings.seed, **knobs)
+        numbers = {"/".join(key): self._estimate(key, value) for key, value in drawn.items()}
+        numbers |= self._baseline() | self._floor(numbers["ece"].value)
+        if clusters is None:
+            numbers |= self._proportions(cells)
+        return numbers
+
+    def _estimate(self, key: tuple[str, ...], drawn: Drawn) -> Estimate:
+        if not np.isfinite(drawn.value):
+            label = key[1] if len(key) == 2 else None
+            return Estimate(None, n=self.n, reason=notes.undefined(key[0], self.scores, label))
+        reason = f"no interval: {drawn.interval.reason}" if drawn.interval.reason else ""
+        if not reason and len(key) == 1:
+            reason = notes.left_out(key[0], self.scores)
+        return Estimate(drawn.value, drawn.interval.low, drawn.interval.high, self.n, drawn.interval.method, reason)
+
+    def _proportions(self, cells: Cells) -> dict[str, Estimate]:
+        """Accuracy, precision and recall are shares of a count: Wilson's interval."""
+        level, labels = self.settings.confidence, self.scores.labels
+        counts = cells.tally(cells.counts[None, :].astype(np.int32))
+        hits, support, called = (c[0].astype(int).tolist() for c in (counts.hits, counts.support, counts.predicted))
+        numbers = {"accuracy": wilson(sum(hits), self.n, level)}
+        for k, label in enumerate(labels):
+            for name, n in (("recall", support[k]), ("precision", called[k])):
+                estimate = wilson(hits[k], n, level)
+                if estimate.value is None:
+                    estimate = replace(estimate, reason=notes.undefined(name, self.scores, label))
+                numbers[f"{name}/{label}"] = estimate
+        return numbers
+
+    def _baseline(self) -> dict[str, Estimate]:
+        reference = self.train if len(self.train) else self.scores.targets
+        hits = int(np.sum(self.scores.targets == majority_class(reference)))
+        return {"baseline_accuracy": wilson(hits, self.n, self.settings.confidence)}
+
+    def _floor(self, ece: float | None) -> dict[str, Estimate]:
+        errors = calibration_floor(self.scores.probabilities.max(axis=1), np.random.default_rng(self.settings.seed))
+        low, high = np.quantile(errors, [0.05, 0.95])
+        mean = float(errors.mean())
+        above = ece is not None and ece > high
+        reason = (
+            f"the model's own {ece:.3f} is {'above' if above else 'within'} what chance explains: "
+            f"95 % of perfectly calibrated models stay below {high:.3f}"
+        )
+        return {"ece_floor": Estimate(mean, float(low), float(high), self.n, "simulated-5-95", reason)}
+
+    def _per_class(self, name: str, numbers: Mapping[str, Estimate]) -> dict[str, Estimate]:
+        labels = self.scores.labels
+        own = {label: numbers[f"{name}/{label}"] for label in labels if f"{name}/{label}" in numbers}
+        return {label: notes.for_class(name, estimate, self.scores, label) for label, estimate in own.items()}
+
+    def _measure(self, name: str, estimate: Estimate, per_class: Mapping[str, Estimate] | None = None) -> Measure:
+        signature = self.settings.signature(name, self.n, self.unknown, estimate.interval, **self._knobs(name))
+        return Measure(
+            name=name,
+            split=self.split,
+            value=estimate.value,
+            low=estimate.low,
+            high=estimate.high,
+            n=self.n,
+            interval=estimate.interval,
+            better=MEASURES[name].better,
+            signature=signature,
+            per_class=per_class or {},
+            reason=estimate.reason,
+        )
+
+    def _knobs(self, name: str) -> dict[str, object]:
+        labels = self.scores.labels
+        binary = len(labels) == 2
+        match name:
+            case "baseline_accuracy":
+                return {"class": "most frequent", "of": "train" if len(self.train) else self.split}
+            case "balanced_accuracy" | "f1_macro":
+                return {"average": "macro"}
+            case "precision" | "recall" | "f1":
+                return {"average": "macro", "zero_division": "nan"}
+            case "f1_weighted":
+                return {"average": "weighted"}
+            case "auroc" | "average_precision":
+                return {"positive": labels[1]} if binary else {"average": "ovr-macro"}
+            case "auroc_ovo":
+                return {"average": "ovo-macro"}
+            case "log_loss":
+                return {"log": "natural", "clipped": "no"}
+            case "brier":
+                return {"form": "binary" if binary else "sum over classes"}
+            case "ece" | "mce":
+                return {"label": "top", "bins": BINS, "binning": "equal-mass"}
+            case "ace":
+                return {"average": "macro", "bins": BINS, "binning": "equal-mass"}
+            case "ece_floor":
+                draws = {"simulations": FLOOR_RESAMPLES, "seed": self.settings.seed}
+                return {"label": "top", "bins": BINS, "binning": "equal-mass", **draws}
+        return {}

@@ -1,0 +1,291 @@
+"""Two models on the same examples: is one better, for whom, and is the difference real?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.errors import DataError
+from workbench.metrics.catalogue import MEASURES
+from workbench.metrics.settings import Settings
+from workbench.metrics.splits import class_rows, value_rows
+from workbench.metrics.statistics import (
+    Cells,
+    calibration_statistic,
+    confusion_statistic,
+    error_statistic,
+    proper_statistic,
+    ranking_statistic,
+)
+from workbench.metrics.verdict import verdict_on_accuracy, verdict_on_error
+from workbench.stats import Plan, Statistic, bootstrap, delong, evaluate, holm, mcnemar_exact, newcombe_paired, two_sided_p
+from workbench.types import ClassScores, Predictions, Values
+
+COMPARED = ("balanced_accuracy", "f1_macro", "auroc", "log_loss", "brier", "ece")
+COMPARED_VALUES = ("rmse", "mae", "median_ae", "r2")
+
+
+def compare(
+    before: Predictions,
+    after: Predictions,
+    *,
+    split: str = "test",
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+    names: tuple[str, str] = ("before", "after"),
+    clusters: NDArray[np.generic] | None = None,
+) -> dict[str, Any]:
+    """Compare two models on the examples of one split, paired by id.
+
+    Accuracy: Newcombe's interval of the paired difference and McNemar's exact test. Other
+    measures: bootstrap of the difference, both models on the same resamples. Per class:
+    difference of recall, p-values corrected over the classes (Holm).
+
+    Args:
+        before: predictions of the model before the change.
+        after: predictions of the model after it, of the same examples (any order).
+        split: whose examples are compared.
+        resamples: bootstrap resamples.
+        confidence: coverage of the intervals.
+        seed: of the resamples.
+        names: what the two are called in the result.
+        clusters: (n,) the unit that each row of `before` belongs to; drawn as a whole by the
+            bootstrap (Newcombe and McNemar take rows as independent).
+
+    Returns:
+        The content of `comparison.json` (docs/artefacts.md). Differences are after minus
+        before. For regression `accuracy`, `flips` and `classes` are None.
+
+    Raises:
+        DataError: if prediction types, labels, ids or targets of the two differ.
+    """
+    rows = before.splits == split
+    before, after = _paired(before, after, split)
+    units = None if clusters is None else np.asarray(clusters)[rows]
+    settings = Settings(resamples, confidence, seed, "rows, paired" if clusters is None else "clusters, paired")
+    if isinstance(before, ClassScores) and isinstance(after, ClassScores):
+        result = _classification(before, after, settings, units)
+    elif isinstance(before, Values) and isinstance(after, Values):
+        result = _regression(before, after, settings, units)
+    return {"split": split, "n": result.pop("n"), "before": names[0], "after": names[1], **result}
+
+
+def _paired(before: Predictions, after: Predictions, split: str) -> tuple[Predictions, Predictions]:
+    """The rows of one split, `after` in the order of `before`."""
+    if type(before) is not type(after):
+        raise DataError(f"cannot compare {type(before).__name__} with {type(after).__name__}: they answer two tasks")
+    if isinstance(before, ClassScores) and isinstance(after, ClassScores) and before.labels != after.labels:
+        raise DataError(
+            f"the two predictions have different labels: {_few(before.labels)} and {_few(after.labels)}",
+            hint="compare two models of one task, with the classes in the same order",
+        )
+    a, b = before.where(np.flatnonzero(before.splits == split)), after.where(np.flatnonzero(after.splits == split))
+    for side, ids in (("before", a.ids), ("after", b.ids)):
+        values, times = np.unique(ids.astype(str), return_counts=True)
+        if np.any(times > 1):
+            raise DataError(f"id {values[times > 1][0]!r} occurs more than once in split {split!r} of {side!r}")
+    ours, theirs = a.ids.astype(str), b.ids.astype(str)
+    if len(ours) != len(theirs) or set(ours) != set(theirs):
+        only = sorted(set(ours) ^ set(theirs))
+        raise DataError(
+            f"the two predictions are of different examples in split {split!r}: {len(only)} ids are only in one of "
+            f"them, such as {_few(only)}",
+            hint="predict the same examples with both models, then compare again",
+        )
+    place = {name: i for i, name in enumerate(theirs.tolist())}
+    b = b.where(np.array([place[name] for name in ours.tolist()], dtype=np.int64))
+    differ = ~np.isclose(a.targets.astype(float), b.targets.astype(float), rtol=0, atol=0, equal_nan=True)
+    if np.any(differ):
+        raise DataError(
+            f"{int(differ.sum())} examples of split {split!r} have different targets in the two predictions, "
+            f"the first with id {ours[differ][0]!r}",
+            hint="the data changed between the two: predict again with both models",
+        )
+    return a, b
+
+
+def _classification(
+    before: ClassScores, after: ClassScores, settings: Settings, clusters: NDArray[np.generic] | None
+) -> dict[str, Any]:
+    everything = np.ones(len(before.targets), dtype=bool)
+    first, second = class_rows(before, everything), class_rows(after, everything)
+    problem = first.problem or second.problem
+    a, b = first.scores, second.scores
+    n = len(a.targets)
+    right_a, right_b = a.predicted == a.targets, b.predicted == b.targets
+    # Outputs that are not finite decide nothing; counts would be of noise.
+    cells = (0, 0, 0, 0) if problem else _cells(right_a, right_b)
+    n11, n10, n01, _ = cells
+    estimate = newcombe_paired(*cells, settings.confidence)
+    changed = int(np.sum(a.predicted != b.predicted))
+    accuracy: dict[str, Any] = {
+        "before": (n11 + n10) / n if not problem else None,
+        "after": (n11 + n01) / n if not problem else None,
+        "difference": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "method": estimate.interval,
+        "mcnemar_p": mcnemar_exact(n10, n01) if not problem else None,
+        "b": n10,
+        "c": n01,
+    }
+    if problem:
+        accuracy["reason"] = problem
+        flips = {"negative": [], "positive": [], "nfr": None, "pfr": None, "churn": None, "reason": problem}
+        verdict = f"Not compared: {problem}."
+        return {"n": n, "verdict": verdict, "accuracy": accuracy, "flips": flips, "measures": [], "classes": []}
+    negative, positive = right_a & ~right_b, ~right_a & right_b
+    flips = {
+        "negative": _by_confidence(b, negative),
+        "positive": _by_confidence(b, positive),
+        "nfr": n10 / n,
+        "pfr": n01 / n,
+        "churn": changed / n,
+    }
+    statistics = [_difference(x, y) for x, y in zip(_statistics(a), _statistics(b), strict=True)]
+    plan = Plan.rows(n, strata=a.targets.astype(np.int64)) if clusters is None else None
+    plan = plan or Plan.rows(n, clusters=np.asarray(clusters)[first.index])
+    measures = _measures(COMPARED, _statistics(a), _statistics(b), statistics, plan, settings, "")
+    _use_delong(measures, a, b, settings)
+    return {
+        "n": n,
+        "verdict": verdict_on_accuracy(accuracy, n, changed, settings.confidence),
+        "accuracy": accuracy,
+        "flips": flips,
+        "measures": measures,
+        "classes": _classes(a, right_a, right_b, settings.confidence),
+    }
+
+
+def _regression(
+    before: Values, after: Values, settings: Settings, clusters: NDArray[np.generic] | None
+) -> dict[str, Any]:
+    everything = np.ones(len(before.targets), dtype=bool)
+    first, second = value_rows(before, everything), value_rows(after, everything)
+    problem = first.problem or second.problem
+    n = len(first.index)
+    result: dict[str, Any] = {"n": n, "verdict": "", "accuracy": None, "flips": None, "measures": [], "classes": None}
+    if problem:
+        return result | {"verdict": f"Not compared: {problem}."}
+    ones = [error_statistic(rows.values, None) for rows in (first, second)]
+    units = None if clusters is None else np.asarray(clusters)[first.index]
+    plan = Plan.rows(n, clusters=units)
+    measures = _measures(COMPARED_VALUES, ones[:1], ones[1:], [_difference(*ones)], plan, settings, before.unit)
+    result["measures"] = measures
+    result["verdict"] = verdict_on_error(measures[0], before.unit, settings.confidence)
+    return result
+
+
+def _cells(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    pairs = ((right_a & right_b), (right_a & ~right_b), (~right_a & right_b), (~right_a & ~right_b))
+    n11, n10, n01, n00 = (int(p.sum()) for p in pairs)
+    return n11, n10, n01, n00
+
+
+def _statistics(scores: ClassScores) -> list[Statistic]:
+    return [
+        confusion_statistic(scores, Cells(scores), rows=True),
+        ranking_statistic(scores),
+        proper_statistic(scores),
+        calibration_statistic(scores),
+    ]
+
+
+def _difference(before: Statistic, after: Statistic) -> Statistic:
+    """The statistic after minus before; both see the same weights."""
+    bounds = tuple((low - high, high - low) for low, high in before.bounds)
+    return Statistic(before.keys, lambda w: after.function(w) - before.function(w), bounds)
+
+
+def _measures(
+    names: Sequence[str],
+    before: Sequence[Statistic],
+    after: Sequence[Statistic],
+    differences: Sequence[Statistic],
+    plan: Plan,
+    settings: Settings,
+    unit: str,
+) -> list[dict[str, Any]]:
+    ours, theirs = evaluate(before, plan.identity), evaluate(after, plan.identity)
+    drawn = bootstrap(
+        differences, plan, resamples=settings.resamples, confidence=settings.confidence, seed=settings.seed
+    )
+    measures = []
+    for name in names:
+        a, b, d = float(ours[(name,)][0]), float(theirs[(name,)][0]), drawn[(name,)]
+        known = bool(np.isfinite(d.value))
+        entry: dict[str, Any] = {
+            "name": name,
+            "before": a if np.isfinite(a) else None,
+            "after": b if np.isfinite(b) else None,
+            "difference": d.value if known else None,
+            "low": d.interval.low,
+            "high": d.interval.high,
+            "p": two_sided_p(d.draws) if known else None,
+            "method": f"paired {d.interval.method}" if d.interval.method else "",
+            "better": MEASURES[name].better,
+            "unit": MEASURES[name].unit(unit),
+        }
+        if known and not np.any(d.draws):
+            entry["reason"] = "no interval: both models give the same value on every resample"
+        elif d.interval.reason:
+            entry["reason"] = d.interval.reason
+        measures.append(entry)
+    return measures
+
+
+def _use_delong(measures: list[dict[str, Any]], a: ClassScores, b: ClassScores, settings: Settings) -> None:
+    """With two classes and independent rows, DeLong's exact covariance replaces the bootstrap."""
+    positive = a.targets == 1
+    if len(a.labels) != 2 or settings.drawn.startswith("clusters") or min(positive.sum(), (~positive).sum()) < 2:
+        return
+    test = delong(a.probabilities[:, 1], b.probabilities[:, 1], positive, settings.confidence)
+    entry = next(m for m in measures if m["name"] == "auroc")
+    entry.pop("reason", None)
+    entry |= {"difference": test.difference, "low": test.low, "high": test.high, "p": test.p, "method": "delong"}
+
+
+def _by_confidence(scores: ClassScores, which: NDArray[np.bool_]) -> list[str]:
+    """Ids of the rows, those that the model is surest of first."""
+    rows = np.flatnonzero(which)
+    sure = scores.probabilities.max(axis=1)[rows]
+    return [str(scores.ids[rows[i]]) for i in np.argsort(-sure, kind="stable")]
+
+
+def _classes(
+    scores: ClassScores, right_a: NDArray[np.bool_], right_b: NDArray[np.bool_], confidence: float
+) -> list[dict[str, Any]]:
+    """Difference of recall per class, exact tests corrected over the classes that occur."""
+    entries = []
+    for k, label in enumerate(scores.labels):
+        of = scores.targets == k
+        n11, n10, n01, n00 = _cells(right_a[of], right_b[of])
+        estimate = newcombe_paired(n11, n10, n01, n00, confidence)
+        n = estimate.n
+        entry: dict[str, Any] = {
+            "label": label,
+            "n": n,
+            "before": (n11 + n10) / n if n else None,
+            "after": (n11 + n01) / n if n else None,
+            "difference": estimate.value,
+            "low": estimate.low,
+            "high": estimate.high,
+            "b": n10,
+            "c": n01,
+            "p": mcnemar_exact(n10, n01) if n else None,
+        }
+        if not n:
+            entry["reason"] = f"no example of the class {label!r} in this split"
+        entries.append(entry)
+    adjusted = holm([np.nan if e["p"] is None else e["p"] for e in entries])
+    for entry, p in zip(entries, adjusted.tolist(), strict=True):
+        entry["p_holm"] = None if entry["p"] is None else p
+    return entries
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(repr(str(n)) for n in names[:3]) + (", ..." if len(names) > 3 else "")

@@ -1,0 +1,43 @@
+"""Proper scores of probabilities: log loss and Brier score, per example and on average."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import logsumexp
+
+Floats = NDArray[np.float64]
+
+
+def log_losses(logits: ArrayLike, targets: ArrayLike) -> Floats:
+    """-log softmax(logits)[target] of each row, (n,), from logits (n, K).
+
+    Computed from the logits, so that no probability is clipped; infinite only where the true
+    class has a logit of minus infinity.
+    """
+    z, t = np.asarray(logits, dtype=np.float64), np.asarray(targets, dtype=np.int64)
+    losses: Floats = logsumexp(z, axis=1) - z[np.arange(len(z)), t]
+    return np.maximum(losses, 0.0)
+
+
+def log_loss(logits: ArrayLike, targets: ArrayLike) -> float:
+    """Mean of -log p(true class), in nats; a uniform guess over K classes gives log K."""
+    return float(log_losses(logits, targets).mean())
+
+
+def brier_scores(probabilities: ArrayLike, targets: ArrayLike) -> Floats:
+    """Squared distance of each row's probabilities (n, K) from the truth, (n,).
+
+    Two classes: (p_1 - y)², within [0, 1]. More: the sum over all classes, within [0, 2].
+    Source: Brier, Mon. Weather Rev. 78 (1950) 1-3.
+    """
+    p, t = np.asarray(probabilities, dtype=np.float64), np.asarray(targets, dtype=np.int64)
+    if p.shape[1] == 2:
+        return (p[:, 1] - (t == 1)) ** 2
+    distance = (p**2).sum(axis=1) - 2 * p[np.arange(len(p)), t] + 1
+    return np.maximum(distance, 0.0)
+
+
+def brier(probabilities: ArrayLike, targets: ArrayLike) -> float:
+    """Mean Brier score; see `brier_scores` for the two definitions."""
+    return float(brier_scores(probabilities, targets).mean())

@@ -1,0 +1,182 @@
+"""Metrics as functions of bootstrap weights: what is resampled together, and its keys.
+
+A key is (measure,) for the number itself and (measure, label) for a class.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.metrics import confusion
+from workbench.metrics.calibration import Bins, equal_mass_bins
+from workbench.metrics.catalogue import MEASURES
+from workbench.metrics.probability import brier_scores, log_losses
+from workbench.metrics.ranking import Ranking
+from workbench.stats import Statistic
+from workbench.types import ClassScores, Values
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Weights = NDArray[np.int32]
+Key = tuple[str, ...]
+
+PER_CLASS = ("precision", "recall", "f1")
+
+
+class Cells:
+    """The distinct (true class, predicted class) pairs that occur, with their counts."""
+
+    def __init__(self, scores: ClassScores) -> None:
+        k = len(scores.labels)
+        codes = scores.targets.astype(np.int64) * k + scores.predicted
+        self.order = np.argsort(codes, kind="stable")
+        cells, self.starts, self.counts = np.unique(codes[self.order], return_index=True, return_counts=True)
+        self.true, self.predicted = cells // k, cells % k
+        eye = np.eye(k)
+        self._true, self._predicted = eye[self.true], eye[self.predicted]
+        self._hit = self._true * (self.true == self.predicted)[:, None]
+
+    def of_rows(self, weights: Weights) -> Weights:
+        """Weights of the cells (b, cells) from weights of the rows (b, n)."""
+        ordered = weights.take(self.order, axis=1, mode="clip")
+        return np.add.reduceat(ordered, self.starts, axis=1).astype(np.int32)
+
+    def tally(self, weights: Weights) -> confusion.Counts:
+        """Counts per class (b, K) from weights of the cells."""
+        w = weights.astype(np.float64)
+        return confusion.Counts(w @ self._hit, w @ self._true, w @ self._predicted)
+
+
+def confusion_statistic(scores: ClassScores, cells: Cells, *, rows: bool) -> Statistic:
+    """Everything that a confusion matrix gives; `rows` if weights are of rows, not of cells."""
+    labels = scores.labels
+
+    def function(weights: Weights) -> Floats:
+        counts = cells.tally(cells.of_rows(weights) if rows else weights)
+        per_class = [confusion.precision(counts), confusion.recall(counts), confusion.f1(counts)]
+        # A class without an example has no say in an average over classes.
+        present = np.where(counts.support > 0, 1.0, np.nan)
+        single = [
+            confusion.accuracy(counts),
+            confusion.balanced_accuracy(counts),
+            confusion.matthews(counts),
+            *(confusion.mean_defined(block * present) for block in per_class),
+            confusion.f1_macro(counts),
+            confusion.f1_weighted(counts),
+        ]
+        return np.concatenate([np.stack(single, axis=1), *per_class], axis=1)
+
+    names = ("accuracy", "balanced_accuracy", "mcc", *PER_CLASS, "f1_macro", "f1_weighted")
+    keys: tuple[Key, ...] = tuple((n,) for n in names) + tuple((n, label) for n in PER_CLASS for label in labels)
+    support = np.bincount(scores.targets, minlength=len(labels)).astype(np.float64)
+    n, alike = support.sum(), macro_trials(support)
+    of_class = [*_or_none(np.bincount(scores.predicted, minlength=len(labels))), *_or_none(support) * 2]
+    trials = (n, alike, n, alike, alike, alike, alike, n, *of_class)
+    return Statistic(keys, function, tuple(MEASURES[key[0]].bounds for key in keys), trials)
+
+
+def proper_statistic(scores: ClassScores) -> Statistic:
+    """Log loss and Brier score: means over rows."""
+    rows = np.stack([log_losses(scores.logits, scores.targets), brier_scores(scores.probabilities, scores.targets)], 1)
+    return Statistic(
+        (("log_loss",), ("brier",)),
+        lambda weights: _means(weights, rows),
+        (MEASURES["log_loss"].bounds, (0.0, 1.0 if len(scores.labels) == 2 else 2.0)),
+    )
+
+
+def ranking_statistic(scores: ClassScores) -> Statistic:
+    """Areas under the ROC curve and average precisions; rows must be sorted by target.
+
+    Averages over the classes are NaN where a class does not occur. With two classes the
+    number itself is that of class 1, the positive one.
+    """
+    ranking = Ranking(scores.probabilities, scores.targets)
+    k, present = len(scores.labels), ranking.classes
+    names = ("auroc", "average_precision", *(("auroc_ovo",) if k > 2 else ()))
+
+    def function(weights: Weights) -> Floats:
+        areas, precisions = np.full((2, len(weights), k), np.nan)
+        areas[:, present], ovo = ranking.areas(weights)
+        if len(present) > 1:
+            precisions[:, present] = ranking.average_precisions(weights)
+        if k == 2:
+            single = [areas[:, 1], precisions[:, 1]]
+        else:
+            single = [areas.mean(axis=1), precisions.mean(axis=1), ovo if len(present) == k else ovo * np.nan]
+        return np.concatenate([np.stack(single, axis=1), areas, precisions], axis=1)
+
+    keys: tuple[Key, ...] = tuple((n,) for n in names) + tuple((n, lab) for n in names[:2] for lab in scores.labels)
+    support = np.bincount(scores.targets, minlength=k).astype(np.float64)
+    rarer = _or_none(np.minimum(support, support.sum() - support))
+    single = (rarer[1], rarer[1]) if k == 2 else (macro_trials(support),) * 3
+    return Statistic(keys, function, ((0.0, 1.0),) * len(keys), (*single, *rarer, *rarer))
+
+
+def calibration_statistic(scores: ClassScores) -> Statistic:
+    """ECE and MCE of the predicted class, ACE of every class; bins fixed by the data."""
+    p, k, n = scores.probabilities, len(scores.labels), len(scores.targets)
+    confidence = p.max(axis=1)
+    top = Bins(equal_mass_bins(confidence), (scores.predicted == scores.targets) - confidence)
+    classes = [Bins(equal_mass_bins(p[:, c]), (scores.targets == c) - p[:, c]) for c in range(k)]
+
+    def function(weights: Weights) -> Floats:
+        of_class = np.stack([bins.expected(weights) for bins in classes], axis=1)
+        single = [top.expected(weights), top.maximum(weights), of_class.mean(axis=1)]
+        return np.concatenate([np.stack(single, axis=1), of_class], axis=1)
+
+    keys: tuple[Key, ...] = (("ece",), ("mce",), ("ace",), *(("ace", label) for label in scores.labels))
+    return Statistic(keys, function, ((0.0, 1.0),) * len(keys), (float(n),) * len(keys), noisy=True)
+
+
+def error_statistic(predictions: Values, reference: float | None) -> Statistic:
+    """All measures of regression; `reference` is the constant answer of the baseline."""
+    errors = predictions.values - predictions.targets
+    centred = predictions.targets - predictions.targets.mean()
+    scale = float(np.abs(predictions.targets).max(initial=0.0))
+    against = np.full_like(errors, np.nan) if reference is None else (predictions.targets - reference) ** 2
+    rows = np.stack([errors**2, np.abs(errors), errors, centred, centred**2, against], axis=1)
+    by_size = np.argsort(np.abs(errors), kind="stable")
+    sizes = np.abs(errors)[by_size]
+
+    def function(weights: Weights) -> Floats:
+        mse, mae, bias, mean, square, base = _means(weights, rows).T
+        variance = square - mean**2
+        # A constant target has no variance but for rounding: nothing to explain.
+        variance = np.where(variance > (1e-12 * scale) ** 2, variance, 0.0)
+        r2 = 1 - confusion.divide(mse, variance)
+        middle = _weighted_median(weights.take(by_size, axis=1, mode="clip"), sizes)
+        return np.stack([mse, np.sqrt(mse), np.sqrt(base), mae, middle, r2, bias], axis=1)
+
+    names = ("mse", "rmse", "baseline_rmse", "mae", "median_ae", "r2", "bias")
+    return Statistic(tuple((n,) for n in names), function, tuple(MEASURES[n].bounds for n in names))
+
+
+def macro_trials(support: Floats) -> float | None:
+    """Trials that an average over classes is worth: K² / sum(1 / n_k) over those that occur.
+
+    The number for which p (1 - p) / trials is the variance of a mean of K independent
+    proportions with n_k trials each and one p.
+    """
+    occurring = support[support > 0]
+    return float(len(occurring) ** 2 / np.sum(1 / occurring)) if len(occurring) else None
+
+
+def _or_none(trials: Floats | Integers) -> list[float | None]:
+    return [float(t) if t > 0 else None for t in trials]
+
+
+def _means(weights: Weights, rows: Floats) -> Floats:
+    totals = weights.astype(np.float64) @ rows
+    return confusion.divide(totals, weights.sum(axis=1, dtype=np.float64)[:, None])
+
+
+def _weighted_median(weights: Weights, ascending: Floats) -> Floats:
+    """Median of values (n,) drawn `weights` (b, n) times each; both middle ones averaged."""
+    running = np.cumsum(weights, axis=1, out=weights)
+    total = running[:, -1]
+    lower = (running <= ((total - 1) // 2)[:, None]).sum(axis=1)
+    upper = (running <= (total // 2)[:, None]).sum(axis=1)
+    middle: Floats = (ascending[np.minimum(lower, len(ascending) - 1)] + ascending[np.minimum(upper, len(ascending) - 1)]) / 2
+    return middle
