@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.data.docs import scipy_docs
+from workbench.data.documentation import scipy_docs
 from workbench.data.planted import planted_columns, planted_keyword, planted_patch
 from workbench.data.stratify import assign_splits
 from workbench.errors import MissingDependency

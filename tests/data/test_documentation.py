@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from workbench.data import docs
+from workbench.data import documentation as docs
 from workbench.errors import DataError
 from workbench.types import Dataset
 
