@@ -96,9 +96,9 @@ def _read(data: Data, modality: str, kind: str) -> tuple[Records, str]:
             f"no data at {path}", hint="data.source is a file, a folder, a saved dataset, hf:NAME or fixture:NAME"
         )
     name = path.parent.name if path.stem.lower() in SPLIT_NAMES and path.is_file() else path.stem
-    if path.is_dir() and not hub.is_saved(path):
-        tables_there = any(p.is_file() and p.suffix.lower() in (".csv", ".tsv", ".jsonl") for p in path.iterdir())
-        if modality == "image" and (folders.split_folders(path) or not tables_there):
+    if modality == "image" and path.is_dir() and not hub.is_saved(path):
+        columns_named = data.image or data.target
+        if not columns_named and folders.has_class_folders(path):
             return _pictures(path, data, kind), name
     parts = _tables(path, data)
     records = table_records(parts, data, modality, kind)
@@ -124,7 +124,7 @@ def _tables(path: Path, data: Data) -> list[tuple[str, Table]]:
 def _pictures(path: Path, data: Data, kind: str) -> Records:
     if kind == "value":
         raise DataError(f"{path} is a folder of classes; regression needs a table", hint="name a CSV with data.source")
-    named = [k for k in ("image", "target", "id", "split", "group", "slices") if getattr(data, k)]
+    named = [k for k in ("id", "split", "group", "slices") if getattr(data, k)]
     if named:
         raise ConfigError(
             f"data.{named[0]} names a column, and {path} is a folder of pictures without a table",
