@@ -34,7 +34,9 @@ def test_a_saved_dataset_with_splits_and_coded_classes(tmp_path, load):
 
 
 def test_the_order_of_coded_classes_is_kept(tmp_path, load):
-    features = datasets.Features({"n": datasets.Value("int64"), "y": datasets.ClassLabel(names=["zero", "a", "unused"])})
+    features = datasets.Features(
+        {"n": datasets.Value("int64"), "y": datasets.ClassLabel(names=["zero", "a", "unused"])}
+    )
     content = {"n": list(range(30)), "y": [i % 2 for i in range(30)]}
     datasets.Dataset.from_dict(content, features=features).save_to_disk(tmp_path / "saved")
     found = load(tmp_path / "saved", "table", "class")

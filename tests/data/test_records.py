@@ -112,7 +112,9 @@ def test_a_split_column_names_splits():
 
 
 def records_with_split(columns):
-    return table_records([("", Table("t.csv", columns, as_text=True))], Data(source="t", target="y", split="part"), "table", "class")
+    return table_records(
+        [("", Table("t.csv", columns, as_text=True))], Data(source="t", target="y", split="part"), "table", "class"
+    )
 
 
 def test_slices_and_group_go_to_meta():

@@ -86,7 +86,7 @@ def test_no_group_is_on_two_sides(kind):
 
 
 def test_two_groups_are_too_few():
-    with pytest.raises(DataError, match="'patient'.*has 2 values"):
+    with pytest.raises(DataError, match=r"'patient'.*has 2 values"):
         assign_splits([""] * 90, ["a", "b"] * 45, ["p", "q", "q"] * 30, Shares(0.15, 0.2, 0, group="patient"))
 
 

@@ -106,7 +106,7 @@ def test_wrong_encoding_names_byte_and_line(tmp_path):
 
 def test_wrong_encoding_is_found_past_the_first_megabyte_and_inside_a_character(tmp_path):
     """A character cut in two by the reading buffer is no error; the offset counts the whole file."""
-    head = "text,label\n".encode()
+    head = b"text,label\n"
     body = b"x" * ((1 << 20) - len(head) - 1) + "é".encode() + b",a\n"
     path = put(tmp_path, "ok.csv", head + body)
     assert read_table(path).columns["text"][0].endswith("é")

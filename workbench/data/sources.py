@@ -50,6 +50,8 @@ def load_dataset(config: Config, modality: str, kind: str) -> Dataset:
     _drop_unlabelled(records, kind)
     if not records.rows:
         _check_skipped(records, data.max_skipped)
+    if kind == "class":
+        _check_classes(records)
     shares = Shares(data.validation_share, data.test_share, config.seed, data.group, bool(data.validation))
     targets = [r.target for r in records.rows if r.target is not None]  # all of them
     groups = [r.meta.get(data.group, "") for r in records.rows]
@@ -162,6 +164,18 @@ def _check_skipped(records: Records, allowed: float, kept: int = 0) -> None:
     )
 
 
+def _check_classes(records: Records) -> None:
+    """Refuse a target that has nearly a value of its own in every row, before a split is drawn by it."""
+    targets = [r.target for r in records.rows if r.split in ("", "train")]
+    distinct = len(set(targets))
+    if distinct > 20 and distinct > len(targets) / 2:
+        raise DataError(
+            f"column {records.target!r} has {distinct:,} distinct values in {len(targets):,} training examples: "
+            "these are no classes",
+            hint="name another column with data.target, or use a regression task",
+        )
+
+
 def _labels(records: Records, splits: Sequence[str], given: tuple[str, ...]) -> tuple[str, ...]:
     """The class names in order; every target must be one of them."""
     training = [str(r.target) for r, split in zip(records.rows, splits, strict=True) if split == "train"]
@@ -174,11 +188,6 @@ def _labels(records: Records, splits: Sequence[str], given: tuple[str, ...]) -> 
         raise DataError(
             f"{where} holds one class only in the training split: {labels[0]!r}",
             hint="bring examples of a second class",
-        )
-    if len(labels) > 20 and len(labels) > len(training) / 2:
-        raise DataError(
-            f"{where} has {len(labels):,} distinct values in {len(training):,} training examples: no classes",
-            hint="name another column with data.target, or use a regression task",
         )
     for record in records.rows:
         if _index(record.target, labels) is None:
