@@ -27,6 +27,16 @@ def split_folders(root: Path) -> dict[str, Path]:
     return {name: found[name] for name in SPLITS if name in found} if "train" in found else {}
 
 
+def has_class_folders(root: Path) -> bool:
+    """Whether a folder's pictures are told apart by folders rather than by a table beside them."""
+    if split_folders(root):
+        return True
+    tables = [p for p in root.iterdir() if p.is_file() and p.suffix.lower() in READERS]
+    if any(p.stem.lower() in SPLIT_NAMES for p in tables):
+        return False
+    return not tables or sum(bool(pictures_below(p)) for p in folders_in(root)) > 1
+
+
 def picture_folder(root: Path) -> Records:
     """Pictures of a folder by split and class as records; ids are paths inside the folder.
 

@@ -50,6 +50,8 @@ def load_dataset(config: Config, modality: str, kind: str) -> Dataset:
     _drop_unlabelled(records, kind)
     if not records.rows:
         _check_skipped(records, data.max_skipped)
+    if kind == "class":
+        _check_classes(records)
     shares = Shares(data.validation_share, data.test_share, config.seed, data.group, bool(data.validation))
     targets = [r.target for r in records.rows if r.target is not None]  # all of them
     groups = [r.meta.get(data.group, "") for r in records.rows]
@@ -96,9 +98,9 @@ def _read(data: Data, modality: str, kind: str) -> tuple[Records, str]:
             f"no data at {path}", hint="data.source is a file, a folder, a saved dataset, hf:NAME or fixture:NAME"
         )
     name = path.parent.name if path.stem.lower() in SPLIT_NAMES and path.is_file() else path.stem
-    if path.is_dir() and not hub.is_saved(path):
-        tables_there = any(p.is_file() and p.suffix.lower() in (".csv", ".tsv", ".jsonl") for p in path.iterdir())
-        if modality == "image" and (folders.split_folders(path) or not tables_there):
+    if modality == "image" and path.is_dir() and not hub.is_saved(path):
+        columns_named = data.image or data.target
+        if not columns_named and folders.has_class_folders(path):
             return _pictures(path, data, kind), name
     parts = _tables(path, data)
     records = table_records(parts, data, modality, kind)
@@ -124,7 +126,7 @@ def _tables(path: Path, data: Data) -> list[tuple[str, Table]]:
 def _pictures(path: Path, data: Data, kind: str) -> Records:
     if kind == "value":
         raise DataError(f"{path} is a folder of classes; regression needs a table", hint="name a CSV with data.source")
-    named = [k for k in ("image", "target", "id", "split", "group", "slices") if getattr(data, k)]
+    named = [k for k in ("id", "split", "group", "slices") if getattr(data, k)]
     if named:
         raise ConfigError(
             f"data.{named[0]} names a column, and {path} is a folder of pictures without a table",
@@ -162,6 +164,18 @@ def _check_skipped(records: Records, allowed: float, kept: int = 0) -> None:
     )
 
 
+def _check_classes(records: Records) -> None:
+    """Refuse a target that has nearly a value of its own in every row, before a split is drawn by it."""
+    targets = [r.target for r in records.rows if r.split in ("", "train")]
+    distinct = len(set(targets))
+    if distinct > 20 and distinct > len(targets) / 2:
+        raise DataError(
+            f"column {records.target!r} has {distinct:,} distinct values in {len(targets):,} training examples: "
+            "these are no classes",
+            hint="name another column with data.target, or use a regression task",
+        )
+
+
 def _labels(records: Records, splits: Sequence[str], given: tuple[str, ...]) -> tuple[str, ...]:
     """The class names in order; every target must be one of them."""
     training = [str(r.target) for r, split in zip(records.rows, splits, strict=True) if split == "train"]
@@ -174,11 +188,6 @@ def _labels(records: Records, splits: Sequence[str], given: tuple[str, ...]) -> 
         raise DataError(
             f"{where} holds one class only in the training split: {labels[0]!r}",
             hint="bring examples of a second class",
-        )
-    if len(labels) > 20 and len(labels) > len(training) / 2:
-        raise DataError(
-            f"{where} has {len(labels):,} distinct values in {len(training):,} training examples: no classes",
-            hint="name another column with data.target, or use a regression task",
         )
     for record in records.rows:
         if _index(record.target, labels) is None:

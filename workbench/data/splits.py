@@ -129,7 +129,8 @@ def stratified_sample(strata: NDArray[np.int64], count: int, rng: np.random.Gene
     while take.sum() > count and (open_ := take > least).any():
         take[np.where(open_, take - exact, -np.inf).argmax()] -= 1
     drawn = [rng.permutation(np.flatnonzero(inverse == s))[:n] for s, n in enumerate(take)]
-    return np.asarray(np.sort(np.concatenate(drawn)), dtype=np.int64)
+    picked: Rows = np.sort(np.concatenate(drawn))
+    return picked
 
 
 def _draw(
