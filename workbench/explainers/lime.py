@@ -23,7 +23,7 @@ def local_surrogate(
     bank: Bank | None,
     rng: np.random.Generator,
     kernel_width: float = KERNEL_WIDTH,
-    alpha: float = 1e-8,
+    alpha: float = 1e-10,
 ) -> Explanation:
     """Coefficients of the linear surrogate around the example.
 

@@ -1,0 +1,131 @@
+"""LIME: the surrogate is the model where the model is linear, and says so where it is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from games import additive, game, net
+
+from workbench.bank import coalitions, evaluate
+from workbench.explainers import run_explainer
+from workbench.explainers.lime import LIME, neighbourhood, weighted_r2
+
+
+@pytest.mark.parametrize(("m", "budget"), [(1, 8), (2, 8), (3, 8), (6, 64), (10, 200), (48, 512), (120, 512)])
+def test_linear_functions_are_recovered(m: int, budget: int) -> None:
+    w = np.random.default_rng(m).normal(size=m)
+    found = run_explainer(LIME, additive(w, base=-2.0), seed=0, budget=budget)
+    assert np.abs(found.values - w).max() < 1e-6
+    assert found.params["intercept"] == pytest.approx(-2, abs=1e-6)
+    assert found.params["local_error"] < 1e-6 and found.params["determined"]
+    assert found.gap is None and found.params["library"].startswith("lime ")
+    if m > 2:
+        assert found.params["held_out_r2"] == pytest.approx(1, abs=1e-9)
+    else:
+        assert found.params["held_out_r2"] is None and found.params["held_out"] == 0
+
+
+def test_a_bag_of_words_gets_its_weights() -> None:
+    """A linear text model counts each word; words that it does not know weigh nothing."""
+    lexicon = {"good": 1.5, "bad": -2.0, "very": 0.25}
+    words = "the film was very good and not very bad".split()
+    truth = np.array([lexicon.get(word, 0.0) for word in words])
+    found = run_explainer(LIME, additive(truth, base=0.1), seed=0, budget=300)
+    assert np.abs(found.values - truth).max() < 1e-6
+
+
+def test_coefficients_are_those_of_weighted_least_squares() -> None:
+    probe = net(np.random.default_rng(1), 8)
+    bank = evaluate(probe, coalitions(8, 120, np.random.default_rng(0)))
+    fit = bank.coalitions.fit
+    root = np.sqrt(neighbourhood(bank.coalitions)[fit])
+    X = np.column_stack([np.ones(fit.sum()), bank.masks[fit]])
+    truth = np.linalg.lstsq(X * root[:, None], bank.scores[fit] * root, rcond=None)[0]
+    found = run_explainer(LIME, probe, bank=bank, seed=0)
+    assert np.abs(found.values - truth[1:]).max() < 1e-6
+    assert found.params["local_prediction"] == pytest.approx(truth.sum(), abs=1e-6)
+    assert found.params["local_error"] == pytest.approx(abs(truth.sum() - bank.score), abs=1e-6)
+
+
+def test_weights_are_limes_kernel_on_limes_law_of_sizes() -> None:
+    """On a complete bank each size weighs the same but for lime's own kernel of cosine distance."""
+    from sklearn.metrics import pairwise_distances
+
+    c = coalitions(7, 128, np.random.default_rng(0))
+    distance = pairwise_distances(c.masks.astype(float), np.ones((1, 7)), metric="cosine").ravel() * 100
+    kernel = np.sqrt(np.exp(-(distance**2) / 25**2))
+    weight = neighbourhood(c)
+    per_size = np.bincount(c.sizes, weights=weight / kernel)
+    assert per_size == pytest.approx(np.full(8, per_size[0]))
+
+
+def test_estimate_converges_to_the_complete_bank() -> None:
+    truth = [run_explainer(LIME, net(np.random.default_rng(g), 12), seed=0, budget=4096).values for g in range(6)]
+    errors = []
+    for budget in (150, 500, 2000):
+        found = [run_explainer(LIME, net(np.random.default_rng(g), 12), seed=g, budget=budget).values for g in range(6)]
+        errors.append(np.mean([np.linalg.norm(f - t) / np.linalg.norm(t) for f, t in zip(found, truth, strict=True)]))
+    # The complete bank holds a fifth out too: its own error is the floor.
+    assert errors[0] > 1.3 * errors[1] > 1.3 * errors[2] and errors[2] < 0.06, errors
+
+
+def test_a_surrogate_that_does_not_fit_says_so() -> None:
+    parity = game(lambda z: z.sum(axis=1) % 2, 10)
+    found = run_explainer(LIME, parity, seed=0, budget=512)
+    assert found.params["held_out_r2"] < 0.5 < run_explainer(
+        LIME, net(np.random.default_rng(0), 10), seed=0, budget=512
+    ).params["held_out_r2"]
+    constant = run_explainer(LIME, game(lambda z: np.full(len(z), 3.0), 10), seed=0, budget=512)
+    assert constant.params["held_out_r2"] is None and np.abs(constant.values).max() < 1e-6
+
+
+def test_held_out_r2_is_not_the_r2_of_the_fit() -> None:
+    """With as many values as rows the fit is perfect and the held-out rows are not."""
+    noise = np.random.default_rng(0).normal(size=2**14)
+    probe = game(lambda z: noise[(z @ (1 << np.arange(14))).astype(int)], 14)
+    found = run_explainer(LIME, probe, seed=0, budget=64)
+    assert found.params["fit_r2"] > found.params["held_out_r2"] + 0.3
+
+
+def test_weighted_r2_is_sklearns() -> None:
+    from sklearn.metrics import r2_score
+
+    rng = np.random.default_rng(0)
+    y, p, w = rng.normal(size=50), rng.normal(size=50), rng.random(50)
+    assert weighted_r2(y, p, w) == pytest.approx(r2_score(y, p, sample_weight=w))
+    assert weighted_r2(np.ones(5), np.ones(5), np.ones(5)) is None
+
+
+def test_trap_limes_own_ridge_shrinks_and_its_selection_drops() -> None:
+    """lime's defaults (ridge alpha 1, ten features) do not return a linear function's weights."""
+    from lime.lime_base import LimeBase
+
+    w = np.linspace(0.1, 1.2, 12)
+    masks = (np.random.default_rng(0).random((60, 12)) < 0.5).astype(float)
+    masks[0] = 1
+    base = LimeBase(lambda d: np.sqrt(np.exp(-(d**2) / 25**2)), random_state=0)
+    distance = 100 * (1 - np.sqrt(masks.mean(axis=1)))
+    _, ranked, _, _ = base.explain_instance_with_data(masks, (masks @ w)[:, None], distance, 0, num_features=10)
+    theirs = np.zeros(12)
+    for i, v in ranked:
+        theirs[i] = v
+    assert (theirs != 0).sum() == 10 and np.abs(theirs - w).max() > 0.05
+    assert np.abs(run_explainer(LIME, additive(w), seed=0, budget=60).values - w).max() < 1e-6
+
+
+def test_trap_captums_lime_answers_nothing_on_a_probability() -> None:
+    """captum.attr.Lime's default lasso zeroes every feature of a confident answer; ours ranks them."""
+    import torch
+    from captum.attr import Lime
+
+    w = torch.linspace(-0.6, 0.6, 12)
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(3 + x @ w)
+
+    torch.manual_seed(0)
+    theirs = Lime(forward).attribute(torch.ones(1, 12), baselines=torch.zeros(1, 12))
+    assert torch.count_nonzero(theirs) == 0
+    probe = game(lambda z: forward(torch.as_tensor(z, dtype=torch.float32)).numpy(), 12)
+    ours = run_explainer(LIME, probe, seed=0, budget=500).values
+    assert np.array_equal(np.argsort(ours), np.arange(12)) and np.count_nonzero(ours) == 12
