@@ -1,1 +1,34 @@
-""""""
+"""The sections of the report, in their order: a name, a title and one function each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from workbench.report.sections.cases import cases
+from workbench.report.sections.change import change
+from workbench.report.sections.data import data
+from workbench.report.sections.deployed import deployed
+from workbench.report.sections.mistakes import mistakes
+from workbench.report.sections.performance import performance
+from workbench.report.sections.provenance import provenance
+from workbench.report.sections.purpose import purpose
+from workbench.report.sections.training import training
+from workbench.report.sections.verdict import verdict
+from workbench.report.shapes import Section
+from workbench.report.view import RunView
+
+Build = Callable[[RunView], Section | None]
+
+# id, title, function, why the section is empty where the function gives None
+SECTIONS: tuple[tuple[str, str, Build, str], ...] = (
+    ("verdict", "Verdict", verdict, ""),
+    ("purpose", "Purpose and limits", purpose, ""),
+    ("data", "Data", data, "data/fingerprint.json is not in this run."),
+    ("training", "Training", training, "The model was not customised in this run (no tuned/finetune.json)."),
+    ("performance", "Performance", performance, "The predictions were not evaluated in this run (no metrics.json)."),
+    ("mistakes", "Mistakes", mistakes, "There are no predictions of a test split with known answers in this run."),
+    ("change", "Before and after", change, "The two models were not compared in this run (no comparison.json)."),
+    ("cases", "Cases", cases, "No example was explained in this run (no cases.json)."),
+    ("deployed", "Deployed file", deployed, "No ONNX file was exported and tested in this run (no onnx/parity.json)."),
+    ("provenance", "Provenance", provenance, ""),
+)

@@ -1,0 +1,204 @@
+"""From a run directory to one self-contained HTML file.
+
+The file asks nothing of anyone: styles, scripts, charts and pictures stand inside it, and
+its own Content-Security-Policy forbids everything else. Scripts and styles are allowed by
+their hash, so no text from data can ever run. Equal inputs give equal bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from workbench.assets import asset
+from workbench.errors import StageError, WorkbenchError
+from workbench.report.sections import SECTIONS
+from workbench.report.shapes import Chart, Finding, Findings, Pair, Prose, Section
+from workbench.report.view import Limits, RunView
+from workbench.report.words import clean, count, sentence
+from workbench.run import Run, write_atomically
+
+NAME = "report.html"
+# What is left out, step by step, until the file fits.
+_STEPS = (
+    Limits(),
+    Limits(picture=160),
+    Limits(picture=128, dense=False),
+    Limits(picture=96, dense=False),
+    Limits(picture=96, dense=False, cases=12),
+    Limits(picture=64, dense=False, cases=6),
+    Limits(picture=64, dense=False, cases=2),
+    Limits(picture=64, dense=False, cases=0),
+)
+
+
+def build_report(run: Run, *, title: str = "", max_mb: float = 3.0) -> Path:
+    """Write `report.html` into a run's directory and return its path.
+
+    Only the run's files are read (docs/artefacts.md). A section that cannot be built stands
+    in its place with the reason, and on the first screen. Pictures, then cases, are left
+    out until the file has at most `max_mb` megabytes; the report says which.
+
+    Raises:
+        ArtefactError: the run has no readable manifest.
+        StageError: the report does not fit even without its cases, or cannot be written.
+    """
+    run.manifest  # noqa: B018 - a directory without a manifest is no run
+    page = ""
+    for limits in _STEPS:
+        page = render(RunView(run, title=title, limits=limits))
+        if len(page.encode()) <= max_mb * 1e6:
+            break
+    else:
+        raise StageError(
+            f"the report of {run.path} has {len(page.encode()) / 1e6:.1f} MB without any case, allowed are {max_mb:g}",
+            hint="allow more with --set report.max_mb=5",
+        )
+    path = run.path / NAME
+    write_atomically(path, page.encode())
+    return path
+
+
+def render(view: RunView) -> str:
+    """The page as text."""
+    sections = [_section(view, *entry) for entry in SECTIONS]
+    first, failed = sections[0], [s for s in sections if s.failed]
+    if failed and not first.failed:
+        broken = Findings(
+            tuple(
+                Finding("poor", f"The part “{s.title}” could not be built:", s.finding, f"#{s.id}", "details")
+                for s in failed
+            )
+        )
+        first = Section(first.id, first.title, first.finding, (broken, *first.blocks), first.how)
+    environment = _environment()
+    charts = any(isinstance(b, Chart) for s in sections for b in _flat(s.blocks))
+    bundle = vega_bundle() if charts else ""
+    return page(
+        environment,
+        "page.html",
+        script_hashes=(_hash(bundle),) if bundle else (),
+        bundle=base64.b64encode(gzip.compress(bundle.encode(), 9, mtime=0)).decode() if bundle else "",
+        view=view,
+        summary=_summary(view),
+        verdict=first,
+        sections=sections[1:],
+        lean=_left_out(view),
+    )
+
+
+def _flat(blocks: tuple[Any, ...]) -> list[Any]:
+    return [inner for b in blocks for inner in (_flat(b.blocks) if isinstance(b, Pair) else [b])]
+
+
+def _section(
+    view: RunView, name: str, title: str, build: Callable[[RunView], Section | None], empty: str
+) -> Section:
+    """One section; where it has nothing to show or fails, its place says why."""
+    try:
+        section = build(view)
+    except WorkbenchError as e:
+        return _broken(name, title, e.message, e.hint)
+    except Exception as e:  # a bug in one section must not cost the others: it is printed in its place
+        return _broken(name, title, f"{type(e).__name__}: {e}", "this is a fault of the report, please report it")
+    if section is None:
+        return Section(name, title, f"Not part of this report: {empty}", ())
+    return section
+
+
+def _broken(name: str, title: str, reason: str, hint: str) -> Section:
+    hints = (Prose((sentence(f"What helps: {hint}"),), "warning"),) if hint else ()
+    return Section(name, title, sentence(reason), hints, failed=True)
+
+
+def _summary(view: RunView) -> tuple[str, ...]:
+    """Who was trained on what and judged on what, in a line of facts."""
+    splits = view.fingerprint.get("splits", {})
+    facts = [view.task.replace("-", " ").capitalize()]
+    if view.labels:
+        facts.append(count(len(view.labels), "class", "classes"))
+    backbone = (view.finetune.get("backbone") or {}).get("source") or view.config.get("backbone", {}).get("source")
+    if backbone:
+        trained = f" customised on {count(splits['train'], 'example')}" if splits.get("train") else ""
+        facts.append(f"{backbone}{trained}")
+    if splits.get("test"):
+        facts.append(f"judged on {splits['test']:,} it never saw")
+    return tuple(facts)
+
+
+def _left_out(view: RunView) -> tuple[str, ...]:
+    lean, full = view.limits, Limits()
+    found = []
+    if lean.picture < full.picture and view.modality == "image":
+        found.append(f"pictures have at most {lean.picture} pixels a side")
+    if not lean.dense and view.modality == "image":
+        found.append("pixel-by-pixel maps are left out")
+    if lean.cases is not None and lean.cases < len(view.cases):
+        found.append(f"{lean.cases} of {len(view.cases)} cases are shown")
+    return tuple(found)
+
+
+# -- rendering ------------------------------------------------------------------------
+
+
+def page(environment: jinja2.Environment, template: str, script_hashes: tuple[str, ...] = (), **values: Any) -> str:
+    """A whole page: its style, its script and the policy that allows these two alone."""
+    style = environment.get_template("style.css").render().strip()
+    script = asset("templates", "page.js").read_text(encoding="utf-8").strip()
+    policy = "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src {' '.join([_hash(script), *script_hashes])}",
+            f"style-src {_hash(style)}",
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
+    return environment.get_template(template).render(
+        style=Markup(style), script=Markup(script), policy=policy, **values
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+@cache
+def vega_bundle() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script; they are part of vl-convert."""
+    import vl_convert
+
+    bundle = vl_convert.javascript_bundle()
+    return f"(()=>{{{bundle}}})();"
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(asset("templates")),
+        autoescape=jinja2.select_autoescape(("html",)),
+        undefined=jinja2.StrictUndefined,
+        finalize=lambda value: value if isinstance(value, Markup) else clean(value) if isinstance(value, str) else value,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["render"] = partial(_render_block, environment)
+    return environment
+
+
+def environment() -> jinja2.Environment:
+    """The template environment: escaping on, an undefined name is an error, controls are made visible."""
+    return _environment()
+
+
+def _render_block(environment: jinja2.Environment, block: Any) -> Markup:
+    return Markup(environment.get_template(block.template).render(block=block))

@@ -1,0 +1,177 @@
+"""Charts as Vega-Lite specs. Colours are the page's CSS tokens, so they follow light, dark and print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+WHO = {"before": "var(--before)", "after": "var(--after)", "deployed": "var(--after)"}
+_FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
+_CONFIG: dict[str, Any] = {
+    "background": "transparent",
+    "font": _FONT,
+    "padding": 2,
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": "var(--soft)",
+        "titleColor": "var(--soft)",
+        "gridColor": "var(--line)",
+        "domainColor": "var(--line)",
+        "tickColor": "var(--line)",
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "titlePadding": 8,
+        "labelPadding": 5,
+        "domain": False,
+        "ticks": False,
+    },
+    "legend": {
+        "labelColor": "var(--ink)",
+        "titleColor": "var(--soft)",
+        "labelFontSize": 12,
+        "orient": "top",
+        "direction": "horizontal",
+        "title": None,
+        "symbolStrokeWidth": 2,
+        "offset": 6,
+    },
+}
+
+
+def _spec(chart: alt.Chart | alt.LayerChart, height: int) -> dict[str, Any]:
+    sized = chart.properties(width="container", height=height)
+    with alt.data_transformers.enable("default", consolidate_datasets=False, max_rows=None):
+        spec: dict[str, Any] = sized.to_dict()
+    spec.pop("$schema")
+    return {**spec, "autosize": {"type": "fit-x", "contains": "padding"}, "config": _CONFIG}
+
+
+def _colours(names: Mapping[str, str], title: str | None = None) -> alt.Color:
+    scale = alt.Scale(domain=list(names), range=list(names.values()))
+    return alt.Color("who:N", scale=scale, title=title)
+
+
+def roc(curves: pd.DataFrame, label: str, *, height: int = 250) -> dict[str, Any]:
+    """ROC curves of one class: columns `who`, `false_alarms`, `found`; the diagonal is chance."""
+    present = {who: colour for who, colour in WHO.items() if who in set(curves["who"])}
+    axis = alt.Axis(format=".0%", tickCount=5)
+    chance = (
+        alt.Chart(pd.DataFrame({"x": [0, 1]}))
+        .mark_line(strokeDash=[3, 4], color="var(--soft)", strokeWidth=1)
+        .encode(x="x:Q", y="x:Q")
+    )
+    # steps, as the curve is known at its thresholds only; the order is the curve's, not the x value's
+    lines = (
+        alt.Chart(curves.assign(step=range(len(curves))))
+        .mark_line(strokeWidth=2, clip=True)
+        .encode(
+            x=alt.X("false_alarms:Q", axis=axis, scale=alt.Scale(domain=[0, 1]), title="false alarms"),
+            y=alt.Y("found:Q", axis=axis, scale=alt.Scale(domain=[0, 1]), title=f"{label} found"),
+            order="step:Q",
+            color=_colours(present),
+            tooltip=[
+                alt.Tooltip("who:N", title="model"),
+                alt.Tooltip("false_alarms:Q", format=".1%", title="false alarms"),
+                alt.Tooltip("found:Q", format=".1%", title="found"),
+            ],
+        )
+    )
+    return _spec(alt.layer(chance, lines), height)
+
+
+def training(losses: pd.DataFrame, *, height: int = 250) -> dict[str, Any]:
+    """Loss by epoch: columns `who` ("training" or "validation"), `epoch`, `loss`."""
+    colours = _colours({"training": "var(--before)", "validation": "var(--after)"})
+    base = alt.Chart(losses).encode(
+        x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(grid=False, tickMinStep=1)),
+        y=alt.Y("loss:Q", title="loss", scale=alt.Scale(zero=True)),
+        color=colours,
+        tooltip=["who:N", alt.Tooltip("epoch:Q", format=".2f"), alt.Tooltip("loss:Q", format=".4f")],
+    )
+    line = base.mark_line(strokeWidth=2)
+    dots = base.transform_filter("datum.who == 'validation'").mark_circle(size=45, opacity=1)
+    return _spec(alt.layer(line, dots), height)
+
+
+def scatter(points: pd.DataFrame, *, unit: str, height: int = 300) -> dict[str, Any]:
+    """Predicted against actual: columns `id`, `actual`, `predicted`, `who`; the diagonal is exact."""
+    low = float(min(points["actual"].min(), points["predicted"].min()))
+    high = float(max(points["actual"].max(), points["predicted"].max()))
+    inside = alt.Scale(domain=[low, high], nice=True, zero=False)
+    named = f" ({unit})" if unit else ""
+    exact = (
+        alt.Chart(pd.DataFrame({"x": [low, high]}))
+        .mark_line(strokeDash=[3, 4], color="var(--soft)", strokeWidth=1)
+        .encode(x=alt.X("x:Q", scale=inside), y=alt.Y("x:Q", scale=inside))
+    )
+    return _spec(
+        alt.layer(
+            exact,
+            alt.Chart(points)
+            .mark_circle(size=32, opacity=0.55, clip=True)
+            .encode(
+                x=alt.X("actual:Q", title=f"actual{named}", scale=inside, axis=alt.Axis(tickCount=6)),
+                y=alt.Y("predicted:Q", title=f"predicted{named}", scale=inside, axis=alt.Axis(tickCount=6)),
+                color=_colours({who: WHO[who] for who in WHO if who in set(points["who"])}),
+                tooltip=[
+                    "id:N",
+                    alt.Tooltip("who:N", title="model"),
+                    alt.Tooltip("actual:Q", format=",.4~g"),
+                    alt.Tooltip("predicted:Q", format=",.4~g"),
+                ],
+            ),
+        ),
+        height,
+    )
+
+
+def residuals(points: pd.DataFrame, *, unit: str, height: int = 300) -> dict[str, Any]:
+    """Predicted minus actual over predicted: columns `id`, `predicted`, `residual`, `who`."""
+    named = f" ({unit})" if unit else ""
+    zero = alt.Chart(pd.DataFrame({"y": [0]})).mark_rule(strokeDash=[3, 4], color="var(--soft)").encode(y="y:Q")
+    return _spec(
+        alt.layer(
+            zero,
+            alt.Chart(points)
+            .mark_circle(size=32, opacity=0.55)
+            .encode(
+                x=alt.X(
+                    "predicted:Q", title=f"predicted{named}", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6)
+                ),
+                y=alt.Y("residual:Q", title=f"predicted − actual{named}", axis=alt.Axis(tickCount=6)),
+                color=_colours({who: WHO[who] for who in WHO if who in set(points["who"])}),
+                tooltip=[
+                    "id:N",
+                    alt.Tooltip("predicted:Q", format=",.4~g"),
+                    alt.Tooltip("residual:Q", format="+,.4~g", title="off by"),
+                ],
+            ),
+        ),
+        height,
+    )
+
+
+def confidence(bins: pd.DataFrame, *, height: int = 200) -> dict[str, Any]:
+    """Answers by the probability that the model gave them: columns `who` ("right", "wrong"), `low`, `high`, `n`."""
+    return _spec(
+        alt.Chart(bins)
+        .mark_bar()
+        .encode(
+            x=alt.X(
+                "low:Q",
+                bin="binned",
+                title="probability that the model gave its answer",
+                axis=alt.Axis(format=".0%", grid=False, tickCount=5),
+            ),
+            x2="high:Q",
+            y=alt.Y("n:Q", title="answers", stack="zero", axis=alt.Axis(tickMinStep=1, tickCount=5)),
+            color=_colours({"right": "var(--after)", "wrong": "var(--against)"}),
+            order=alt.Order("who:N", sort="descending"),
+            tooltip=["who:N", alt.Tooltip("low:Q", format=".0%", title="from"), "n:Q"],
+        ),
+        height,
+    )

@@ -1,0 +1,53 @@
+"""Curves and counts that the report draws from predictions: ROC and confusion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
+
+POINTS = 120  # of a drawn curve
+
+
+def known(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose target is known."""
+    return predictions[predictions["target"].notna()].reset_index(drop=True)
+
+
+def confusion(predictions: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
+    """Counts (K, K): row = true class, column = decided class; rows without a target are left out."""
+    rows = known(predictions)
+    if not len(rows):
+        return np.zeros((len(labels), len(labels)), dtype=int)
+    return np.asarray(confusion_matrix(rows["target"], rows["predicted"], labels=list(labels)))
+
+
+def roc(predictions: pd.DataFrame, label: str) -> pd.DataFrame | None:
+    """ROC of one class against the rest: `false_alarms`, `found`, thinned to at most `POINTS`.
+
+    None where the split holds only that class or none of it, so that the curve is not defined.
+    """
+    rows = known(predictions)
+    truth = (rows["target"] == label).to_numpy()
+    if truth.all() or not truth.any():
+        return None
+    false_alarms, found, _ = roc_curve(truth, rows[f"score.{label}"])
+    if len(found) > POINTS:  # thin evenly along the curve's length; both ends stay
+        length = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(false_alarms)) + np.abs(np.diff(found)))])
+        keep = np.unique(np.searchsorted(length, np.linspace(0, length[-1], POINTS)).clip(0, len(found) - 1))
+        false_alarms, found = false_alarms[keep], found[keep]
+    return pd.DataFrame({"false_alarms": false_alarms, "found": found})
+
+
+def area(predictions: pd.DataFrame, label: str) -> float:
+    """Area under the ROC curve of one class against the rest, from every point (not the thinned curve)."""
+    rows = known(predictions)
+    return float(roc_auc_score(rows["target"] == label, rows[f"score.{label}"]))
+
+
+def confidence(predictions: pd.DataFrame) -> np.ndarray:
+    """Probability of the decided class, (n,)."""
+    scores = predictions[[c for c in predictions if c.startswith("score.")]]
+    return scores.to_numpy(dtype=float).max(axis=1)

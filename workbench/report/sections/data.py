@@ -1,0 +1,132 @@
+"""The data: where it comes from, what is in it and what the checks found."""
+
+from __future__ import annotations
+
+from workbench.report.shapes import Block, Cell, Facts, Prose, Section, Table
+from workbench.report.view import RunView
+from workbench.report.words import count, listing, number, percent, sentence, word
+from workbench.types import SPLITS
+
+_ROWS = 40  # of a list
+_LEVELS = {"ok": ("good", "fine"), "note": ("open", "note"), "warning": ("fair", "look")}
+
+
+def data(view: RunView) -> Section | None:
+    """Splits, classes or target, columns, checks, origin and what could not be read."""
+    about = view.fingerprint
+    if not about:
+        return None
+    splits = _splits(view)
+    total = sum(about.get("splits", {}).values())
+    parts = [f"{about['splits'][s]:,} for {_USE[s]}" for s in splits]
+    finding = f"{count(total, 'example')} of {about.get('name', 'unnamed data')}: {listing(parts)}."
+    warnings = sum(c["level"] == "warning" for c in view.checks or [])
+    if view.checks:
+        finding += f" {count(warnings, 'check')} of {len(view.checks)} asks for a look." if warnings else ""
+    blocks: list[Block] = [*_classes(view), *_target(view), _checks(view), *_columns(view), *_skipped(view)]
+    origin = [("Source", word(about.get("source", "not recorded")))]
+    origin += [("Split", word(sentence(about.get("split_method", "not recorded"))))]
+    if about.get("sha256"):
+        origin += [("Hash of the examples", Cell(about["sha256"], kind="code"))]
+    blocks.append(Facts(tuple(origin), "Origin"))
+    if about.get("notes"):
+        blocks.append(Prose(tuple(sentence(note) for note in about["notes"])))
+    how = (
+        "Counts are of examples that could be read. Duplicates are examples whose inputs are equal byte for byte.",
+        "The model learns from the training split, the best state is chosen on the validation split, "
+        "and every number of this report is of the test split unless it says otherwise.",
+    )
+    return Section("data", "Data", finding, tuple(blocks), how)
+
+
+_USE = {"train": "training", "validation": "choosing the best state", "test": "judging"}
+
+
+def _splits(view: RunView) -> list[str]:
+    return [s for s in SPLITS if s in view.fingerprint.get("splits", {})]
+
+
+def _classes(view: RunView) -> list[Block]:
+    classes, splits = view.fingerprint.get("classes") or {}, _splits(view)
+    if not classes:
+        return []
+    labels = view.labels or sorted({label for counts in classes.values() for label in counts})
+    totals = {s: max(1, sum(classes.get(s, {}).values())) for s in splits}
+    rows = tuple(
+        (
+            word(label),
+            *(
+                Cell(f"{classes.get(s, {}).get(label, 0):,}", percent(classes.get(s, {}).get(label, 0) / totals[s]))
+                for s in splits
+            ),
+        )
+        for label in labels[:_ROWS]
+    )
+    left = len(labels) - _ROWS
+    note = f"{count(left, 'more class', 'more classes')} in data/fingerprint.json." if left > 0 else ""
+    return [Table("Examples of each class", ("Class", *splits), rows, note)]
+
+
+def _target(view: RunView) -> list[Block]:
+    target = view.fingerprint.get("target") or {}
+    if not target:
+        return []
+    rows = tuple(
+        (
+            word(split),
+            Cell(f"{view.fingerprint['splits'].get(split, 0):,}"),
+            *(Cell(number(target[split][key])) for key in ("mean", "sd", "min", "max")),
+        )
+        for split in _splits(view)
+        if split in target
+    )
+    unit = f" ({view.unit})" if view.unit else ""
+    title = f"{view.fingerprint.get('target_name', 'Target')}{unit}"
+    return [Table(title, ("Split", "n", "mean", "standard deviation", "least", "greatest"), rows)]
+
+
+def _checks(view: RunView) -> Block:
+    if not view.checks:
+        return Prose(("The checks of the data are not in this run (data/checks.json), so nothing is said of them.",), "note")
+    order = {"warning": 0, "note": 1, "ok": 2}
+    rows = []
+    for check in sorted(view.checks, key=lambda c: order.get(c["level"], 1)):
+        level, text = _LEVELS.get(check["level"], ("open", check["level"]))
+        named = [str(i) for i in check.get("examples") or []][:5]
+        note = f"for example {listing(named)}" if named else ""
+        found = Cell("none recorded", kind="word") if check.get("n") is None else Cell(f"{check['n']:,}")
+        rows.append((word(check["check"]), Cell(text, kind="mark", level=level), word(sentence(check["sentence"]), note), found))
+    return Table("Checks", ("Check", "Result", "What was found", "n"), tuple(rows))
+
+
+def _columns(view: RunView) -> list[Block]:
+    columns, splits = view.fingerprint.get("columns") or [], view.fingerprint.get("splits", {})
+    if not columns:
+        return []
+    total = sum(splits.values())
+    rows = []
+    for column in columns[:_ROWS]:
+        missing = sum((column.get("missing") or {}).values())
+        kinds = column.get("categories") or []
+        detail = f"{count(len(kinds), 'category', 'categories')}: {listing([str(k) for k in kinds[:6]])}" if kinds else ""
+        detail += " …" if len(kinds) > 6 else ""
+        rows.append(
+            (
+                word(column["name"]),
+                word(column["kind"], detail),
+                Cell(f"{missing:,}", percent(missing / total) if total else ""),
+            )
+        )
+    left = len(columns) - _ROWS
+    note = f"{count(left, 'more column')} in data/fingerprint.json." if left > 0 else ""
+    return [Table("Columns", ("Column", "Kind", "Missing"), tuple(rows), note)]
+
+
+def _skipped(view: RunView) -> list[Block]:
+    skipped = view.fingerprint.get("skipped") or []
+    if not skipped:
+        return []
+    rows = tuple((word(s["where"]), word(sentence(s["reason"]))) for s in skipped[:_ROWS])
+    left = len(skipped) - _ROWS
+    note = f"{count(left, 'more')} in data/fingerprint.json." if left > 0 else ""
+    return [Table("Examples that could not be read", ("Where", "Why"), rows, note)]

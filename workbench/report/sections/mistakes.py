@@ -1,0 +1,112 @@
+"""Where the model is wrong, the most confident mistakes first."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from workbench.report import charts
+from workbench.report.performance import confidence, known
+from workbench.report.shapes import Block, Cell, Chart, Section, Table
+from workbench.report.view import MODELS, RunView
+from workbench.report.words import count, number, percent, signed, word
+
+_ROWS = 15
+_BINS = 20
+
+
+def mistakes(view: RunView) -> Section | None:
+    """Wrong answers by confidence, or the largest errors of a regression."""
+    frame = view.predictions(view.shipped, "test") if view.shipped else None
+    if frame is None or not len(rows := known(frame)):
+        return None
+    base = view.predictions("base", "test")
+    return _errors(view, rows, base) if view.regression else _wrong(view, rows, base)
+
+
+def _before(base: pd.DataFrame | None, column: str) -> dict[str, object]:
+    return {} if base is None else dict(zip(base["id"].astype(str), base[column], strict=True))
+
+
+def _identity(view: RunView, example: object) -> Cell:
+    anchor = view.anchors.get(str(example))
+    return Cell(str(example), "explained" if anchor else "", "word", f"#{anchor}" if anchor else "")
+
+
+def _wrong(view: RunView, rows: pd.DataFrame, base: pd.DataFrame | None) -> Section:
+    rows = rows.assign(confidence=confidence(rows), wrong=rows["target"] != rows["predicted"])
+    wrong = rows[rows["wrong"]].sort_values(["confidence", "id"], ascending=[False, True])
+    before = _before(base, "predicted")
+    if not len(wrong):
+        finding = f"Not one of {count(len(rows), 'test example')} was decided wrongly."
+        return Section("mistakes", "Mistakes", finding, (_histogram(rows),))
+    sure = int((wrong["confidence"] >= 0.9).sum())
+    finding = f"{len(wrong):,} of {count(len(rows), 'answer')} are wrong; in {sure:,} of them the model was at least 90 % sure."
+    table = tuple(
+        (
+            _identity(view, row.id),
+            word(row.target),
+            word(row.predicted),
+            Cell(percent(float(row.confidence))),
+            word(before.get(str(row.id), "not predicted")),
+        )
+        for row in wrong.head(_ROWS).itertuples()
+    )
+    more = len(wrong) - len(table)
+    note = f"{count(more, 'more')} in {view.shipped}/predictions.parquet." if more > 0 else ""
+    blocks: tuple[Block, ...] = (
+        _histogram(rows),
+        Table("Most confident mistakes", ("Example", "In truth", "Decided", "Probability", "Before"), table, note),
+    )
+    how = (
+        f"Answers of the {MODELS[view.shipped]} model on the test split. The probability is the one that the model "
+        "gives its own answer; it is right that often only where the model is calibrated.",
+    )
+    return Section("mistakes", "Mistakes", finding, blocks, how)
+
+
+def _histogram(rows: pd.DataFrame) -> Chart:
+    values = confidence(rows)
+    wrong = (rows["target"] != rows["predicted"]).to_numpy()
+    edges = np.linspace(0, 1, _BINS + 1)
+    bins = [
+        {"who": who, "low": low, "high": low + 1 / _BINS, "n": int(n)}
+        for who, chosen in (("right", ~wrong), ("wrong", wrong))
+        for low, n in zip(edges[:-1].round(4), np.histogram(values[chosen], edges)[0], strict=True)
+        if n
+    ]
+    label = f"Answers by probability: {int((~wrong).sum()):,} right, {int(wrong.sum()):,} wrong"
+    caption = "How sure the model was of each answer. Mistakes on the right are the ones nobody is warned of."
+    return Chart(charts.confidence(pd.DataFrame(bins)), label, caption, 200)
+
+
+def _errors(view: RunView, rows: pd.DataFrame, base: pd.DataFrame | None) -> Section:
+    actual = rows["target"].astype(float)
+    rows = rows.assign(actual=actual, error=rows["value"] - actual)
+    rows = rows.assign(size=rows["error"].abs()).sort_values(["size", "id"], ascending=[False, True])
+    before, unit = _before(base, "value"), f" {view.unit}" if view.unit else ""
+    tenth = max(1, len(rows) // 10)
+    share = rows["size"].head(tenth).sum() / (rows["size"].sum() or 1.0)
+    finding = (
+        f"The largest error is {number(rows['size'].iloc[0])}{unit}; the worst tenth of the examples "
+        f"makes up {percent(share, places=0)} of all error."
+    )
+
+    def earlier(example: object) -> Cell:
+        value = before.get(str(example))
+        return Cell(number(float(value))) if isinstance(value, float) else word("not predicted")
+
+    table = tuple(
+        (
+            _identity(view, row.id),
+            Cell(number(float(row.actual))),
+            Cell(number(float(row.value))),
+            Cell(signed(float(row.error))),
+            earlier(row.id),
+        )
+        for row in rows.head(_ROWS).itertuples()
+    )
+    head = ("Example", "Actual", "Predicted", "Off by", "Before")
+    caption = f"Largest errors{f' ({view.unit})' if view.unit else ''}"
+    how = (f"Predicted minus actual value of the {MODELS[view.shipped]} model on the test split.",)
+    return Section("mistakes", "Largest errors", finding, (Table(caption, head, table),), how)

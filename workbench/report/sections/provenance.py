@@ -1,0 +1,64 @@
+"""Where everything comes from: hashes, versions, seeds, and how to run it again."""
+
+from __future__ import annotations
+
+from workbench.report.shapes import Block, Cell, Facts, Section, Table
+from workbench.report.view import RunView
+from workbench.report.words import count, duration, word
+
+OWN = "report.html"
+
+
+def provenance(view: RunView) -> Section:
+    """Identity of the run, its stages, the hash of every file and the packages."""
+    manifest = view.manifest
+    git = manifest.get("git")
+    device = manifest.get("device") or {}
+    identity = [
+        ("Run", Cell(view.name, kind="code")),
+        ("Made", word(str(manifest.get("created", "not recorded")))),
+        ("Seed", word(str(manifest.get("seed", "not recorded")))),
+        ("Device", word(str(device.get("text") or ", ".join(f"{k} {v}" for k, v in device.items()) or "not recorded"))),
+        ("Python", word(f"{manifest.get('python', 'not recorded')}", str(manifest.get("platform", "")))),
+        ("Workbench's commit", _commit(git)),
+        ("Hash of the config", Cell(str(manifest.get("config_sha256", "not recorded")), kind="code")),
+        ("To run it again", Cell("workbench run config.toml", "config.toml stands beside this report", "code")),
+        ("To check the files", Cell("workbench verify .", "compares every file with the hashes below", "code")),
+    ]
+    blocks: list[Block] = [Facts(tuple(identity))]
+    stages = {k: v for k, v in (manifest.get("stages") or {}).items() if k != "report"}
+    if stages:
+        rows = tuple(
+            (word(name), Cell(duration(float(entry.get("seconds", 0)))), Cell(f"{len(entry.get('outputs', [])):,}"))
+            for name, entry in stages.items()
+        )
+        blocks.append(Table("Stages", ("Stage", "Time", "Files"), rows))
+    signatures = _signatures(view)
+    if signatures:
+        blocks.append(Table("How each number was computed", ("Measure", "Interval", "Signature"), signatures))
+    packages = manifest.get("packages") or {}
+    if packages:
+        rows = tuple((word(name), Cell(str(version), kind="code")) for name, version in sorted(packages.items()))
+        blocks.append(Table("Packages", ("Package", "Version"), rows))
+    files = {k: v for k, v in (manifest.get("files") or {}).items() if k != OWN}
+    if files:
+        rows = tuple((Cell(name, kind="code"), Cell(digest, kind="code")) for name, digest in files.items())
+        blocks.append(Table("Files", ("File", "SHA-256"), rows))
+    finding = f"{count(len(files), 'file')} with their hashes; the same config, data and seed give the same bytes, timings aside."
+    return Section("provenance", "Provenance", finding, tuple(blocks))
+
+
+def _commit(git: dict[str, object] | None) -> Cell:
+    if not git:
+        return word("not from a checkout")
+    note = "with changes that were not committed" if git.get("dirty") else ""
+    return Cell(str(git.get("commit", "not recorded")), note, "code")
+
+
+def _signatures(view: RunView) -> tuple[tuple[Cell, ...], ...]:
+    if not view.shipped:
+        return ()
+    return tuple(
+        (word(m.name), word(m.interval or "none"), Cell(m.signature, kind="code"))
+        for m in view.measures(view.shipped).values()
+    )

@@ -1,0 +1,43 @@
+"""What the model is for, as its owner says."""
+
+from __future__ import annotations
+
+from workbench.report.shapes import Block, Facts, Prose, Section
+from workbench.report.view import RunView
+from workbench.report.words import listing, word
+
+_ASKED = {
+    "purpose": "Purpose",
+    "users": "Users",
+    "limits": "Limits",
+    "owner": "Owner",
+    "licence": "Licence",
+}
+
+
+def purpose(view: RunView) -> Section:
+    """The card of the config; what it leaves open is named, with the way to fill it in."""
+    card = view.config.get("card", {})
+    given = {key: str(card[key]).strip() for key in _ASKED if str(card.get(key) or "").strip()}
+    missing = [key for key in _ASKED if key not in given]
+    blocks: list[Block] = []
+    if given:
+        blocks.append(Facts(tuple((_ASKED[key], word(text)) for key, text in given.items())))
+    if missing:
+        keys = listing([f"{key} = \"…\"" for key in missing])
+        blocks.append(
+            Prose(
+                (
+                    f"Not stated: {listing([_ASKED[key].lower() for key in missing])}. "
+                    "Only a person can say these; no number below replaces them.",
+                    f"To fill them in, write {keys} under [card] in the config and run `workbench report` again.",
+                ),
+                "note",
+            )
+        )
+    finding = (
+        "In the words of the people who answer for the model."
+        if given
+        else "Nobody has yet said what this model is for and where it must not be used."
+    )
+    return Section("purpose", "Purpose and limits", finding, tuple(blocks))

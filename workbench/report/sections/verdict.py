@@ -1,0 +1,228 @@
+"""The first screen: what was audited and what came out, in plain words."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from workbench.report.performance import known
+from workbench.report.shapes import Finding, Findings, Section
+from workbench.report.view import RunView
+from workbench.report.words import between, count, listing, measure_name, number, percent, points, sentence
+from workbench.types import Measure
+
+_SHARE_MARGIN = 1e-9
+
+
+def verdict(view: RunView) -> Section:
+    """Good, attention, problem or not checked: one line each, the most important first."""
+    lines = [
+        *_decides(view),
+        *_change(view),
+        *_lost(view),
+        *_deployed(view),
+        *_explanations(view),
+        *_data(view),
+        *_code(view),
+    ]
+    return Section("verdict", "Verdict", "", (Findings(tuple(lines)), Findings(_unchecked(view), "Not checked")))
+
+
+def _decides(view: RunView) -> list[Finding]:
+    model = view.shipped
+    measure = view.measures(model).get("mae" if view.regression else "accuracy") if model else None
+    if measure is None or measure.value is None:
+        reason = measure.reason if measure else "no measure of the test split was found in this run"
+        return [Finding("open", "How good the answers are is not known:", sentence(reason), "#performance", "details")]
+    line = _off_by(view, model, measure) if view.regression else _right(view, model, measure)
+    return [line]
+
+
+def _right(view: RunView, model: str, measure: Measure) -> Finding:
+    rows = known(_frame(view, model))
+    right = int((rows["target"] == rows["predicted"]).sum())
+    classes = view.fingerprint.get("classes", {}).get("train", {})
+    commonest = max(sorted(classes), key=lambda label: classes[label]) if classes else ""
+    constant = float((rows["target"] == commonest).mean()) if commonest else 0.0
+    level = "good" if (measure.low or 0.0) > constant else "poor"
+    rest = f"unseen examples: {percent(measure.value or 0)}{_interval_of_shares(measure)}."
+    if commonest:
+        rest += f" Always answering “{commonest}” would be right in {percent(constant)}."
+    return Finding(level, f"Right in {right:,} of {len(rows):,}", rest, "#performance", "how sure")
+
+
+def _off_by(view: RunView, model: str, measure: Measure) -> Finding:
+    rows, unit = known(_frame(view, model)), f" {view.unit}" if view.unit else ""
+    mean = view.fingerprint.get("target", {}).get("train", {}).get("mean")
+    span = between(measure.low, measure.high)
+    rest = f"on {count(len(rows), 'unseen example')}{f' (95 % interval {span})' if span else ''}."
+    level = "good"
+    if mean is not None:
+        constant = float(np.abs(rows["target"] - mean).mean())
+        level = "good" if measure.high is not None and measure.high < constant else "poor"
+        rest += f" Always answering the training mean would be off by {number(constant)}{unit}."
+    return Finding(level, f"Off by {number(measure.value or 0)}{unit} on average", rest, "#performance", "how sure")
+
+
+def _interval_of_shares(measure: Measure) -> str:
+    if measure.low is None or measure.high is None:
+        return " (no interval was computed)"
+    return f" (95 % interval {100 * measure.low:.1f} to {100 * measure.high:.1f})"
+
+
+def _frame(view: RunView, model: str):  # type: ignore[no-untyped-def]
+    frame = view.predictions(model, "test")
+    if frame is None:
+        raise LookupError(f"{model}/predictions.parquet is missing")
+    return frame
+
+
+def _change(view: RunView) -> list[Finding]:
+    entries = {m["name"]: m for m in view.comparison.get("measures", [])}
+    name = next((n for n in (("mae", "rmse") if view.regression else ("accuracy",)) if n in entries), "")
+    entry = dict(entries.get(name, {}))
+    if not entry and not view.regression and view.comparison.get("accuracy"):
+        name, entry = "accuracy", {**view.comparison["accuracy"], "better": "higher"}
+    if not entry or entry.get("difference") is None:
+        return []
+    sign = -1.0 if entry.get("better") == "lower" else 1.0
+    low, high = entry.get("low"), entry.get("high")
+    gain = sign * entry["difference"]
+    worst = None if low is None or high is None else min(sign * low, sign * high)
+    best = None if low is None or high is None else max(sign * low, sign * high)
+    how, span = _amount(view, name, gain, worst, best)
+    link = ("#change", "what changed")
+    if worst is None or best is None:
+        return [Finding("fair", "Better or worse than before is not settled:", f"{how}, without an interval.", *link)]
+    if worst > _SHARE_MARGIN:
+        return [Finding("good", "Better than before customisation", f"by {how} ({span}).", *link)]
+    if best < -_SHARE_MARGIN:
+        return [Finding("poor", "Worse than before customisation", f"by {how} ({span}).", *link)]
+    towards = "better" if gain > 0 else "worse" if gain < 0 else "apart"
+    rest = f"{how} {towards}, which chance alone could bring about ({span})."
+    return [Finding("fair", "No clear difference from before customisation:", rest, *link)]
+
+
+def _amount(view: RunView, name: str, gain: float, low: float | None, high: float | None) -> tuple[str, str]:
+    if name == "accuracy":
+        how = f"{points(gain)} points of accuracy"
+        span = "" if low is None or high is None else f"95 % interval {100 * low:.1f} to {100 * high:.1f}"
+    else:
+        unit = f" {view.unit}" if view.unit else ""
+        how = f"{number(abs(gain))}{unit} of {measure_name(name).title.lower()}"
+        span = f"95 % interval {between(low, high)}"
+    return how, span.replace("-", "−")
+
+
+def _lost(view: RunView) -> list[Finding]:
+    flips = view.comparison.get("flips")
+    if view.regression or not flips:
+        return []
+    lost, base = flips["negative"], view.predictions("base", "test")
+    if base is None:
+        return []
+    was_right = int((known(base)["target"] == known(base)["predicted"]).sum())
+    if not lost:
+        return [Finding("good", "No answer that was right is now wrong", f"(of {was_right:,}).", "#change", "details")]
+    truth = dict(zip(base["id"], base["target"], strict=True))
+    classes = Counter(str(truth.get(i, "?")) for i in lost)
+    top, n = classes.most_common(1)[0]
+    where = f", all of class “{top}”" if n == len(lost) > 1 else f", most of class “{top}”" if n > len(lost) / 2 else ""
+    verb = "answer that was right is" if was_right == 1 else "answers that were right are"
+    return [Finding("fair", f"{len(lost):,} of {was_right:,} {verb} now wrong", f"{where}.", "#change", "see them")]
+
+
+def _deployed(view: RunView) -> list[Finding]:
+    parity = view.json("onnx/parity.json")
+    if parity is None:
+        return []
+    link = ("#deployed", "details")
+    agreement = parity.get("label_agreement") or {}
+    same = f"same answer on {agreement['agree']:,} of {agreement['n']:,}, " if agreement.get("n") else ""
+    rest = f"{same}largest difference {number(parity['max_error'], digits=4)}."
+    if parity["passed"]:
+        return [Finding("good", "The deployed file behaves like the trained model:", rest, *link)]
+    return [Finding("poor", "The deployed file does not behave like the trained model:", rest, *link)]
+
+
+def _explanations(view: RunView) -> list[Finding]:
+    if not view.cases or not view.json("quality.json"):
+        return []
+    judged, poor_in = 0, set()
+    poor = 0
+    for explainer in view.explainers:
+        answer = view.answer("after", explainer)
+        for case in view.cases if answer else []:
+            found = view.quality(answer.model, explainer, case["id"]) if answer else {}
+            judged += bool(found)
+            if found.get("light") == "poor":
+                poor += 1
+                poor_in.add(case["id"])
+    if not judged:
+        return []
+    link = ("#cases", "which")
+    if not poor:
+        rest = f"({judged:,} of {len(view.cases):,} examples, {count(len(view.explainers), 'method')})."
+        return [Finding("good", "No explanation was found unreliable", rest, *link)]
+    rest = f"in {len(poor_in):,} of {count(len(view.cases), 'case')}, and shown in grey."
+    level = "poor" if poor > judged / 2 else "fair"
+    return [Finding(level, f"{poor:,} of {count(judged, 'explanation')} are unreliable,", rest, *link)]
+
+
+def _data(view: RunView) -> list[Finding]:
+    checks = view.checks
+    lines = []
+    warnings = [c for c in checks or [] if c["level"] == "warning"]
+    skipped = view.fingerprint.get("skipped", [])
+    if warnings:
+        rest = " ".join(sentence(c["sentence"]) for c in warnings[:2])
+        more = f" And {count(len(warnings) - 2, 'more finding')}." if len(warnings) > 2 else ""
+        lines.append(Finding("fair", "The data needs a look:", rest + more, "#data", "data"))
+    elif checks:
+        lines.append(Finding("good", "The checks of the data found nothing to warn of", "", "#data", "which"))
+    if skipped:
+        strong = f"{count(len(skipped), 'example')} could not be read"
+        lines.append(Finding("fair", strong, "and took no part in anything below.", "#data", "which"))
+    return lines
+
+
+def _code(view: RunView) -> list[Finding]:
+    lines = []
+    if view.finetune.get("runs_user_code"):
+        code = view.finetune.get("code") or {}
+        named = f": {code['file']} (sha256 {code['sha256'][:12]}…)." if code.get("file") else "."
+        rest = f"to build the model{named} This report does not judge what else that code does."
+        lines.append(Finding("fair", "The user's own code ran", rest, "#provenance", "hashes"))
+    if view.config.get("backbone", {}).get("trust_remote_code"):
+        rest = "as the config allows it (backbone.trust_remote_code)."
+        lines.append(Finding("fair", "Code that came with the downloaded model ran,", rest, "#provenance", "hashes"))
+    return lines
+
+
+def _unchecked(view: RunView) -> tuple[Finding, ...]:
+    """What this report says nothing of, and why."""
+    found = []
+
+    def add(what: str, why: str, href: str = "") -> None:
+        found.append(Finding("open", what, why, href, "how to" if href else ""))
+
+    if not view.json("comparison.json"):
+        add("Better or worse than before.", "The model before and the model after were not compared in this run.")
+    if view.json("onnx/parity.json") is None:
+        add("Whether the deployed file equals the trained model.", "No ONNX file was tested in this run.")
+    if not view.cases:
+        add("Why the model decides as it does.", "No example was explained in this run.")
+    elif not view.json("quality.json"):
+        add("How far the explanations can be trusted.", "Their quality was not measured in this run.", "#cases")
+    if view.checks is None:
+        add("The data itself.", "No checks of the data were recorded in this run.")
+    frame = view.predictions(view.shipped) if view.shipped else None
+    groups = [c.removeprefix("group.") for c in frame if c.startswith("group.")] if frame is not None else []
+    if groups:
+        add("Differences between groups.", f"{listing(groups)}: kept with the predictions, not tested here.")
+    else:
+        add("Differences between groups of people or places.", "No column that names groups was given (data.slices).")
+    add("Disturbed or manipulated inputs.", "Only the examples as they came were tested.")
+    add("Change of the data over time.", "Only one snapshot of the data was seen.")
+    return tuple(found)

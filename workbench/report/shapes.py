@@ -1,0 +1,250 @@
+"""The shapes that a section is made of: small frozen values, each with a template of its name.
+
+A section says *what* is shown; `templates/<shape>.html` says how. No shape knows the
+run, so each can be tested alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A value with its interval, placed on a scale from 0 to 1."""
+
+    who: str  # "before", "after" or "deployed": the colour
+    at: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of a table.
+
+    `kind` is "number" (right-aligned, tabular), "word", "none" (a value that was not
+    computed; `text` says why), "code", "mark" (with a `level`) or "dots" (a picture).
+    """
+
+    text: str = ""
+    note: str = ""
+    kind: str = "number"
+    href: str = ""
+    level: str = ""
+    dots: tuple[Dot, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under a header; the first cell of each row is its heading."""
+
+    template: ClassVar[str] = "table.html"
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
+    notes: dict[int, str] = field(default_factory=dict)  # a second line under a header, by its place
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A Vega-Lite spec, what it shows in words, and how high it stands (pixels)."""
+
+    template: ClassVar[str] = "chart.html"
+    spec: dict[str, Any]
+    label: str
+    caption: str
+    height: int = 260
+
+
+@dataclass(frozen=True, slots=True)
+class HeatCell:
+    """One cell of a heatmap: what is printed, and its shade from -20 to 20."""
+
+    text: str
+    note: str = ""
+    shade: int = 0
+    hit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Heatmap:
+    """A labelled matrix of shaded cells, such as a confusion matrix."""
+
+    template: ClassVar[str] = "heatmap.html"
+    caption: str
+    across: str
+    down: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[HeatCell, ...]], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Blocks that stand side by side where there is room."""
+
+    template: ClassVar[str] = "pair.html"
+    blocks: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar: its label, the value in words, its ends from -1 to 1 and an interval."""
+
+    label: str
+    text: str
+    value: float
+    detail: str = ""
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Horizontal bars on one scale; signed ones grow from the middle."""
+
+    template: ClassVar[str] = "bars.html"
+    caption: str
+    bars: tuple[Bar, ...]
+    signed: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a text: a word with a shade (-20 to 20) and a value, or what lies between."""
+
+    text: str
+    shade: int = 0
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A text as shaded words; the value shows on hover and on keyboard focus."""
+
+    template: ClassVar[str] = "tokens.html"
+    label: str
+    pieces: tuple[Piece, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """A transparent picture on a base picture that stands once in the page."""
+
+    template: ClassVar[str] = "overlay.html"
+    base: str  # id of the base picture
+    source: str  # data: URI
+    width: int
+    height: int
+    label: str
+    note: str = ""
+    pixelated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prose:
+    """Paragraphs in plain words; `kind` is "", "note" or "warning"."""
+
+    template: ClassVar[str] = "prose.html"
+    paragraphs: tuple[str, ...]
+    kind: str = ""
+    heading: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Names and values, one below the other."""
+
+    template: ClassVar[str] = "facts.html"
+    facts: tuple[tuple[str, Cell], ...]
+    heading: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the first screen: `level` is "good", "fair", "poor" or "open" (not checked)."""
+
+    level: str
+    strong: str
+    rest: str = ""
+    href: str = ""
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    template: ClassVar[str] = "findings.html"
+    findings: tuple[Finding, ...]
+    heading: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One method's answer for one model, or the reason why there is none."""
+
+    who: str  # "before" or "after"
+    block: Any
+    facts: tuple[str, ...] = ()
+    light: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One explainer in a case: before and after."""
+
+    title: str
+    caption: str
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One explained example."""
+
+    anchor: str
+    id: str
+    headline: str
+    why: str
+    level: str
+    turn: str
+    question: str
+    scale: str
+    methods: tuple[Method, ...]
+    answers: Table | None = None
+    unit: str = ""
+    base: str = ""  # id of the base picture
+    picture: str = ""  # data: URI of the base picture
+    width: int = 0
+    height: int = 0
+    pixelated: bool = False
+    notes: tuple[str, ...] = ()
+    lights: tuple[tuple[str, str], ...] = ()  # (method, light) for the summary line
+    agreement: Table | None = None
+    open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    template: ClassVar[str] = "gallery.html"
+    cases: tuple[Case, ...]
+
+
+Block = Table | Chart | Heatmap | Pair | Bars | Tokens | Overlay | Prose | Facts | Findings | Gallery
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the report: one sentence of finding, blocks, and how it was computed."""
+
+    id: str
+    title: str
+    finding: str
+    blocks: tuple[Block, ...]
+    how: tuple[str, ...] = ()
+    failed: bool = False

@@ -1,0 +1,248 @@
+"""What the report reads of a run directory; nothing else of a run is seen by a section.
+
+A file that is missing is None or empty, so that a section can say so; a file that is
+damaged is an `ArtefactError`, which the section's place then shows.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from workbench.errors import ArtefactError
+from workbench.run import Run
+from workbench.types import Estimate, Measure
+
+MODELS = {"base": "before", "tuned": "after", "onnx": "deployed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a report leaves out so that it fits its size: pixels, dense maps, cases."""
+
+    picture: int = 224
+    dense: bool = True
+    cases: int | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The attributions of one explainer: what is true of all, and the rows of each example."""
+
+    explainer: str
+    model: str  # "base", "tuned" or "onnx"
+    about: Mapping[str, Any]
+    rows: Mapping[str, pd.DataFrame]
+
+    def case(self, example: str) -> Mapping[str, Any]:
+        """What is known of one answer (scores, gap, evaluations, notes); empty where nothing is."""
+        found: Mapping[str, Any] = self.about.get("cases", {}).get(example, {})
+        return found
+
+
+class RunView:
+    """A run directory, read lazily and once."""
+
+    def __init__(self, run: Run, *, title: str = "", limits: Limits | None = None) -> None:
+        self.run = run
+        self.limits = limits or Limits()
+        self._title = title
+        self._read: dict[str, Any] = {}
+
+    # -- identity ---------------------------------------------------------------------
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        return self.run.manifest
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The resolved config as it stands in the run, or an empty mapping."""
+        if not self.run.has("config.toml"):
+            return {}
+        path = self.run.path / "config.toml"
+        try:
+            return tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+            raise ArtefactError(f"{path} is damaged: {e}", hint="restore it, or run the config again") from None
+
+    @property
+    def name(self) -> str:
+        return str(self.manifest.get("name") or self.run.path.name)
+
+    @property
+    def task(self) -> str:
+        return str(self.manifest.get("task", ""))
+
+    @property
+    def regression(self) -> bool:
+        return self.task.endswith("regression")
+
+    @property
+    def title(self) -> str:
+        """The title that was asked for, the config's, or the question that the model answers."""
+        given = self._title or self.config.get("report", {}).get("title") or self.manifest.get("title")
+        return str(given) if given else self.question
+
+    @property
+    def question(self) -> str:
+        """What the model decides, as one plain question."""
+        what = {"text": "text", "image": "picture", "table": "row"}.get(self.modality, "example")
+        if self.regression:
+            return f"What is the {self.fingerprint.get('target_name', 'value')} of this {what}?"
+        return f"Which of {len(self.labels)} classes is this {what}?" if self.labels else f"What is this {what}?"
+
+    # -- data -------------------------------------------------------------------------
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        return self.json("data/fingerprint.json") or {}
+
+    @property
+    def checks(self) -> list[dict[str, Any]] | None:
+        found: list[dict[str, Any]] | None = self.json("data/checks.json")
+        return found
+
+    @property
+    def modality(self) -> str:
+        return str(self.fingerprint.get("modality", ""))
+
+    @property
+    def labels(self) -> list[str]:
+        return [str(label) for label in self.fingerprint.get("labels", [])]
+
+    @property
+    def unit(self) -> str:
+        return str(self.fingerprint.get("unit") or "")
+
+    # -- models -----------------------------------------------------------------------
+
+    def predictions(self, model: str, split: str = "") -> pd.DataFrame | None:
+        """One model's predictions, of one split where it is named."""
+        key = f"{model}/predictions.parquet"
+        if key not in self._read:
+            self._read[key] = self._parquet(key) if self.run.has(key) else None
+        frame: pd.DataFrame | None = self._read[key]
+        if frame is None or not split:
+            return frame
+        return frame[frame["split"] == split].reset_index(drop=True)
+
+    def measures(self, model: str, split: str = "test") -> dict[str, Measure]:
+        """The measures of one model on one split, by name, in the file's order."""
+        found = {}
+        for entry in self.json(f"{model}/metrics.json") or []:
+            if entry["split"] == split:
+                per_class = {k: Estimate(**v) for k, v in (entry.get("per_class") or {}).items()}
+                found[entry["name"]] = Measure(**{**entry, "per_class": per_class})
+        return found
+
+    @property
+    def shipped(self) -> str:
+        """The model that the report judges: the deployed file where there is one."""
+        return next((m for m in ("onnx", "tuned", "base") if self.run.has(f"{m}/predictions.parquet")), "")
+
+    @property
+    def finetune(self) -> dict[str, Any]:
+        return self.json("tuned/finetune.json") or {}
+
+    @cached_property
+    def history(self) -> list[dict[str, Any]]:
+        """The lines of the training history."""
+        path = self.run.path / "tuned/history.jsonl"
+        if not path.is_file():
+            return []
+        try:
+            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        except (json.JSONDecodeError, UnicodeDecodeError) as e:
+            raise ArtefactError(f"{path} is damaged: {e}", hint="delete it and run the config again") from None
+
+    # -- explanations -----------------------------------------------------------------
+
+    @property
+    def cases(self) -> list[dict[str, Any]]:
+        return list((self.json("cases.json") or {}).get("cases", []))
+
+    @cached_property
+    def anchors(self) -> dict[str, str]:
+        """Example id to the anchor of its case, for the cases that are shown."""
+        shown = self.cases[: self.limits.cases]
+        return {case["id"]: f"case-{i + 1}" for i, case in enumerate(shown)}
+
+    @cached_property
+    def answers(self) -> dict[str, dict[str, Answer]]:
+        """Model to explainer to answers."""
+        found: dict[str, dict[str, Answer]] = {model: {} for model in MODELS}
+        for model in MODELS:
+            for name in self.run.files(f"{model}/attributions"):
+                if name.endswith(".parquet"):
+                    explainer = Path(name).stem
+                    about = self.json(name.removesuffix(".parquet") + ".json") or {}
+                    rows = {str(k): v.sort_values("index") for k, v in self._parquet(name).groupby("id", sort=False)}
+                    found[model][explainer] = Answer(explainer, model, about, rows)
+        return found
+
+    @property
+    def explainers(self) -> list[str]:
+        """Every explainer with an answer, in the config's order, then by name."""
+        wanted = list(self.config.get("explain", {}).get("methods", []))
+        there = {name for of_model in self.answers.values() for name in of_model}
+        return [n for n in wanted if n in there] + sorted(there - set(wanted))
+
+    def answer(self, who: str, explainer: str) -> Answer | None:
+        """The answers of the model before, or after (the deployed file's where it was asked)."""
+        models = ("base",) if who == "before" else ("onnx", "tuned")
+        return next((self.answers[m][explainer] for m in models if explainer in self.answers[m]), None)
+
+    def dense(self, model: str, explainer: str) -> dict[str, np.ndarray]:
+        """Maps at the picture's own resolution, by example; empty where there are none."""
+        name = f"{model}/attributions/{explainer}.safetensors"
+        if name not in self._read:
+            self._read[name] = self._safetensors(name) if self.run.has(name) else {}
+        maps: dict[str, np.ndarray] = self._read[name]
+        return maps
+
+    def quality(self, model: str, explainer: str, example: str) -> dict[str, Any]:
+        """Measures, light and reasons of one explanation; empty where it was not assessed."""
+        cases = (self.json("quality.json") or {}).get("cases", {})
+        found: dict[str, Any] = cases.get(model, {}).get(explainer, {}).get(example, {})
+        return found
+
+    @property
+    def comparison(self) -> dict[str, Any]:
+        return self.json("comparison.json") or {}
+
+    # -- files ------------------------------------------------------------------------
+
+    def json(self, name: str) -> Any:
+        """A JSON file of the run, or None where it is missing."""
+        if name not in self._read:
+            self._read[name] = self.run.read_json(name) if self.run.has(name) else None
+        return self._read[name]
+
+    def _parquet(self, name: str) -> pd.DataFrame:
+        try:
+            return pq.read_table(self.run.path / name).to_pandas()
+        except (OSError, ValueError) as e:  # pyarrow's own errors are ValueErrors and OSErrors
+            raise ArtefactError(
+                f"{self.run.path / name} is damaged: {e}", hint="delete it and run the config again"
+            ) from None
+
+    def _safetensors(self, name: str) -> dict[str, np.ndarray]:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        try:
+            return load_file(self.run.path / name)
+        except SafetensorError as e:
+            raise ArtefactError(
+                f"{self.run.path / name} is damaged: {e}", hint="delete it and run the config again"
+            ) from None

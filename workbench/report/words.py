@@ -1,0 +1,154 @@
+"""Numbers, names and foreign text as they are printed.
+
+A number never stands without a unit or a name, a value that was not computed says why,
+and text from data cannot change the direction or the look of the text around it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.report.shapes import Cell
+from workbench.types import Estimate, Measure
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_REPLACED: dict[int, str] = {c: chr(0x2400 + c) for c in range(32) if chr(c) not in "\t\n\r"}
+_REPLACED |= {0x7F: "␡"} | {c: "\ufffd" for c in (*range(0x80, 0xA0), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF)}
+# embeddings, overrides and isolates reorder the text around them; marks (200E, 200F) do not
+_REPLACED |= {c: "\ufffd" for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A measure in words; measures of one `scale` share one axis."""
+
+    title: str
+    meaning: str
+    scale: str
+
+
+MEASURES = {
+    "accuracy": Name("Accuracy", "share of examples that are decided rightly", "share"),
+    "balanced_accuracy": Name("Balanced accuracy", "mean over classes of the share found", "share"),
+    "f1_macro": Name("F1, macro", "harmonic mean of precision and recall, each class counts the same", "share"),
+    "f1_weighted": Name("F1, weighted", "the same, each class counts by its size", "share"),
+    "precision": Name("Precision", "share of the answers for a class that are right, mean over classes", "share"),
+    "recall": Name("Recall", "share of a class that is found, mean over classes", "share"),
+    "f1": Name("F1", "harmonic mean of precision and recall, mean over classes", "share"),
+    "auroc": Name("AUROC", "chance that an example of a class scores higher than one of another", "share"),
+    "log_loss": Name("Log-loss", "mean of −log(probability of the true class)", "log_loss"),
+    "mae": Name("Mean absolute error", "how far off a prediction is, on average", "unit"),
+    "median_ae": Name("Median absolute error", "half of the predictions are closer than this", "unit"),
+    "rmse": Name("Root mean squared error", "like the mean error, large errors count more", "unit"),
+    "mse": Name("Mean squared error", "the square of the one above", "mse"),
+    "r2": Name("R²", "share of the target's variance that is predicted", "r2"),
+}
+SHARES = frozenset(name for name, words in MEASURES.items() if words.scale == "share")
+
+
+def measure_name(name: str) -> Name:
+    """The words for a measure; one that the report does not know keeps its own name."""
+    return MEASURES.get(name, Name(name.replace("_", " "), "", name))
+
+
+def clean(text: str) -> str:
+    """The text with controls, bidirectional overrides and lone surrogates made visible, one for one."""
+    return text.translate(_REPLACED)
+
+
+def number(value: float, *, digits: int = 3) -> str:
+    """A number with about `digits` significant decimals, thousands apart, a true minus."""
+    if not math.isfinite(value):
+        return "not a number" if math.isnan(value) else ("∞" if value > 0 else "−∞")
+    size = abs(value)
+    if size and size < 10.0**-digits:
+        return scientific(value)
+    places = digits if size < 10 else max(0, digits - 1 - int(math.log10(size)))
+    text = f"{size:,.{places}f}"
+    return f"−{text}" if value < 0 and float(text.replace(",", "")) else text
+
+
+def scientific(value: float) -> str:
+    """A small or large number as 2.1·10⁻⁶."""
+    if value == 0:
+        return "0"
+    mantissa, _, exponent = f"{abs(value):.1e}".partition("e")
+    return f"{'−' if value < 0 else ''}{mantissa}·10{str(int(exponent)).translate(_SUPERSCRIPT)}"
+
+
+def signed(value: float, *, digits: int = 3) -> str:
+    """A difference with its sign."""
+    text = number(value, digits=digits)
+    return text if text.startswith("−") or not value else f"+{text}"
+
+
+def percent(share: float, *, places: int = 1) -> str:
+    return f"{100 * share:.{places}f} %"
+
+
+def points(share: float) -> str:
+    """A difference of shares in percentage points, without its sign."""
+    return f"{abs(100 * share):.1f}"
+
+
+def between(low: float | None, high: float | None, *, digits: int = 3) -> str:
+    """An interval in words, or nothing where there is none."""
+    if low is None or high is None:
+        return ""
+    return f"{number(low, digits=digits)} to {number(high, digits=digits)}"
+
+
+def p_value(p: float | None) -> str:
+    if p is None:
+        return ""
+    return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".")
+
+
+def count(n: int, noun: str, plural: str = "") -> str:
+    """`1 example`, `3 examples`."""
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def listing(items: list[str], *, last: str = "and") -> str:
+    """Items in a sentence: a, b and c."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else ""
+
+
+def size(n: int) -> str:
+    """Bytes in the unit that reads best."""
+    if n < 1000:
+        return f"{n} bytes"
+    return f"{n / 1e6:,.1f} MB" if n >= 1e6 else f"{n / 1e3:,.1f} kB"
+
+
+def duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def sentence(text: str) -> str:
+    """The text with a capital and a full stop."""
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if not text or text[-1] in ".!?" else ".")
+
+
+def none(reason: str) -> Cell:
+    """The cell of a value that was not computed."""
+    return Cell(f"not computed: {reason or 'no reason was recorded'}", kind="none")
+
+
+def word(value: Any, note: str = "", href: str = "") -> Cell:
+    return Cell(str(value), note, "word", href)
+
+
+def estimate(value: Measure | Estimate | None, *, why: str = "", digits: int = 3) -> Cell:
+    """A value above its interval and n, or why there is none."""
+    if value is None:
+        return none(why)
+    if value.value is None:
+        return none(value.reason)
+    span = between(value.low, value.high, digits=digits) or "no interval"
+    return Cell(number(value.value, digits=digits), f"{span} · n {value.n:,}")
