@@ -41,14 +41,14 @@ EXPLAINERS = {
     ),
 }
 
-<<<<<<< HEAD
 CONTROLS = {
     "random": ("workbench.explainers.controls:RANDOM", "Values drawn by lot: what every method has to beat."),
     "magnitude": (
         "workbench.explainers.controls:MAGNITUDE",
         "Distance of each feature from the baseline: knows the input, not the model.",
     ),
-=======
+}
+
 METRICS = {
     "accuracy": ("workbench.metrics.confusion:accuracy", "Share of examples that were decided right."),
     "baseline_accuracy": (
@@ -126,7 +126,6 @@ METRICS = {
         "Share of the target's variance that is explained; 0 is the average's, below 0 is worse.",
     ),
     "bias": ("workbench.metrics.regression:bias", "Average of predicted minus true value: above 0 is too high."),
->>>>>>> stats
 }
 
 FIXTURES = {
@@ -171,11 +170,8 @@ BACKBONES = {
 TABLES: dict[str, dict[str, tuple[str, str]]] = {
     "tasks": TASKS,
     "explainers": EXPLAINERS,
-<<<<<<< HEAD
     "controls": CONTROLS,
-=======
     "metrics": METRICS,
->>>>>>> stats
     "fixtures": FIXTURES,
     "backbones": BACKBONES,
 }

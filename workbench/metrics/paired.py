@@ -21,7 +21,17 @@ from workbench.metrics.statistics import (
     ranking_statistic,
 )
 from workbench.metrics.verdict import verdict_on_accuracy, verdict_on_error
-from workbench.stats import Plan, Statistic, bootstrap, delong, evaluate, holm, mcnemar_exact, newcombe_paired, two_sided_p
+from workbench.stats import (
+    Plan,
+    Statistic,
+    bootstrap,
+    delong,
+    evaluate,
+    holm,
+    mcnemar_exact,
+    newcombe_paired,
+    two_sided_p,
+)
 from workbench.types import ClassScores, Predictions, Values
 
 COMPARED = ("balanced_accuracy", "f1_macro", "auroc", "log_loss", "brier", "ece")

@@ -178,5 +178,7 @@ def _weighted_median(weights: Weights, ascending: Floats) -> Floats:
     total = running[:, -1]
     lower = (running <= ((total - 1) // 2)[:, None]).sum(axis=1)
     upper = (running <= (total // 2)[:, None]).sum(axis=1)
-    middle: Floats = (ascending[np.minimum(lower, len(ascending) - 1)] + ascending[np.minimum(upper, len(ascending) - 1)]) / 2
+    middle: Floats = (
+        ascending[np.minimum(lower, len(ascending) - 1)] + ascending[np.minimum(upper, len(ascending) - 1)]
+    ) / 2
     return middle

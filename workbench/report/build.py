@@ -99,9 +99,7 @@ def _flat(blocks: tuple[Any, ...]) -> list[Any]:
     return [inner for b in blocks for inner in (_flat(b.blocks) if isinstance(b, Pair) else [b])]
 
 
-def _section(
-    view: RunView, name: str, title: str, build: Callable[[RunView], Section | None], empty: str
-) -> Section:
+def _section(view: RunView, name: str, title: str, build: Callable[[RunView], Section | None], empty: str) -> Section:
     """One section; where it has nothing to show or fails, its place says why."""
     try:
         section = build(view)
@@ -187,7 +185,9 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(asset("templates")),
         autoescape=jinja2.select_autoescape(("html",)),
         undefined=jinja2.StrictUndefined,
-        finalize=lambda value: value if isinstance(value, Markup) else clean(value) if isinstance(value, str) else value,
+        finalize=lambda value: (
+            value if isinstance(value, Markup) else clean(value) if isinstance(value, str) else value
+        ),
         trim_blocks=True,
         lstrip_blocks=True,
     )

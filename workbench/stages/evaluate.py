@@ -4,26 +4,44 @@ from __future__ import annotations
 
 from typing import Any
 
-from workbench.metrics import measures_of
+import numpy as np
+
+from workbench.metrics.classification import classification_measures
+from workbench.metrics.regression import regression_measures
 from workbench.records import read_predictions, write_measures
 from workbench.stages.predict import MODELS
 from workbench.stages.session import Session, do_stage
+from workbench.types import ClassScores
 
 
 def evaluate(session: Session) -> bool:
     """Write `<model>/metrics.json`."""
 
     def work(entry: dict[str, Any]) -> None:
-        settings = session.config.evaluate
         with session.progress.task("evaluating", len(MODELS)) as bar:
             for model in MODELS:
-                measures = measures_of(
-                    read_predictions(session.run, model),
-                    resamples=settings.resamples,
-                    confidence=settings.confidence,
-                    seed=session.config.seed,
+                predictions = read_predictions(session.run, model)
+                settings = {**settings_of(session), "clusters": clusters_of(session, predictions.ids)}
+                measures = (
+                    classification_measures(predictions, **settings)
+                    if isinstance(predictions, ClassScores)
+                    else regression_measures(predictions, **settings)
                 )
                 write_measures(session.run, model, measures)
                 bar.advance()
 
     return do_stage(session, "evaluate", work, tuple(f"{m}/metrics.json" for m in MODELS))
+
+
+def settings_of(session: Session) -> dict[str, Any]:
+    """Resamples, confidence and seed, as the metrics take them."""
+    wanted = session.config.evaluate
+    return {"resamples": wanted.resamples, "confidence": wanted.confidence, "seed": session.config.seed}
+
+
+def clusters_of(session: Session, ids: np.ndarray) -> np.ndarray | None:
+    """The group (patient, user) of each example where one is named: groups are resampled as a whole."""
+    group = session.config.data.group
+    if not group:
+        return None
+    return np.array([session.dataset.by_id[str(i)].meta.get(group, "") for i in ids], dtype=object)

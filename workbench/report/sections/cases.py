@@ -56,9 +56,13 @@ def cases(view: RunView) -> Section | None:
     if about.get("selection"):
         blocks.append(Prose((sentence(about["selection"]),)))
     if not view.json("quality.json"):
-        blocks.append(Prose(("The quality of these explanations was not measured (no quality.json): none is marked.",), "note"))
+        blocks.append(
+            Prose(("The quality of these explanations was not measured (no quality.json): none is marked.",), "note")
+        )
     if left:
-        blocks.append(Prose((f"{count(left, 'case')} left out so that this file stays within its size; see cases.json.",), "note"))
+        blocks.append(
+            Prose((f"{count(left, 'case')} left out so that this file stays within its size; see cases.json.",), "note")
+        )
     blocks.append(Gallery(tuple(_case(view, about, case, i) for i, case in enumerate(shown))))
     return Section("cases", "Cases", finding, tuple(blocks), _how(view))
 
@@ -95,7 +99,9 @@ def _case(view: RunView, about: Mapping[str, Any], case: Mapping[str, Any], plac
         if panels[1].light:
             lights.append((title, panels[1].light))
     headline, level, turn = _headline(view, case)
-    notes = [f"The last {count(case['cut'], 'word')} never reached the model: the text was cut."] if case.get("cut") else []
+    notes = (
+        [f"The last {count(case['cut'], 'word')} never reached the model: the text was cut."] if case.get("cut") else []
+    )
     return Case(
         anchor=f"case-{place + 1}",
         id=str(case["id"]),
@@ -147,7 +153,9 @@ def _headline(view: RunView, case: Mapping[str, Any]) -> tuple[str, str, str]:
     if after.get("probability") is not None:
         turn = f"{percent(after['probability'], places=0)} sure"
     if before.get("label") is not None:
-        turn = f"before: {before['label']} {percent(before['probability'], places=0)} → after: {after.get('label')} {turn}"
+        turn = (
+            f"before: {before['label']} {percent(before['probability'], places=0)} → after: {after.get('label')} {turn}"
+        )
     return headline, {True: "good", False: "poor"}.get(right, "open") if right is not None else "open", turn
 
 
@@ -158,7 +166,10 @@ def _answers(case: Mapping[str, Any]) -> Table | None:
         return None
     chances = {who: {str(label): p for label, p in top} for who, top in tops.items()}
     rows = tuple(
-        (word(label), *(Cell(percent(chances[w][label])) if label in chances[w] else word("not in its top") for w in tops))
+        (
+            word(label),
+            *(Cell(percent(chances[w][label])) if label in chances[w] else word("not in its top") for w in tops),
+        )
         for label in labels
     )
     return Table("Answers of the two models", ("Class", "before", "after"), rows)
@@ -178,7 +189,11 @@ def _panel(
     answer, found = view.answer(who, explainer), rows.get((who, explainer))
     if answer is None or found is None:
         place = "base" if who == "before" else "tuned or onnx"
-        why = f"no attributions of {explainer} under {place}" if answer is None else "the method gave no answer for this example"
+        why = (
+            f"no attributions of {explainer} under {place}"
+            if answer is None
+            else "the method gave no answer for this example"
+        )
         return Panel(who, Prose((f"Not computed: {why}.",), "note"))
     values = np.zeros(len(case["features"]))
     inside = found[found["index"] < len(values)]
@@ -204,7 +219,9 @@ def _facts(answer: Answer, case: Mapping[str, Any], unit: str) -> tuple[str, ...
     known = answer.case(str(case["id"]))
     facts = []
     if known.get("base_score") is not None and known.get("score") is not None:
-        facts.append(f"with nothing shown {signed(known['base_score'])}, with all shown {signed(known['score'])} {unit}")
+        facts.append(
+            f"with nothing shown {signed(known['base_score'])}, with all shown {signed(known['score'])} {unit}"
+        )
     if known.get("gap") is not None:
         facts.append(f"gap {number(known['gap'])}")
     elif known:

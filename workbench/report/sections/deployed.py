@@ -34,15 +34,37 @@ def deployed(view: RunView) -> Section | None:
             )
             for b in batches
         )
-        blocks.append(Table("Trained model and deployed file side by side", ("Examples at once", "Largest error", "Largest difference"), rows))
+        blocks.append(
+            Table(
+                "Trained model and deployed file side by side",
+                ("Examples at once", "Largest error", "Largest difference"),
+                rows,
+            )
+        )
     providers = view.json("onnx/providers.json") or {}
     facts = [
-        ("Largest error", Cell(number(parity["max_error"], digits=4), f"allowed: {number(parity['tolerance'], digits=4)}", "word")),
-        ("Largest difference", word(number(parity["max_abs"], digits=4)) if parity.get("max_abs") is not None else none("not recorded")),
+        (
+            "Largest error",
+            Cell(number(parity["max_error"], digits=4), f"allowed: {number(parity['tolerance'], digits=4)}", "word"),
+        ),
+        (
+            "Largest difference",
+            word(number(parity["max_abs"], digits=4)) if parity.get("max_abs") is not None else none("not recorded"),
+        ),
         ("Same answer", _agreement(agreement, view)),
-        ("Ran on", word(", ".join(providers.get("used", [])), providers.get("text", "")) if providers else none("onnx/providers.json is missing")),
+        (
+            "Ran on",
+            word(", ".join(providers.get("used", [])), providers.get("text", ""))
+            if providers
+            else none("onnx/providers.json is missing"),
+        ),
         ("Format", word(f"ONNX opset {parity.get('opset', '?')}", str(parity.get("exporter") or ""))),
-        ("Size", word(size(parity["bytes"]), f"{parity['parameters']:,} parameters" if parity.get("parameters") else "") if parity.get("bytes") else none("not recorded")),
+        (
+            "Size",
+            word(size(parity["bytes"]), f"{parity['parameters']:,} parameters" if parity.get("parameters") else "")
+            if parity.get("bytes")
+            else none("not recorded"),
+        ),
         ("SHA-256", Cell(str(parity.get("sha256") or "not recorded"), kind="code")),
     ]
     blocks.append(Facts(tuple(facts)))

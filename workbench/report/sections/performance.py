@@ -51,7 +51,14 @@ def _table(view: RunView, names: list[str], measures: dict[str, dict[str, Measur
     for name in names:
         arrow = {"lower": "lower is better", "higher": ""}.get(_better(name, measures), "")
         cells = [estimate(measures[m].get(name), why=_why(view, m)) for m in MODELS]
-        rows.append((word(measure_name(name).title, arrow), *cells, _dots(name, measures, scales), _change(changes.get(name), view)))
+        rows.append(
+            (
+                word(measure_name(name).title, arrow),
+                *cells,
+                _dots(name, measures, scales),
+                _change(changes.get(name), view),
+            )
+        )
     low, high = scales.get("share", (0.0, 1.0))
     notes = {4: f"{percent(low, places=0)} to {percent(high, places=0)}"} if "share" in scales else {}
     note = "Shares have one axis; every other measure has its own, from the least to the greatest end of its lines."
@@ -177,8 +184,12 @@ def _commonest(frame: pd.DataFrame, labels: list[str], title: str) -> Block:
     )
     if not rows:
         return Prose((f"{title}: nothing was confused on the test split.",))
-    note = f"The {len(rows)} commonest of {len(found):,} pairs; with {len(labels)} classes a full matrix cannot be read."
-    return Table(f"{title}: what is taken for what", ("In truth", "decided as", "times, share of the class"), rows, note)
+    note = (
+        f"The {len(rows)} commonest of {len(found):,} pairs; with {len(labels)} classes a full matrix cannot be read."
+    )
+    return Table(
+        f"{title}: what is taken for what", ("In truth", "decided as", "times, share of the class"), rows, note
+    )
 
 
 def _classes(view: RunView) -> list[Block]:
@@ -198,7 +209,10 @@ def _classes(view: RunView) -> list[Block]:
 
 
 def _curves(view: RunView) -> list[Block]:
-    frames = {who: view.predictions(m, "test") for m, who in (("base", "before"), (view.shipped, MODELS.get(view.shipped, "")))}
+    frames = {
+        who: view.predictions(m, "test")
+        for m, who in (("base", "before"), (view.shipped, MODELS.get(view.shipped, "")))
+    }
     frames = {who: frame for who, frame in frames.items() if frame is not None}
     labels = view.labels[1:2] if len(view.labels) == 2 else view.labels
     drawn: list[tuple[float, str, pd.DataFrame]] = []

@@ -35,11 +35,26 @@ def training(view: RunView) -> Section | None:
     facts = [
         ("Backbone", word(backbone.get("source", "not recorded"), backbone.get("class", ""))),
         ("Strategy", word(strategy or "not recorded", what)),
-        ("State kept", word(f"step {about['best_step']:,}") if about.get("best_step") is not None else none("no best step was recorded")),
+        (
+            "State kept",
+            word(f"step {about['best_step']:,}")
+            if about.get("best_step") is not None
+            else none("no best step was recorded"),
+        ),
         ("End of training", word(sentence(about.get("stopped", "") or "not recorded"))),
     ]
     config = view.config.get("finetune", {})
-    keys = ("optimizer", "learning_rate", "schedule", "warmup", "batch_size", "epochs", "weight_decay", "class_weights", "precision")
+    keys = (
+        "optimizer",
+        "learning_rate",
+        "schedule",
+        "warmup",
+        "batch_size",
+        "epochs",
+        "weight_decay",
+        "class_weights",
+        "precision",
+    )
     settings = " · ".join(f"{k.replace('_', ' ')} {config[k]}" for k in keys if k in config)
     if settings:
         facts.append(("Settings", word(settings)))
