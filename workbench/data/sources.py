@@ -46,7 +46,12 @@ def load_dataset(config: Config, modality: str, kind: str) -> Dataset:
     data = config.data
     if data.source.startswith(_FIXTURE):
         return _fixture(config, modality, kind)
-    records, name = _read(data, modality, kind)
+    try:
+        records, name = _read(data, modality, kind)
+    except OSError as e:
+        raise DataError(
+            f"cannot read {e.filename or data.source}: {e.strerror or e}", hint="check its permissions"
+        ) from e
     _drop_unlabelled(records, kind)
     if not records.rows:
         _check_skipped(records, data.max_skipped)
@@ -93,9 +98,10 @@ def _read(data: Data, modality: str, kind: str) -> tuple[Records, str]:
         parts = hub.hub_tables(name, data.subset, data.revision)
         return table_records(parts, data, modality, kind), name
     path = Path(data.source)
-    if not path.exists():
+    if not data.source or not path.exists():
         raise DataError(
-            f"no data at {path}", hint="data.source is a file, a folder, a saved dataset, hf:NAME or fixture:NAME"
+            f"no data at {data.source!r}",
+            hint="data.source is a file, a folder, a saved dataset, hf:NAME or fixture:NAME",
         )
     name = path.parent.name if path.stem.lower() in SPLIT_NAMES and path.is_file() else path.stem
     if modality == "image" and path.is_dir() and not hub.is_saved(path):
