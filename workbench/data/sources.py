@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,8 +73,9 @@ def load_dataset(config: Config, modality: str, kind: str) -> Dataset:
         records.skip(reasons)
         rows = [row for row, why in zip(rows, reasons, strict=True) if not why]
     _check_skipped(records, data.max_skipped, len(rows))
+    positions = {label: i for i, label in enumerate(labels)}
     examples = tuple(
-        Example(r.id, r.input, _index(r.target, labels) if labels else r.target, split, r.meta)  # type: ignore[arg-type]
+        Example(r.id, r.input, _index(r.target, positions) if labels else r.target, split, r.meta)  # type: ignore[arg-type]
         for r, split in rows
     )
     return Dataset(
@@ -195,8 +196,9 @@ def _labels(records: Records, splits: Sequence[str], given: tuple[str, ...]) -> 
             f"{where} holds one class only in the training split: {labels[0]!r}",
             hint="bring examples of a second class",
         )
+    positions = {label: i for i, label in enumerate(labels)}
     for record in records.rows:
-        if _index(record.target, labels) is None:
+        if _index(record.target, positions) is None:
             known = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
             close = difflib.get_close_matches(str(record.target), labels, n=1, cutoff=0.6)
             origin = "data.labels" if given else "the training split"
@@ -207,13 +209,13 @@ def _labels(records: Records, splits: Sequence[str], given: tuple[str, ...]) -> 
     return labels
 
 
-def _index(target: str | float | None, labels: tuple[str, ...]) -> int | None:
+def _index(target: str | float | None, positions: Mapping[str, int]) -> int | None:
     """The index of a label; 1.0 is found where the label is spelled 1."""
     name = str(target)
-    if name in labels:
-        return labels.index(name)
+    if name in positions:
+        return positions[name]
     value = as_value(name)
-    return next((i for i, label in enumerate(labels) if value is not None and as_value(label) == value), None)
+    return next((i for label, i in positions.items() if value is not None and as_value(label) == value), None)
 
 
 def _with_categories(columns: Sequence[Column], examples: Sequence[Example]) -> tuple[Column, ...]:
