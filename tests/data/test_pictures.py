@@ -116,6 +116,28 @@ def test_a_truncated_file_is_found_without_a_full_decode(kind):
         read_image(cut)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM", "TGA"])
+def test_damaged_bytes_end_in_a_named_error_or_a_picture(kind):
+    """Whatever a decoder raises is translated, and the cheap check agrees with the full one."""
+    rng = np.random.default_rng(0)
+    whole = np.frombuffer(encode(Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)), kind), np.uint8)
+    for _ in range(60):
+        damaged = whole.copy()
+        damaged[rng.integers(0, len(whole), 5)] = rng.integers(0, 256, 5)
+        reason = why_unreadable(damaged.tobytes())
+        if reason:
+            with pytest.raises(DataError):
+                read_image(damaged.tobytes())
+        else:
+            assert read_image(damaged.tobytes()).shape[2] == 3
+
+
+def test_a_file_that_a_program_would_be_run_for_is_no_picture():
+    postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+    assert why_unreadable(postscript) == "not a picture that can be read"
+
+
 def test_zero_bytes_text_and_missing_files_are_named(tmp_path):
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "text.jpg").write_text("not a picture")

@@ -240,8 +240,20 @@ def test_a_linked_picture_outside_is_skipped(pictures, load, tmp_path):
 def test_no_data_at_the_path(load):
     with pytest.raises(DataError) as error:
         load("nowhere/data.csv", "table", "class")
-    assert "no data at nowhere/data.csv" in error.value.message
+    assert "no data at 'nowhere/data.csv'" in error.value.message
     assert "fixture:NAME" in error.value.hint
+    with pytest.raises(DataError, match="no data at ''"):
+        load("", "table", "class")
+
+
+def test_a_folder_that_may_not_be_read(tmp_path, load, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("workbench.data.folders.split_files", refuse)
+    with pytest.raises(DataError) as error:
+        load(tmp_path, "table", "class")
+    assert f"cannot read {tmp_path}: Permission denied" in error.value.message
 
 
 def test_a_missing_column(write, rows, load):

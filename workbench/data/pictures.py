@@ -19,11 +19,12 @@ from workbench.errors import DataError
 SUFFIXES = frozenset(
     f".{s}" for s in ("jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "tif", "tiff", "webp", "avif", "jp2", "tga")
 ) | frozenset(f".p{s}m" for s in "bgnp")
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "AVIF", "JPEG2000", "TGA", "PPM")  # none runs a program
 MAX_PIXELS = 64_000_000  # decoded, 192 MB; a file of a few kB can claim far more
 _WIDE_MODES = ("I", "F")  # I;16, I;16B, I;16L, I;16N, I and F: more than eight bits a channel
 _BROKEN = (  # what Pillow's decoders raise on bad bytes
     *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, MemoryError),
-    *(struct.error, zlib.error, Image.DecompressionBombError),
+    *(RuntimeError, struct.error, zlib.error, Image.DecompressionBombError),
 )
 
 PictureInput = Path | str | bytes | NDArray[np.uint8]
@@ -87,7 +88,7 @@ def unreadable(pictures: Iterable[PictureInput]) -> list[str]:
 
 
 def _open(picture: Path | str | bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture)
+    image = Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture, formats=_FORMATS)
     if image.width * image.height > MAX_PIXELS:
         image.close()
         raise ValueError(f"{image.width:,} x {image.height:,} pixels, at most {MAX_PIXELS:,} are read")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,12 @@ def load_dataset(config: Config, modality: str, kind: str) -> Dataset:
     data = config.data
     if data.source.startswith(_FIXTURE):
         return _fixture(config, modality, kind)
-    records, name = _read(data, modality, kind)
+    try:
+        records, name = _read(data, modality, kind)
+    except OSError as e:
+        raise DataError(
+            f"cannot read {e.filename or data.source}: {e.strerror or e}", hint="check its permissions"
+        ) from e
     _drop_unlabelled(records, kind)
     if not records.rows:
         _check_skipped(records, data.max_skipped)
@@ -68,8 +73,9 @@ def load_dataset(config: Config, modality: str, kind: str) -> Dataset:
         records.skip(reasons)
         rows = [row for row, why in zip(rows, reasons, strict=True) if not why]
     _check_skipped(records, data.max_skipped, len(rows))
+    positions = {label: i for i, label in enumerate(labels)}
     examples = tuple(
-        Example(r.id, r.input, _index(r.target, labels) if labels else r.target, split, r.meta)  # type: ignore[arg-type]
+        Example(r.id, r.input, _index(r.target, positions) if labels else r.target, split, r.meta)  # type: ignore[arg-type]
         for r, split in rows
     )
     return Dataset(
@@ -93,9 +99,10 @@ def _read(data: Data, modality: str, kind: str) -> tuple[Records, str]:
         parts = hub.hub_tables(name, data.subset, data.revision)
         return table_records(parts, data, modality, kind), name
     path = Path(data.source)
-    if not path.exists():
+    if not data.source or not path.exists():
         raise DataError(
-            f"no data at {path}", hint="data.source is a file, a folder, a saved dataset, hf:NAME or fixture:NAME"
+            f"no data at {data.source!r}",
+            hint="data.source is a file, a folder, a saved dataset, hf:NAME or fixture:NAME",
         )
     name = path.parent.name if path.stem.lower() in SPLIT_NAMES and path.is_file() else path.stem
     if modality == "image" and path.is_dir() and not hub.is_saved(path):
@@ -189,8 +196,9 @@ def _labels(records: Records, splits: Sequence[str], given: tuple[str, ...]) -> 
             f"{where} holds one class only in the training split: {labels[0]!r}",
             hint="bring examples of a second class",
         )
+    positions = {label: i for i, label in enumerate(labels)}
     for record in records.rows:
-        if _index(record.target, labels) is None:
+        if _index(record.target, positions) is None:
             known = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
             close = difflib.get_close_matches(str(record.target), labels, n=1, cutoff=0.6)
             origin = "data.labels" if given else "the training split"
@@ -201,13 +209,13 @@ def _labels(records: Records, splits: Sequence[str], given: tuple[str, ...]) -> 
     return labels
 
 
-def _index(target: str | float | None, labels: tuple[str, ...]) -> int | None:
+def _index(target: str | float | None, positions: Mapping[str, int]) -> int | None:
     """The index of a label; 1.0 is found where the label is spelled 1."""
     name = str(target)
-    if name in labels:
-        return labels.index(name)
+    if name in positions:
+        return positions[name]
     value = as_value(name)
-    return next((i for i, label in enumerate(labels) if value is not None and as_value(label) == value), None)
+    return next((i for label, i in positions.items() if value is not None and as_value(label) == value), None)
 
 
 def _with_categories(columns: Sequence[Column], examples: Sequence[Example]) -> tuple[Column, ...]:

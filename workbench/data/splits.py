@@ -163,7 +163,8 @@ def _draw(
                 f"no stratified split of {len(rows)} examples by group {shares.group!r}: {e}",
                 hint="give the splits as files of their own, or leave data.group empty",
             ) from None
-    return rows[min(candidates, key=lambda held: abs(len(held) - share * len(rows)))]
+    nearest: Rows = min(candidates, key=lambda held: abs(len(held) - share * len(rows)))
+    return rows[nearest]
 
 
 def _strata(targets: Sequence[str | float]) -> NDArray[np.int64]:
