@@ -96,9 +96,7 @@ def class_curves(predictions: ClassScores, kind: str, points: int = MOST_POINTS)
     return {known.labels[k]: draw(known.probabilities[:, k], known.targets == k, points) for k in classes}
 
 
-def _staircase(
-    scores: ArrayLike, positive: ArrayLike
-) -> tuple[NDArray[np.int64], NDArray[np.int64], int, int]:
+def _staircase(scores: ArrayLike, positive: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64], int, int]:
     """True and false positives at every threshold, strictest first; positives and examples."""
     s, y = np.asarray(scores, dtype=np.float64), np.asarray(positive).astype(bool)
     order = np.argsort(-s, kind="stable")
