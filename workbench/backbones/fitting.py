@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_callback import EarlyStoppingCallback
 
+from workbench.backbones.quiet import quiet_transformers
 from workbench.backbones.strategies import apply_strategy, merge_adapters
 from workbench.backbones.torch import TorchBackbone
 from workbench.config import Finetune
@@ -92,7 +93,8 @@ def fit(
         trainer.sides = (_collator(train, augment, kind), _collator(validation, None, kind))
         for noisy in _PRINTERS:
             trainer.remove_callback(noisy)
-        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+        with quiet_transformers():
+            trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     merge_adapters(backbone.module)
     backbone.module.eval()
     state = trainer.state

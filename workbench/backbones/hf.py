@@ -201,7 +201,7 @@ def _backbone(
         module.config.id2label = dict(enumerate(labels))
         module.config.label2id = {n: i for i, n in enumerate(labels)}
     module.eval()
-    return TorchBackbone(module, inputs, modality, head, fresh, facts, speaks)
+    return TorchBackbone(module, inputs, modality, head, fresh, facts, speaks_labels=speaks)
 
 
 def _processor(path: str, config: Backbone) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def load_own(config: Backbone, labels: tuple[str, ...]) -> TorchBackbone:
     if layer_outputs(layer) != len(labels):
         replace_head(inner, head, len(labels))
     module = OwnModule(inner).eval()
-    fresh = frozenset() if speaks else parameters_of(module, f"inner.{head}")
+    fresh = frozenset[str]() if speaks else parameters_of(module, f"inner.{head}")
     facts = {
         "source": config.factory,
         "class": f"{type(inner).__name__} (the user's own module)",
@@ -66,7 +66,7 @@ def load_own(config: Backbone, labels: tuple[str, ...]) -> TorchBackbone:
         "runs_user_code": True,
         "code": {"file": file.name, "sha256": hash_file(file)},
     }
-    return TorchBackbone(module, ("pixel_values",), "image", f"inner.{head}", fresh, facts, speaks)
+    return TorchBackbone(module, ("pixel_values",), "image", f"inner.{head}", fresh, facts, speaks_labels=speaks)
 
 
 def _split(factory: str) -> tuple[Path, str]:

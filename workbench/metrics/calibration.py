@@ -36,8 +36,7 @@ def equal_width_bins(confidence: ArrayLike, bins: int = BINS) -> Integers:
 class Bins:
     """Rows in bins, each with its gap (what happened minus the probability given for it).
 
-    Called with weights (b, n) it gives the summed gap and the weight of each bin that
-    occurs, two (b, bins).
+    Its methods take weights of the rows (b, n); bins are those that occur.
     """
 
     def __init__(self, codes: Integers, gaps: ArrayLike) -> None:
@@ -45,20 +44,23 @@ class Bins:
         self.starts = np.unique(codes[self.order], return_index=True)[1]
         self.gaps = np.asarray(gaps, dtype=np.float64)[self.order]
 
-    def __call__(self, weights: NDArray[np.int32]) -> tuple[Floats, Floats]:
-        w = weights.take(self.order, axis=1, mode="clip")
-        sums: Floats = np.add.reduceat(w * self.gaps, self.starts, axis=1)
-        return sums, np.add.reduceat(w, self.starts, axis=1).astype(np.float64)
+    def sums(self, weights: NDArray[np.int32]) -> Floats:
+        """Summed gap of each bin, (b, bins)."""
+        w = weights.take(self.order, axis=1, mode="clip").astype(np.float64)
+        w *= self.gaps
+        total: Floats = np.add.reduceat(w, self.starts, axis=1)
+        return total
 
     def expected(self, weights: NDArray[np.int32]) -> Floats:
         """Mean absolute gap of the bins by their weight, (b,)."""
-        sums, mass = self(weights)
-        return divide(np.abs(sums).sum(axis=1), mass.sum(axis=1))
+        return divide(np.abs(self.sums(weights)).sum(axis=1), weights.sum(axis=1))
 
     def maximum(self, weights: NDArray[np.int32]) -> Floats:
         """Largest absolute gap of a bin, (b,); bins without weight are left out."""
-        sums, mass = self(weights)
-        largest: Floats = np.max(np.where(mass > 0, divide(np.abs(sums), mass), 0.0), axis=1)
+        ordered = weights.take(self.order, axis=1, mode="clip")
+        mass = np.add.reduceat(ordered, self.starts, axis=1)
+        gaps = np.where(mass > 0, divide(np.abs(self.sums(weights)), mass), 0.0)
+        largest: Floats = gaps.max(axis=1)
         return largest
 
 

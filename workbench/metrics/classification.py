@@ -20,7 +20,7 @@ from workbench.metrics.statistics import (
     proper_statistic,
     ranking_statistic,
 )
-from workbench.stats import Drawn, Plan, bootstrap, wilson
+from workbench.stats import Drawn, Plan, Statistic, bootstrap, wilson
 from workbench.types import ClassScores, Estimate, Measure
 
 
@@ -109,22 +109,23 @@ class _Evaluation:
         """Estimates by measure, and by `measure/label` for the classes."""
         scores, cells = self.scores, Cells(self.scores)
         by_row = [proper_statistic(scores), ranking_statistic(scores), calibration_statistic(scores)]
-        knobs = {"resamples": self.settings.resamples, "confidence": self.settings.confidence}
         if clusters is None:
-            targets = scores.targets.astype(np.int64)
-            drawn = bootstrap(by_row, Plan.rows(self.n, strata=targets), seed=self.settings.seed, **knobs)
+            drawn = self._bootstrap(by_row, Plan.rows(self.n, strata=scores.targets.astype(np.int64)))
+            # The multinomial shortcut: drawing cells of the confusion matrix is drawing rows.
             plan = Plan(cells.counts, strata=cells.true)
-            by_cell = [confusion_statistic(scores, cells, rows=False)]
-            drawn |= bootstrap(by_cell, plan, seed=self.settings.seed, **knobs)
+            drawn |= self._bootstrap([confusion_statistic(scores, cells, rows=False)], plan)
         else:
-            plan = Plan.rows(self.n, clusters=clusters)
             together = [*by_row, confusion_statistic(scores, cells, rows=True)]
-            drawn = bootstrap(together, plan, seed=self.settings.seed, **knobs)
+            drawn = self._bootstrap(together, Plan.rows(self.n, clusters=clusters))
         numbers = {"/".join(key): self._estimate(key, value) for key, value in drawn.items()}
         numbers |= self._baseline() | self._floor(numbers["ece"].value)
         if clusters is None:
             numbers |= self._proportions(cells)
         return numbers
+
+    def _bootstrap(self, statistics: Sequence[Statistic], plan: Plan) -> dict[tuple[str, ...], Drawn]:
+        how = self.settings
+        return bootstrap(statistics, plan, resamples=how.resamples, confidence=how.confidence, seed=how.seed)
 
     def _estimate(self, key: tuple[str, ...], drawn: Drawn) -> Estimate:
         if not np.isfinite(drawn.value):

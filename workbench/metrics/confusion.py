@@ -91,10 +91,11 @@ def matthews(counts: Counts) -> Floats:
     return divide(agreement, np.sqrt(spread))
 
 
-def divide(a: Floats, b: Floats) -> Floats:
+def divide(a: ArrayLike, b: ArrayLike) -> Floats:
     """a / b, NaN where b is 0."""
-    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    return np.divide(a, b, out=np.full(np.broadcast_shapes(a.shape, b.shape), np.nan), where=b != 0)
+    x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    quotient: Floats = np.full(np.broadcast_shapes(x.shape, y.shape), np.nan)
+    return np.divide(x, y, out=quotient, where=y != 0)
 
 
 def mean_defined(values: Floats) -> Floats:

@@ -145,9 +145,16 @@ def _classification(
     }
     if problem:
         accuracy["reason"] = problem
-        flips = {"negative": [], "positive": [], "nfr": None, "pfr": None, "churn": None, "reason": problem}
+        none: dict[str, Any] = {
+            "negative": [],
+            "positive": [],
+            "nfr": None,
+            "pfr": None,
+            "churn": None,
+            "reason": problem,
+        }
         verdict = f"Not compared: {problem}."
-        return {"n": n, "verdict": verdict, "accuracy": accuracy, "flips": flips, "measures": [], "classes": []}
+        return {"n": n, "verdict": verdict, "accuracy": accuracy, "flips": none, "measures": [], "classes": []}
     negative, positive = right_a & ~right_b, ~right_a & right_b
     flips = {
         "negative": _by_confidence(b, negative),
@@ -157,8 +164,10 @@ def _classification(
         "churn": changed / n,
     }
     statistics = [_difference(x, y) for x, y in zip(_statistics(a), _statistics(b), strict=True)]
-    plan = Plan.rows(n, strata=a.targets.astype(np.int64)) if clusters is None else None
-    plan = plan or Plan.rows(n, clusters=np.asarray(clusters)[first.index])
+    if clusters is None:
+        plan = Plan.rows(n, strata=a.targets.astype(np.int64))
+    else:
+        plan = Plan.rows(n, clusters=np.asarray(clusters)[first.index])
     measures = _measures(COMPARED, _statistics(a), _statistics(b), statistics, plan, settings, "")
     _use_delong(measures, a, b, settings)
     return {

@@ -16,8 +16,8 @@ def log_losses(logits: ArrayLike, targets: ArrayLike) -> Floats:
     class has a logit of minus infinity.
     """
     z, t = np.asarray(logits, dtype=np.float64), np.asarray(targets, dtype=np.int64)
-    losses: Floats = logsumexp(z, axis=1) - z[np.arange(len(z)), t]
-    return np.maximum(losses, 0.0)
+    losses: Floats = np.maximum(logsumexp(z, axis=1) - z[np.arange(len(z)), t], 0.0)
+    return losses
 
 
 def log_loss(logits: ArrayLike, targets: ArrayLike) -> float:
@@ -33,9 +33,10 @@ def brier_scores(probabilities: ArrayLike, targets: ArrayLike) -> Floats:
     """
     p, t = np.asarray(probabilities, dtype=np.float64), np.asarray(targets, dtype=np.int64)
     if p.shape[1] == 2:
-        return (p[:, 1] - (t == 1)) ** 2
-    distance = (p**2).sum(axis=1) - 2 * p[np.arange(len(p)), t] + 1
-    return np.maximum(distance, 0.0)
+        two: Floats = (p[:, 1] - (t == 1)) ** 2
+        return two
+    several: Floats = np.maximum((p**2).sum(axis=1) - 2 * p[np.arange(len(p)), t] + 1, 0.0)
+    return several
 
 
 def brier(probabilities: ArrayLike, targets: ArrayLike) -> float:

@@ -23,6 +23,7 @@ class Ranks:
     """
 
     order: NDArray[np.int64]
+    tied: bool  # whether a positive and another row have equal scores
     positive: NDArray[np.int64]
     above: NDArray[np.int64]
     upto: NDArray[np.int64]
@@ -36,11 +37,14 @@ class Ranks:
         negated = -scores[order]  # ascending
         is_positive = positive[order]
         among = negated[is_positive]
+        above = np.searchsorted(among, -scores, side="left")
+        upto = np.searchsorted(among, -scores, side="right")
         return cls(
             order=order,
+            tied=bool(np.any(above[~positive] != upto[~positive])),
             positive=order[is_positive],
-            above=np.searchsorted(among, -scores, side="left"),
-            upto=np.searchsorted(among, -scores, side="right"),
+            above=above,
+            upto=upto,
             ends=np.searchsorted(negated, among, side="right"),
             ends_positive=np.searchsorted(among, among, side="right"),
         )
@@ -56,10 +60,11 @@ class Ranks:
         """Sum over thresholds of (recall gained) x precision, (b,); NaN without a positive."""
         own, running = self.positives_before(weights)
         everyone = weights.take(self.order, axis=1, mode="clip")
-        np.cumsum(everyone, axis=1, out=everyone)
-        hits = running.take(self.ends_positive, axis=1).astype(np.float64)
-        called = everyone.take(self.ends - 1, axis=1)
-        return divide((own * divide(hits, np.maximum(called, 1))).sum(axis=1), running[:, -1])
+        np.cumsum(everyone, axis=1, out=everyone, dtype=np.int32)
+        called = everyone.take(self.ends - 1, axis=1, mode="clip")
+        # Where nobody is called no positive is drawn either, and the term is 0.
+        precision = running.take(self.ends_positive, axis=1, mode="clip") / np.maximum(called, 1)
+        return divide(np.einsum("bm,bm->b", own.astype(np.float64), precision), running[:, -1])
 
 
 class Ranking:
@@ -74,23 +79,26 @@ class Ranking:
         if np.any(np.diff(targets) < 0):
             raise ValueError("rows must be sorted by target")
         self.classes, self.starts = np.unique(targets, return_index=True)
+        self.ends = np.append(self.starts[1:], len(targets))
         self.ranks = [Ranks.of(scores[:, k], targets == k) for k in self.classes]
 
     def wins(self, weights: NDArray[np.int32]) -> tuple[Floats, Floats]:
         """Pairs (i of class a, j of class b) where i scores higher for a, ties half.
 
         Returns:
-            wins (b, C, C) over the C classes that occur, and class weights (b, C).
+            wins (b, C, C) over the C classes that occur, of no meaning where a = b, and
+            class weights (b, C).
         """
         sizes = np.add.reduceat(weights, self.starts, axis=1).astype(np.float64)
+        w = weights.astype(np.float64)
         wins = np.empty((len(weights), len(self.classes), len(self.classes)))
         for a, ranks in enumerate(self.ranks):
-            _, running = ranks.positives_before(weights)
-            # Twice the positives above, ties half: whole numbers, so that sums stay exact.
+            running = ranks.positives_before(weights)[1].astype(np.float64)
             ahead = running.take(ranks.above, axis=1, mode="clip")
-            ahead += running.take(ranks.upto, axis=1, mode="clip")
-            products = np.multiply(weights, ahead, dtype=np.float64)
-            wins[:, a, :] = np.add.reduceat(products, self.starts, axis=1) / 2
+            if ranks.tied:
+                ahead = (ahead + running.take(ranks.upto, axis=1, mode="clip")) / 2
+            for b, (start, end) in enumerate(zip(self.starts, self.ends, strict=True)):
+                wins[:, a, b] = np.einsum("bn,bn->b", w[:, start:end], ahead[:, start:end])
         return wins, sizes
 
     def areas(self, weights: NDArray[np.int32]) -> tuple[Floats, Floats]:

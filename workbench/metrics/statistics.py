@@ -78,7 +78,7 @@ def confusion_statistic(scores: ClassScores, cells: Cells, *, rows: bool) -> Sta
 
 def proper_statistic(scores: ClassScores) -> Statistic:
     """Log loss and Brier score: means over rows."""
-    rows = np.stack([log_losses(scores.logits, scores.targets), brier_scores(scores.probabilities, scores.targets)], 1)
+    rows = np.stack([log_losses(scores.logits, scores.targets), brier_scores(scores.probabilities, scores.targets)])
     return Statistic(
         (("log_loss",), ("brier",)),
         lambda weights: _means(weights, rows),
@@ -136,7 +136,7 @@ def error_statistic(predictions: Values, reference: float | None) -> Statistic:
     centred = predictions.targets - predictions.targets.mean()
     scale = float(np.abs(predictions.targets).max(initial=0.0))
     against = np.full_like(errors, np.nan) if reference is None else (predictions.targets - reference) ** 2
-    rows = np.stack([errors**2, np.abs(errors), errors, centred, centred**2, against], axis=1)
+    rows = np.stack([errors**2, np.abs(errors), errors, centred, centred**2, against])
     by_size = np.argsort(np.abs(errors), kind="stable")
     sizes = np.abs(errors)[by_size]
 
@@ -168,7 +168,9 @@ def _or_none(trials: Floats | Integers) -> list[float | None]:
 
 
 def _means(weights: Weights, rows: Floats) -> Floats:
-    totals = weights.astype(np.float64) @ rows
+    # Not a matrix product: its last bits would depend on the number of threads of the BLAS.
+    w = weights.astype(np.float64)
+    totals = np.stack([np.einsum("bn,n->b", w, row) for row in rows], axis=1)
     return confusion.divide(totals, weights.sum(axis=1, dtype=np.float64)[:, None])
 
 

@@ -1,7 +1,8 @@
 """Intervals, paired tests and corrections for many tests: pure functions of numpy arrays."""
 
 from workbench.stats.auc import DeLong, delong
-from workbench.stats.bootstrap import Drawn, Interval, Plan, Statistic, bootstrap, evaluate, two_sided_p
+from workbench.stats.bootstrap import Drawn, Plan, Statistic, bootstrap, evaluate, two_sided_p
+from workbench.stats.intervals import Interval, interval_of
 from workbench.stats.margins import Margin, equivalence, noninferiority, required_pairs
 from workbench.stats.proportions import mcnemar_exact, newcombe_paired, wilson, wilson_bounds
 from workbench.stats.several import holm
@@ -18,6 +19,7 @@ __all__ = [
     "equivalence",
     "evaluate",
     "holm",
+    "interval_of",
     "mcnemar_exact",
     "newcombe_paired",
     "noninferiority",

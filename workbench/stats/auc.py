@@ -58,10 +58,12 @@ def delong(first: ArrayLike, second: ArrayLike, targets: ArrayLike, confidence: 
     variance = max(0.0, float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]))
     se = math.sqrt(variance)
     # Rounding leaves a tiny variance where the two rankings are one and the same.
-    if se < 1e-12:
-        z = 0.0 if abs(difference) < 1e-12 else math.copysign(math.inf, difference)
-    else:
+    if se >= 1e-12:
         z = difference / se
+    elif abs(difference) < 1e-12:
+        z = 0.0
+    else:
+        z = math.copysign(math.inf, difference)
     half = float(ndtri(0.5 + confidence / 2)) * se
     return DeLong(
         first=float(areas[0]),

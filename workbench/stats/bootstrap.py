@@ -11,7 +11,9 @@ Memory is bounded: draws are made and used in blocks of at most `BLOCK` weights.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -66,12 +68,11 @@ class Plan:
 
     @classmethod
     def rows(
-        cls, n: int, *, strata: NDArray[np.int64] | None = None, clusters: NDArray[np.int64] | None = None
+        cls, n: int, *, strata: NDArray[np.int64] | None = None, clusters: NDArray[np.generic] | None = None
     ) -> Plan:
         """The plan whose atoms are n rows."""
-        if clusters is not None:
-            clusters = np.unique(clusters, return_inverse=True)[1].astype(np.int64)
-        return cls(np.ones(n, dtype=np.int64), strata, clusters)
+        codes = None if clusters is None else np.unique(clusters, return_inverse=True)[1].astype(np.int64)
+        return cls(np.ones(n, dtype=np.int64), strata, codes)
 
     @property
     def identity(self) -> Weights:
@@ -101,19 +102,19 @@ class Plan:
             stratum[members] = code
         return self.counts.astype(np.float64), stratum
 
-    def draw(self, resamples: int, rng: np.random.Generator) -> Iterator[Weights]:
-        """Yield blocks of weights (b, a), `resamples` in all."""
-        atoms = len(self.counts)
-        block = int(np.clip(BLOCK // max(atoms, 1), 1, resamples))
-        for start in range(0, resamples, block):
-            size = min(block, resamples - start)
-            if self.clusters is not None:
-                yield _tally(rng, size, self.units)[:, self.clusters] * self.counts.astype(np.int32)
-                continue
-            weights = np.empty((size, atoms), dtype=np.int32)
-            for members in self._members:
-                weights[:, members] = self._draw_stratum(members, size, rng)
-            yield weights
+    def blocks(self, resamples: int) -> list[int]:
+        """How many resamples each block of draws has; depends on the plan's size alone."""
+        size = int(np.clip(BLOCK // max(len(self.counts), 1), 1, resamples))
+        return [min(size, resamples - start) for start in range(0, resamples, size)]
+
+    def draw(self, size: int, rng: np.random.Generator) -> Weights:
+        """Weights (size, a) of `size` resamples."""
+        if self.clusters is not None:
+            return _tally(rng, size, self.units)[:, self.clusters] * self.counts.astype(np.int32)
+        weights = np.empty((size, len(self.counts)), dtype=np.int32)
+        for members in self._members:
+            weights[:, members] = self._draw_stratum(members, size, rng)
+        return weights
 
     def _draw_stratum(self, members: slice | NDArray[np.int64], size: int, rng: np.random.Generator) -> Weights:
         counts = self.counts[members]
@@ -179,8 +180,14 @@ def bootstrap(
         Key to value, interval and the (resamples,) draws.
     """
     observed = evaluate(statistics, plan.identity)
-    rng = np.random.default_rng(seed)
-    parts = [evaluate(statistics, weights) for weights in plan.draw(resamples, rng)]
+    blocks = plan.blocks(resamples)
+
+    def part(block: int) -> dict[Key, Floats]:
+        # A generator of its own for each block: the draws do not depend on the threads.
+        rng = np.random.default_rng([seed, block])
+        return evaluate(statistics, plan.draw(blocks[block], rng))
+
+    parts = _in_threads(part, len(blocks))
     jackknife: dict[Key, Floats] | None = None
     if 1 < plan.units <= BCA_LIMIT:
         left = [evaluate(statistics, weights) for weights in plan.leave_one_out()]
@@ -217,6 +224,15 @@ def two_sided_p(draws: Floats, null: float = 0.0) -> float | None:
         return None
     rarer = min(int((known <= null).sum()), int((known >= null).sum()))
     return min(1.0, 2 * (1 + rarer) / (len(known) + 1))
+
+
+def _in_threads(function: Callable[[int], dict[Key, Floats]], times: int) -> list[dict[Key, Floats]]:
+    """function(0), function(1), ... in order; numpy lets go of the interpreter in its loops."""
+    workers = min(times, os.cpu_count() or 1, 4)
+    if workers < 2:
+        return [function(i) for i in range(times)]
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(function, range(times)))
 
 
 def _tally(rng: np.random.Generator, size: int, n: int) -> Weights:
