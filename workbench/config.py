@@ -72,13 +72,15 @@ class Finetune(_Section):
     learning_rate: float = Field(0.0, ge=0, description="0: by backbone and strategy")
     schedule: str = Field("linear", description="linear, cosine, constant, ... (transformers' names)")
     warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps")
-    batch_size: int = Field(32, ge=1)
-    epochs: float = Field(3.0, gt=0)
-    weight_decay: float = Field(0.01, ge=0)
+    batch_size: int = Field(0, ge=0, description="0: by the backbone (32; tables by their size)")
+    epochs: float = Field(0.0, ge=0, description="0: by the backbone (3; tables by their size)")
+    weight_decay: float | None = Field(None, ge=0, description="empty: by the backbone (0.01; tables 0.0003)")
     dropout: float | None = Field(None, ge=0, lt=1)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     class_weights: Literal["none", "balanced"] = "none"
-    patience: int = Field(0, ge=0, description="epochs without improvement before stopping; 0: never")
+    patience: int | None = Field(
+        None, ge=0, description="epochs without improvement before stopping; 0: never; empty: by the backbone"
+    )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     max_grad_norm: float = Field(1.0, gt=0)
     augment: bool = Field(False, description="random flips and crops of training pictures")

@@ -8,6 +8,7 @@ split), exact and without a seed; else the head alone goes through the training 
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,16 +51,31 @@ def fit_head(
     *,
     classes: int,
 ) -> str:
-    """Fit the head on (features, targets) and set it; how, in words.
+    """Fit the head on (features, targets) and set it; how, in words."""
+    weight, bias, strength = best_logistic(train, validation, classes=classes)
+    with torch.no_grad():
+        head: Any = backbone.head_layer
+        head.weight.copy_(torch.from_numpy(weight))
+        head.bias.copy_(torch.from_numpy(bias))
+    return f"multinomial logistic regression on its frozen features (C = {strength:g}, chosen on the validation split)"
 
-    Features are standardised for the fit; the scaling is folded into the head.
+
+def best_logistic(
+    train: tuple[np.ndarray, np.ndarray], validation: tuple[np.ndarray, np.ndarray], *, classes: int
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Logistic regression on (features (n, d), targets (n,)), its strength chosen by validation log-loss.
+
+    Features are standardised for the fit; the scaling is folded back.
+
+    Returns:
+        Weight (classes, d), bias (classes,) and scikit-learn's C. A class that the training
+        split never showed gets a bias that rules it out.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import log_loss
 
     x, y = train
-    centre, scale = x.mean(axis=0), x.std(axis=0)
+    centre, scale = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
     scale[scale < 1e-8] = 1.0
     best: tuple[float, float, LogisticRegression] | None = None
     for strength in _STRENGTHS:
@@ -67,19 +83,22 @@ def fit_head(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the choice by validation loss covers it
             model.fit((x - centre) / scale, y)
-        loss = log_loss(validation[1], model.predict_proba((validation[0] - centre) / scale), labels=model.classes_)
+        loss = _log_loss(model, (validation[0] - centre) / scale, validation[1])
         if best is None or loss < best[0]:
             best = (loss, strength, model)
     assert best is not None
     _, strength, model = best
     rows, bias = model.coef_ / scale, model.intercept_ - (model.coef_ / scale) @ centre
-    weight = np.zeros((classes, x.shape[1]))
-    offset = np.full(classes, -20.0)  # a class that training never showed
     if len(model.classes_) == 2 and len(rows) == 1:
         rows, bias = np.vstack([-rows[0] / 2, rows[0] / 2]), np.array([-bias[0] / 2, bias[0] / 2])
+    weight, offset = np.zeros((classes, x.shape[1])), np.full(classes, -20.0)
     weight[model.classes_], offset[model.classes_] = rows, bias
-    with torch.no_grad():
-        head = backbone.head_layer
-        head.weight.copy_(torch.from_numpy(weight))
-        head.bias.copy_(torch.from_numpy(offset))
-    return f"multinomial logistic regression on its frozen features (C = {strength:g}, chosen on the validation split)"
+    return weight, offset, strength
+
+
+def _log_loss(model: Any, x: np.ndarray, y: np.ndarray) -> float:
+    """Mean negative log-probability; a class that the model does not know counts as probability 1e-12."""
+    p = model.predict_proba(x)
+    column = {int(k): i for i, k in enumerate(model.classes_)}
+    found = np.array([p[row, column[int(k)]] if int(k) in column else 0.0 for row, k in enumerate(y)])
+    return float(-np.log(np.maximum(found, 1e-12)).mean())

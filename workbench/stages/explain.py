@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ def explain(session: Session) -> bool:
     """Write `cases.json`, `previews/` and `<model>/attributions/`."""
 
     def work(entry: dict[str, Any]) -> None:
+        for folder in ("previews", *(f"{m}/attributions" for m in ("base", "tuned", "onnx"))):
+            shutil.rmtree(session.run.path / folder, ignore_errors=True)
         asked = Asked(session)
         found: dict[tuple[str, str], list[Attribution]] = {}
         banks: dict[str, dict[str, np.ndarray]] = {"base": {}, "onnx": {}}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from workbench.backbones.torch import TorchBackbone, parameters_of
+from workbench.config import Finetune
 from workbench.errors import DataError
 from workbench.stages.session import Session, do_stage
 
@@ -33,11 +34,7 @@ def finetune(session: Session) -> bool:
         before = fit_base(session, backbone, encoded, targets, train, validation)
         backbone, _ = session.load_source()
         augment = flip_and_shift(config.seed) if config.finetune.augment and task.modality_name == "image" else None
-        settings = config.finetune
-        if task.modality_name == "table":
-            from workbench.backbones.tabular import settings_for
-
-            settings = settings_for(config, session.dataset, task.kind)
+        settings = settle(session, len(train))
         fitted = fit(
             backbone,
             *sides,
@@ -78,6 +75,18 @@ def finetune(session: Session) -> bool:
         work,
         ("base/model.safetensors", "tuned/checkpoint", "tuned/history.jsonl", "tuned/finetune.json"),
     )
+
+
+def settle(session: Session, rows: int) -> Finetune:
+    """The settings of the loop, with what the config leaves open filled in by the backbone."""
+    wanted = session.config.finetune
+    usual: dict[str, Any] = {"batch_size": 32, "epochs": 3.0, "weight_decay": 0.01, "patience": 0}
+    if session.task.modality_name == "table":
+        from workbench.backbones.tabular import recommended_settings
+
+        usual = recommended_settings(rows, len(session.dataset.columns), session.task.kind)
+    unset = {"patience": None, "weight_decay": None, "dropout": None}  # 0 is a wish of its own for these
+    return wanted.model_copy(update={k: v for k, v in usual.items() if getattr(wanted, k) == unset.get(k, 0)})
 
 
 class Picked:
@@ -139,7 +148,7 @@ def _train_head(
 ) -> str:
     from workbench.backbones.fitting import Samples, fit
 
-    settings = session.config.finetune.model_copy(
+    settings = settle(session, len(train)).model_copy(
         update={"strategy": "head", "learning_rate": 0.0, "epochs": 10.0, "patience": 2, "class_weights": "none"}
     )
     fit(
