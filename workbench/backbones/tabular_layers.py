@@ -43,7 +43,12 @@ def bin_edges(values: np.ndarray, bins: int) -> np.ndarray:
     if bins == 0 or len(distinct) < 2:
         return np.zeros(0)
     if len(distinct) > bins + 1:
-        mass = np.cumsum(np.minimum(counts, len(values) / bins))
+        capped = counts.astype(np.float64)
+        for _ in range(50):  # to a fixed point: the cap is a share of what is left below it
+            if capped.max() <= 1.01 * capped.sum() / bins:
+                break
+            capped = np.minimum(capped, capped.sum() / bins)
+        mass = np.cumsum(capped)
         picks = np.searchsorted(mass / mass[-1], np.linspace(0, 1, bins + 1)[1:])
         distinct = distinct[np.unique(np.concatenate([[0], np.minimum(picks, len(distinct) - 1)]))]
     # Edges closer than float32 resolves would make a step out of a ramp.
