@@ -206,8 +206,12 @@ class _Loop(Trainer):
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         targets = inputs.pop("labels")
-        logits = model(**inputs).logits
-        loss = self._loss(logits, targets)
+        output = model(**inputs)
+        logits, members = output.logits, getattr(output, "members", None)
+        if members is None:
+            loss = self._loss(logits, targets)
+        else:  # an ensemble in one network: each member is trained on its own
+            loss = self._loss(members.flatten(0, 1), targets.repeat_interleave(members.shape[1]))
         if model.training and not torch.isfinite(loss):
             raise StageError(
                 f"the loss is {loss.item()} at step {self.state.global_step}",
@@ -224,7 +228,6 @@ def _loss(
         scale = float(np.std(targets)) or 1.0
 
         def squared(logits: Tensor, target: Tensor) -> Tensor:
-            # Networks of several members are trained member by member (logits (n, members)).
             return (((logits - target[:, None]) / scale) ** 2).mean()
 
         return squared

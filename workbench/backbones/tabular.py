@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from workbench.backbones.quiet import quiet_transformers
 from workbench.backbones.tabular_net import TabularNet, recommended
 from workbench.backbones.torch import TorchBackbone, find_head
 from workbench.config import Config
@@ -35,7 +36,8 @@ def load_tabular(config: Config, dataset: Dataset, *, kind: str) -> tuple[TorchB
                 hint='leave it out, or name the checkpoint directory of a "tabular" one',
             )
         try:
-            module = TabularNet.from_pretrained(source)
+            with quiet_transformers():
+                module = TabularNet.from_pretrained(source)
         except (OSError, ValueError, RuntimeError) as e:
             reason = str(e).splitlines()[0][:300]
             raise ArtefactError(f"{source} holds no network for tables: {reason}", hint="run the config again") from e
@@ -118,10 +120,7 @@ def _fit_value(
     fits = [(a, Ridge(alpha=a).fit(x, (y - centre) / scale)) for a in (0.01, 0.1, 1.0, 10.0, 100.0)]
     held_x, held_y = features(held), (targets[held] - centre) / scale
     alpha, model = min(fits, key=lambda f: float(np.mean((f[1].predict(held_x) - held_y) ** 2)))
-    weight, bias = model.coef_[None], np.array([model.intercept_])
-    # The head works on the network's own standardised target.
-    shift, unit = float(module.target_mean), float(module.target_scale)
-    module.set_head(weight * scale / unit, (bias * scale + centre - shift) / unit)
+    module.set_head(model.coef_[None] * scale, np.array([model.intercept_ * scale + centre]))
     return f"ridge regression, alpha = {alpha:g}"
 
 

@@ -174,16 +174,16 @@ class ColumnEmbedding(nn.Module):
         ramps = ((values[..., None] - self.bin_low) * self.bin_inverse_width).clamp(0.0, 1.0)
         return torch.cat([value[..., None], ramps], dim=-1)
 
-    def forward(self, numeric: Tensor, categorical: Tensor) -> Tensor:
+    def forward(self, numeric: Tensor | None, categorical: Tensor | None) -> Tensor:
         """Return the (n, F_num + F_cat, d) vectors of (n, F_num) values and (n, F_cat) codes."""
         vectors = []
-        if self.numeric_columns:
+        if self.numeric_columns and numeric is not None:
             known = numeric.abs() <= _LARGEST  # false for NaN and for infinities
             encoded = self._encode(torch.where(known, numeric, self.mean)) - self.centre
             encoded = torch.where(known[..., None], encoded, torch.zeros_like(encoded))
             unknown = torch.where(known, 0.0, 1.0)[..., None]
             vectors.append(torch.einsum("nfe,fed->nfd", encoded, self.weight) + unknown * self.missing)
-        if self.cardinalities:
+        if self.cardinalities and categorical is not None:
             known = (categorical > 0) & (categorical <= self.cardinality)
             code = torch.where(known, categorical, torch.zeros_like(categorical))
             average = self.frequency @ self.table

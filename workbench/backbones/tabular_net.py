@@ -45,6 +45,7 @@ class TabularNetOutput(ModelOutput):
 
     loss: Tensor | None = None
     logits: Tensor | None = None
+    members: Tensor | None = None
 
 
 class TabularNet(PreTrainedModel):  # type: ignore[no-untyped-call]
@@ -198,7 +199,7 @@ class TabularNet(PreTrainedModel):  # type: ignore[no-untyped-call]
         self.eval()  # type: ignore[no-untyped-call]
         return self
 
-    def embed(self, numeric: Tensor, categorical: Tensor) -> Tensor:
+    def embed(self, numeric: Tensor | None, categorical: Tensor | None) -> Tensor:
         """Return the (n, F_num + F_cat, d) embedded columns; zero is "nothing known"."""
         return cast(Tensor, self.columns(numeric, categorical))
 
@@ -211,7 +212,7 @@ class TabularNet(PreTrainedModel):  # type: ignore[no-untyped-call]
             h = block(h)
         return nn.functional.silu(h)
 
-    def features(self, numeric: Tensor, categorical: Tensor) -> Tensor:
+    def features(self, numeric: Tensor | None, categorical: Tensor | None) -> Tensor:
         """Return the (n, P) inputs of the last linear layer, the members' side by side."""
         return self._hidden(self.embed(numeric, categorical)).flatten(1)
 
@@ -226,17 +227,21 @@ class TabularNet(PreTrainedModel):  # type: ignore[no-untyped-call]
         """Return (n, K) logits, or (n, 1) values in the target's unit, of embedded columns."""
         return self._in_unit(self._members(embedded))
 
-    def forward(self, numeric: Tensor, categorical: Tensor, labels: Tensor | None = None) -> TabularNetOutput:
+    def forward(
+        self, numeric: Tensor | None = None, categorical: Tensor | None = None, labels: Tensor | None = None
+    ) -> TabularNetOutput:
         """Return logits or values and, where labels are given, the training loss.
 
         Args:
-            numeric: (n, F_num) raw values, NaN where missing.
-            categorical: (n, F_cat) codes, 0 where missing or unseen.
+            numeric: (n, F_num) raw values, NaN where missing; None without numeric columns.
+            categorical: (n, F_cat) codes, 0 where missing or unseen; None without such columns.
             labels: (n,) class indices, or values in the target's unit.
 
         Returns:
             `logits` (n, K) or (n, 1). `loss` is the mean over rows and members of each
             member's cross-entropy, or of its squared error on the standardised target.
+            `members` (n, E, K), while training, is what each member says on its own: each
+            is to be trained on its own, or the ensemble is one network.
         """
         members = self._members(self.embed(numeric, categorical))
         loss = None
@@ -245,7 +250,10 @@ class TabularNet(PreTrainedModel):  # type: ignore[no-untyped-call]
             loss = (members - standardised).square().mean()
         elif labels is not None:
             loss = nn.functional.cross_entropy(members.flatten(0, 1), labels.repeat_interleave(members.shape[1]))
-        return TabularNetOutput(loss=loss, logits=self._in_unit(members))
+        apart = None
+        if self.training:
+            apart = members * self.target_scale + self.target_mean if self.regression else members
+        return TabularNetOutput(loss=loss, logits=self._in_unit(members), members=apart)
 
     @torch.no_grad()
     def set_head(self, weight: np.ndarray, bias: np.ndarray) -> None:
