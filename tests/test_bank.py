@@ -127,7 +127,7 @@ def test_wrong_number_of_features_and_infinite_answers_are_named() -> None:
     c = coalitions(5, 20, rng())
     with pytest.raises(ExplainError, match="has 4 features, the coalitions 5"):
         evaluate(additive(np.ones(4)), c)
-    with pytest.raises(ExplainError, match="'game'.*is nan with 5 of 5 features kept"):
+    with pytest.raises(ExplainError, match=r"'game'.*is nan with 5 of 5 features kept"):
         evaluate(game(lambda z: np.where(z.all(axis=1), np.nan, 0.0), 5), c)
 
 

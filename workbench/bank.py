@@ -91,6 +91,17 @@ class Bank:
         """The answer with nothing hidden."""
         return float(self.scores[1])
 
+    def require(self, probe: Probe) -> None:
+        """Raise `ExplainError` on a probe of another example, question or number of features."""
+        its = (self.example_id, self.question_id, self.coalitions.features)
+        asked = (probe.example_id, probe.question.id, len(probe.features))
+        if its != asked:
+            raise ExplainError(
+                f"the bank holds the answers of example {its[0]!r}, question {its[1]!r}, {its[2]} features; "
+                f"asked is example {asked[0]!r}, question {asked[1]!r}, {asked[2]} features",
+                hint="evaluate the coalitions on this probe",
+            )
+
 
 def coalitions(m: int, budget: int, rng: np.random.Generator) -> Coalitions:
     """Choose at most `budget` distinct coalitions of `m` features, in complementary pairs.
@@ -113,10 +124,7 @@ def coalitions(m: int, budget: int, rng: np.random.Generator) -> Coalitions:
         raise ExplainError(f"a budget of {budget} coalitions is too small", hint="set explain.budget to 8 or more")
     if m <= 30 and 2**m <= budget:
         return _enumerate(m, rng)
-    pairs = budget // 2 - 1
-    if pairs == 0:
-        nothing = np.zeros((1, m), dtype=bool)
-        return _in_pairs(nothing, np.ones(1), np.zeros(1, dtype=bool), exact=False)
+    pairs = budget // 2 - 1  # beside the empty and the full coalition
     strata = _strata(m)
     leave_one_out = pairs >= m
     if leave_one_out:
@@ -131,15 +139,11 @@ def coalitions(m: int, budget: int, rng: np.random.Generator) -> Coalitions:
     stratum = np.repeat(np.arange(len(strata)), counts)
     held = _every(len(stratum), n_held, rng)
     inclusion = _inclusion(expected, counts, [c for _, c in strata], stratum, held)
-    blocks = [np.zeros((1, m), dtype=bool)]
-    known = 1
-    if leave_one_out:
-        blocks.append(np.eye(m, dtype=bool))
-        known += m
+    sure = np.concatenate([np.zeros((1, m), dtype=bool), np.eye(m if leave_one_out else 0, m, dtype=bool)])
     return _in_pairs(
-        np.concatenate(blocks + drawn),
-        np.concatenate([np.ones(known), inclusion]),
-        np.concatenate([np.zeros(known, dtype=bool), held]),
+        np.concatenate([sure, *drawn]),
+        np.concatenate([np.ones(len(sure)), inclusion]),
+        np.concatenate([np.zeros(len(sure), dtype=bool), held]),
         exact=False,
     )
 

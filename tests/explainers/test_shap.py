@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from games import additive, continuous, game, net, quadratic, shapley_by_definition, table_game
@@ -56,7 +58,7 @@ def test_linear_functions_have_weight_times_distance() -> None:
 
 def test_float32_answers_keep_five_digits() -> None:
     w = np.linspace(-1, 1, 9).astype(np.float32)
-    probe = game(lambda z: (z.astype(np.float32) @ w), 9)
+    probe = game(lambda z: z.astype(np.float32) @ w, 9)
     assert np.abs(exact(probe) - w).max() < 1e-5
     assert np.abs(sampled(probe, 60) - w).max() < 1e-5
 
@@ -141,11 +143,13 @@ def test_saturation_box() -> None:
 def test_estimate_keeps_improving_with_the_budget() -> None:
     """Wrong weights would leave a floor: between 500 and 1000 masks the error must still fall."""
     errors = {
-        budget: np.mean([error(sampled(net(np.random.default_rng(g), 12), budget, seed=g), exact12(g)) for g in range(8)])
+        budget: np.mean(
+            [error(sampled(net(np.random.default_rng(g), 12), budget, seed=g), exact12(g)) for g in range(8)]
+        )
         for budget in (120, 250, 500, 1000, 2000)
     }
     ordered = list(errors.values())
-    assert all(later < 0.85 * earlier for earlier, later in zip(ordered, ordered[1:], strict=False)), errors
+    assert all(later < 0.85 * earlier for earlier, later in itertools.pairwise(ordered)), errors
     assert errors[1000] < 0.04
 
 
@@ -183,7 +187,7 @@ def test_trap_kernel_explainer_drops_features_while_additivity_passes() -> None:
     import shap
 
     w = np.linspace(0.02, 1.0, 12) * np.where(np.arange(12) % 2, 1, -1)
-    np.random.seed(0)  # noqa: NPY002  the explainer draws from the global generator
+    np.random.seed(0)  # the explainer draws from the global generator
     kernel = shap.KernelExplainer(lambda X: X @ w, np.zeros((1, 12)))
     default = kernel.shap_values(np.ones((1, 12)), silent=True)[0]
     assert (np.abs(default) > 1e-12).sum() == 10
@@ -200,7 +204,7 @@ def test_against_kernel_explainer_without_the_penalty_on_a_nonlinear_game() -> N
     probe, budget = net(np.random.default_rng(2), 12), 600
     theirs, ours = [], []
     for seed in range(5):
-        np.random.seed(seed)  # noqa: NPY002
+        np.random.seed(seed)
         kernel = shap.KernelExplainer(probe.score, np.zeros((1, 12)))
         values = kernel.shap_values(np.ones((1, 12)), nsamples=budget, l1_reg=False, silent=True)[0]
         theirs.append(error(values, exact12(2)))
