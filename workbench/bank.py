@@ -33,8 +33,8 @@ class Coalitions:
     Attributes:
         masks: (n, M) bool. Row 0 hides everything, row 1 nothing; rows 2k and 2k + 1 are
             complements of each other.
-        inclusion: (n,) probability that the coalition is among those fitted to, in (0, 1].
-            A sum over all coalitions is estimated by a sum over `fit` divided by it.
+        inclusion: (n,) probability that the law puts the coalition among those fitted to, in
+            (0, 1]. A sum over all coalitions is estimated by a sum over `fit` divided by it.
         held_out: (n,) bool; both rows of a pair, kept from every fit to judge it.
         exact: whether all 2^M coalitions are here; `inclusion` is then 1 throughout.
     """
@@ -91,6 +91,17 @@ class Bank:
         """The answer with nothing hidden."""
         return float(self.scores[1])
 
+    def require(self, probe: Probe) -> None:
+        """Raise `ExplainError` on a probe of another example, question or number of features."""
+        its = (self.example_id, self.question_id, self.coalitions.features)
+        asked = (probe.example_id, probe.question.id, len(probe.features))
+        if its != asked:
+            raise ExplainError(
+                f"the bank holds the answers of example {its[0]!r}, question {its[1]!r}, {its[2]} features; "
+                f"asked is example {asked[0]!r}, question {asked[1]!r}, {asked[2]} features",
+                hint="evaluate the coalitions on this probe",
+            )
+
 
 def coalitions(m: int, budget: int, rng: np.random.Generator) -> Coalitions:
     """Choose at most `budget` distinct coalitions of `m` features, in complementary pairs.
@@ -113,16 +124,16 @@ def coalitions(m: int, budget: int, rng: np.random.Generator) -> Coalitions:
         raise ExplainError(f"a budget of {budget} coalitions is too small", hint="set explain.budget to 8 or more")
     if m <= 30 and 2**m <= budget:
         return _enumerate(m, rng)
-    pairs = budget // 2 - 1
-    if pairs == 0:
-        nothing = np.zeros((1, m), dtype=bool)
-        return _in_pairs(nothing, np.ones(1), np.zeros(1, dtype=bool), exact=False)
+    pairs = budget // 2 - 1  # beside the empty and the full coalition
     strata = _strata(m)
     leave_one_out = pairs >= m
+    # The leave-one-outs count as if the law had drawn them: their true inclusion, 1, would leave the
+    # fit to the few pairs of other sizes. The bias fades as the law draws them all (pairs ~ m^2 / 2).
+    sure_share = _shares(pairs, m, strata)[0] / m
     if leave_one_out:
         strata = strata[1:]
     free = pairs - m if leave_one_out else pairs
-    expected = _shares(free, [c for _, c in strata], [1 if 2 * s == m else 2 for s, _ in strata])
+    expected = _shares(free, m, strata)
     counts = _round(expected, rng)
     drawn = [_draw(m, s, n, count, rng) for (s, count), n in zip(strata, counts, strict=True)]
     # The leave-one-outs alone determine the regression; of the rest at least half stays to fit.
@@ -130,16 +141,12 @@ def coalitions(m: int, budget: int, rng: np.random.Generator) -> Coalitions:
     n_held = min(round(HELD_OUT * pairs), spare // 2)
     stratum = np.repeat(np.arange(len(strata)), counts)
     held = _every(len(stratum), n_held, rng)
-    inclusion = _inclusion(expected, counts, [c for _, c in strata], stratum, held)
-    blocks = [np.zeros((1, m), dtype=bool)]
-    known = 1
-    if leave_one_out:
-        blocks.append(np.eye(m, dtype=bool))
-        known += m
+    inclusion = _inclusion(expected, np.array([float(c) for _, c in strata]), stratum, held)
+    sure = np.concatenate([np.zeros((1, m), dtype=bool), np.eye(m if leave_one_out else 0, m, dtype=bool)])
     return _in_pairs(
-        np.concatenate(blocks + drawn),
-        np.concatenate([np.ones(known), inclusion]),
-        np.concatenate([np.zeros(known, dtype=bool), held]),
+        np.concatenate([sure, *drawn]),
+        np.concatenate([[1.0], np.full(len(sure) - 1, min(1.0, sure_share)), inclusion]),
+        np.concatenate([np.zeros(len(sure), dtype=bool), held]),
         exact=False,
     )
 
@@ -218,10 +225,12 @@ def _strata(m: int) -> list[tuple[int, int]]:
     return [(s, math.comb(m, s) // (2 if 2 * s == m else 1)) for s in range(1, m // 2 + 1)]
 
 
-def _shares(total: int, capacity: list[int], weight: list[int]) -> np.ndarray:
-    """Split `total` over strata in proportion to `weight`, none above its capacity."""
-    shares = np.zeros(len(capacity))
-    is_open = list(range(len(capacity)))
+def _shares(total: int, m: int, strata: list[tuple[int, int]]) -> np.ndarray:
+    """Split `total` pairs evenly over the sizes that the strata hold, none above its capacity."""
+    capacity = [c for _, c in strata]
+    weight = [1 if 2 * s == m else 2 for s, _ in strata]
+    shares = np.zeros(len(strata))
+    is_open = list(range(len(strata)))
     left = float(total)
     while is_open and left > 0:
         unit = left / sum(weight[i] for i in is_open)
@@ -252,17 +261,14 @@ def _every(n: int, chosen: int, rng: np.random.Generator) -> np.ndarray:
     return picked
 
 
-def _inclusion(
-    expected: np.ndarray, counts: np.ndarray, capacity: list[int], stratum: np.ndarray, held: np.ndarray
-) -> np.ndarray:
+def _inclusion(expected: np.ndarray, capacity: np.ndarray, stratum: np.ndarray, held: np.ndarray) -> np.ndarray:
     """Probability that a drawn pair is one of those fitted to, given its stratum."""
     kept = 1 - held.mean() if len(held) else 1.0
-    fitted = np.bincount(stratum[~held], minlength=len(counts))
+    fitted = np.bincount(stratum[~held], minlength=len(capacity))
     # Where a stratum is sure to hold two pairs or more its realised count is the better
     # denominator; below that only the expected one is unbiased, as the stratum can come out empty.
     share = np.where(np.floor(expected) >= 2, np.maximum(fitted, 1), expected * kept)
-    size = np.array([float(c) for c in capacity])
-    return np.asarray((share / size)[stratum]) if len(stratum) else np.zeros(0)
+    return np.asarray((share / capacity)[stratum])
 
 
 def _draw(m: int, size: int, n: int, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -281,15 +287,12 @@ def _draw(m: int, size: int, n: int, count: int, rng: np.random.Generator) -> np
                 masks[place[position], list(members)] = True
         return masks
     seen: set[bytes] = set()
-    row = 0
-    while row < n:
+    while len(seen) < n:
         mask = np.zeros(m, dtype=bool)
         mask[rng.permutation(m)[:size]] = True
         if 2 * size == m and mask[-1]:
             mask = ~mask
-        key = mask.tobytes()
-        if key not in seen:
-            seen.add(key)
-            masks[row] = mask
-            row += 1
+        if mask.tobytes() not in seen:
+            masks[len(seen)] = mask
+            seen.add(mask.tobytes())
     return masks

@@ -20,7 +20,7 @@ def constant(values: object, **more: object) -> Explainer:
     def explain(probe: Probe, *, bank: Bank | None, rng: np.random.Generator, knob: int = 1) -> Explanation:
         return Explanation(np.asarray(values, dtype=float), facts={"knob_squared": knob**2}, evaluations=3)
 
-    facts = dict(name="mine", title="Mine", caption="Mine.", library="", needs=frozenset({"score"}))
+    facts = {"name": "mine", "title": "Mine", "caption": "Mine.", "library": "", "needs": frozenset({"score"})}
     return Explainer(**{**facts, "uses_bank": False, "explain": explain, "complete": True, **more})
 
 

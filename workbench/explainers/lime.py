@@ -49,7 +49,7 @@ def local_surrogate(
     scale = weight[fit].mean()
     lime = LimeBase(kernel_fn=lambda rows: weight[rows] / scale, random_state=0)
     ridge = Ridge(alpha=alpha, fit_intercept=True, solver="svd")
-    intercept, ranked, fit_r2, local = lime.explain_instance_with_data(
+    intercept, ranked, _, local = lime.explain_instance_with_data(
         chosen.masks[fit].astype(np.float64),
         bank.scores[fit][:, None],
         fit,  # the kernel is already known for every row of the bank

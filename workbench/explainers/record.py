@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -43,10 +43,8 @@ class Explanation:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Explain(Protocol):
-    """A pure function from a probe to an explanation."""
-
-    def __call__(self, probe: Probe, *, bank: Bank | None, rng: np.random.Generator, **params: Any) -> Explanation: ...
+# A pure function (probe, *, bank: Bank | None, rng: np.random.Generator, **knobs) -> Explanation.
+Explain = Callable[..., Explanation]
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ def run_explainer(
     if explainer.uses_bank:
         bank = bank or evaluate(probe, coalitions(len(probe.features), budget, rng))
     if bank is not None:
-        _check_bank(bank, probe)
+        bank.require(probe)
     start = time.perf_counter()
     try:
         found = explainer.explain(probe, bank=bank if explainer.uses_bank else None, rng=rng, **params)
@@ -161,17 +159,6 @@ def _ends(found: Explanation, probe: Probe, bank: Bank | None) -> tuple[float, f
     m = len(probe.features)
     base, score = probe.score(np.stack([np.zeros(m, dtype=bool), np.ones(m, dtype=bool)]))
     return float(base), float(score)
-
-
-def _check_bank(bank: Bank, probe: Probe) -> None:
-    mine = (probe.example_id, probe.question.id, len(probe.features))
-    its = (bank.example_id, bank.question_id, bank.coalitions.features)
-    if mine != its:
-        raise ExplainError(
-            f"the bank holds the answers of example {its[0]!r}, question {its[1]!r}, {its[2]} features; "
-            f"asked is example {mine[0]!r}, question {mine[1]!r}, {mine[2]} features",
-            hint="evaluate the coalitions on this probe",
-        )
 
 
 def _library(explainer: Explainer) -> str:

@@ -1,17 +1,17 @@
 """Shapley values (Lundberg & Lee 2017) from the mask bank, exact where the bank is complete.
 
 A complete bank goes through `shap.explainers.Exact`. Otherwise the Shapley regression is
-solved on the bank's pairs. `shap.KernelExplainer` is not used: it draws its own unpaired-
-weight coalitions, and by default an l1 penalty drops features while its values still sum up.
+solved on the bank's pairs. `shap.KernelExplainer` is not used: it draws coalitions
+of its own, and its default l1 penalty drops features while the values that are left still add up.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from scipy import stats
+from scipy.special import gammaln
 
 from workbench.bank import Bank
 from workbench.explainers.record import Explainer, Explanation
@@ -35,10 +35,11 @@ def shapley(probe: Probe, *, bank: Bank | None, rng: np.random.Generator, confid
     if bank.coalitions.exact:
         values = exact_shapley(bank)
         facts: dict[str, Any] = {"computed_by": "shap.explainers.Exact", "pairs": len(bank.scores) // 2}
-        return Explanation(values, values.copy(), values.copy(), facts={"exact": True, "determined": True, **facts})
-    values, half_width, facts = paired_regression(bank, confidence)
-    interval = (None, None) if half_width is None else (values - half_width, values + half_width)
-    return Explanation(values, *interval, facts={"exact": False, "confidence": confidence, **facts})
+        facts |= {"exact": True, "determined": True, "confidence": confidence}
+        return Explanation(values, low=values.copy(), high=values.copy(), facts=facts)
+    values, half, facts = paired_regression(bank, confidence)
+    low, high = (None, None) if half is None else (values - half, values + half)
+    return Explanation(values, low=low, high=high, facts={"exact": False, "confidence": confidence, **facts})
 
 
 def exact_shapley(bank: Bank) -> np.ndarray:
@@ -88,9 +89,10 @@ def paired_regression(bank: Bank, confidence: float = 0.95) -> tuple[np.ndarray,
 
 
 def _kernel(m: int, size: np.ndarray) -> np.ndarray:
-    log = [-math.log(s * (m - s)) - math.lgamma(m + 1) + math.lgamma(s + 1) + math.lgamma(m - s + 1) for s in size]
-    log = np.array(log) + math.log(m - 1) if len(log) else np.zeros(0)
-    return np.asarray(np.exp(log - log.max(initial=-np.inf)) if len(log) else log)
+    """The Shapley kernel up to a factor: 1 / (C(m, s) s (m - s)), in logs as C(m, s) overflows."""
+    choose = gammaln(m + 1) - gammaln(size + 1) - gammaln(m - size + 1)
+    log = -choose - np.log(size * (m - size))
+    return np.asarray(np.exp(log - log.max(initial=-np.inf)))
 
 
 def _jackknife(

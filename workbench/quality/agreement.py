@@ -1,0 +1,113 @@
+"""How far two attributions of the same features agree (Krishna 2022), and how far lots would."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import stats
+
+
+def top(values: np.ndarray, k: int) -> np.ndarray:
+    """The k features of largest |value|, largest first; the earlier one on a tie."""
+    return np.argsort(-np.abs(np.asarray(values, dtype=np.float64)), kind="stable")[:k]
+
+
+def feature_agreement(a: np.ndarray, b: np.ndarray, k: int) -> float:
+    """Share of the top k that both name."""
+    return len(np.intersect1d(top(a, k), top(b, k))) / k
+
+
+def rank_agreement(a: np.ndarray, b: np.ndarray, k: int) -> float:
+    """Share of the top k that both name in the same place."""
+    return float((top(a, k) == top(b, k)).mean())
+
+
+def sign_agreement(a: np.ndarray, b: np.ndarray, k: int) -> float:
+    """Share of the top k that both name with the same sign."""
+    common = np.intersect1d(top(a, k), top(b, k))
+    return float((np.sign(np.asarray(a)[common]) == np.sign(np.asarray(b)[common])).sum()) / k
+
+
+def signed_rank_agreement(a: np.ndarray, b: np.ndarray, k: int) -> float:
+    """Share of the top k that both name in the same place with the same sign."""
+    first, second = top(a, k), top(b, k)
+    return float(((first == second) & (np.sign(np.asarray(a)[first]) == np.sign(np.asarray(b)[second]))).mean())
+
+
+def spearman(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's rank correlation of the signed values; NaN where one side is constant."""
+    return _cosine(_centred_ranks(a), _centred_ranks(b))
+
+
+def kendall(a: np.ndarray, b: np.ndarray) -> float:
+    """Kendall's tau-b of the signed values; NaN where one side is constant. Memory grows with M squared."""
+    return _cosine(_signs(a), _signs(b))
+
+
+def agreement(
+    a: np.ndarray,
+    b: np.ndarray,
+    *,
+    k: int | None = None,
+    rng: np.random.Generator,
+    null: int = 200,
+) -> dict[str, dict[str, float]]:
+    """Every measure of agreement beside what shuffling `b` gives.
+
+    Args:
+        a: (M,) attribution.
+        b: (M,) another of the same features.
+        k: features in the top; default 5 or 10 % of M, whichever is more, at most M.
+        rng: shuffles.
+        null: shuffles of `b`.
+
+    Returns:
+        {measure: {value, random, random_p95}}: the mean and the 95th percentile over the
+        shuffles; only above the latter do the two agree more than lots would. Measures:
+        feature, rank, sign, signed_rank (top k), spearman, kendall, and spearman_size,
+        kendall_size of the absolute values.
+    """
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    k = min(len(a), max(5, round(0.1 * len(a)))) if k is None else min(k, len(a))
+    value = _all(a, b, k)
+    lots = [_all(a, rng.permutation(b), k) for _ in range(null)]
+    found = {}
+    for name in value:
+        drawn = np.array([lot[name] for lot in lots])
+        defined = len(drawn) > 0 and not np.isnan(drawn).any()
+        found[name] = {
+            "value": value[name],
+            "random": float(drawn.mean()) if defined else math.nan,
+            "random_p95": float(np.quantile(drawn, 0.95)) if defined else math.nan,
+        }
+    return found
+
+
+def _all(a: np.ndarray, b: np.ndarray, k: int) -> dict[str, float]:
+    return {
+        "feature": feature_agreement(a, b, k),
+        "rank": rank_agreement(a, b, k),
+        "sign": sign_agreement(a, b, k),
+        "signed_rank": signed_rank_agreement(a, b, k),
+        "spearman": spearman(a, b),
+        "kendall": kendall(a, b),
+        "spearman_size": spearman(np.abs(a), np.abs(b)),
+        "kendall_size": kendall(np.abs(a), np.abs(b)),
+    }
+
+
+def _centred_ranks(values: np.ndarray) -> np.ndarray:
+    ranks = stats.rankdata(values)
+    return np.asarray(ranks - ranks.mean())
+
+
+def _signs(values: np.ndarray) -> np.ndarray:
+    values = np.asarray(values, dtype=np.float64)
+    return np.asarray(np.sign(values[:, None] - values[None, :]).ravel())
+
+
+def _cosine(x: np.ndarray, y: np.ndarray) -> float:
+    # Both rank correlations are cosines: of centred ranks (rho) and of signs of differences (tau-b).
+    size = math.sqrt(float(x @ x) * float(y @ y))
+    return float(np.clip(x @ y / size, -1, 1)) if size > 0 else math.nan
