@@ -97,7 +97,7 @@ def _paired(before: Predictions, after: Predictions, split: str) -> tuple[Predic
     for side, ids in (("before", a.ids), ("after", b.ids)):
         values, times = np.unique(ids.astype(str), return_counts=True)
         if np.any(times > 1):
-            raise DataError(f"id {values[times > 1][0]!r} occurs more than once in split {split!r} of {side!r}")
+            raise DataError(f"id {str(values[times > 1][0])!r} occurs more than once in split {split!r} of {side!r}")
     ours, theirs = a.ids.astype(str), b.ids.astype(str)
     if len(ours) != len(theirs) or set(ours) != set(theirs):
         only = sorted(set(ours) ^ set(theirs))
@@ -111,8 +111,8 @@ def _paired(before: Predictions, after: Predictions, split: str) -> tuple[Predic
     differ = ~np.isclose(a.targets.astype(float), b.targets.astype(float), rtol=0, atol=0, equal_nan=True)
     if np.any(differ):
         raise DataError(
-            f"{int(differ.sum())} examples of split {split!r} have different targets in the two predictions, "
-            f"the first with id {ours[differ][0]!r}",
+            f"the targets of {int(differ.sum())} of {len(ours)} examples in split {split!r} differ between the two "
+            f"predictions, the first with id {str(ours[differ][0])!r}",
             hint="the data changed between the two: predict again with both models",
         )
     return a, b

@@ -86,27 +86,26 @@ class Ranking:
         """Pairs (i of class a, j of class b) where i scores higher for a, ties half.
 
         Returns:
-            wins (b, C, C) over the C classes that occur, of no meaning where a = b, and
-            class weights (b, C).
+            wins (b, C, C) over the C classes that occur, 0 where a = b, and class weights (b, C).
         """
         sizes = np.add.reduceat(weights, self.starts, axis=1).astype(np.float64)
         w = weights.astype(np.float64)
-        wins = np.empty((len(weights), len(self.classes), len(self.classes)))
+        wins = np.zeros((len(weights), len(self.classes), len(self.classes)))
         for a, ranks in enumerate(self.ranks):
             running = ranks.positives_before(weights)[1].astype(np.float64)
             ahead = running.take(ranks.above, axis=1, mode="clip")
             if ranks.tied:
                 ahead = (ahead + running.take(ranks.upto, axis=1, mode="clip")) / 2
             for b, (start, end) in enumerate(zip(self.starts, self.ends, strict=True)):
-                wins[:, a, b] = np.einsum("bn,bn->b", w[:, start:end], ahead[:, start:end])
+                if a != b:
+                    wins[:, a, b] = np.einsum("bn,bn->b", w[:, start:end], ahead[:, start:end])
         return wins, sizes
 
     def areas(self, weights: NDArray[np.int32]) -> tuple[Floats, Floats]:
         """One-vs-rest areas (b, C) and the mean one-vs-one area (b,)."""
         wins, sizes = self.wins(weights)
         total = sizes.sum(axis=1, keepdims=True)
-        own = np.einsum("baa->ba", wins)
-        one_vs_rest = divide(wins.sum(axis=2) - own, sizes * (total - sizes))
+        one_vs_rest = divide(wins.sum(axis=2), sizes * (total - sizes))
         pairs = divide(wins, sizes[:, :, None] * sizes[:, None, :])
         c = len(self.classes)
         if c < 2:

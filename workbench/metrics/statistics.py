@@ -104,13 +104,14 @@ def ranking_statistic(scores: ClassScores) -> Statistic:
         if k == 2:
             single = [areas[:, 1], precisions[:, 1]]
         else:
-            single = [areas.mean(axis=1), precisions.mean(axis=1), ovo if len(present) == k else ovo * np.nan]
+            complete = ovo if len(present) == k else np.full_like(ovo, np.nan)
+            single = [areas.mean(axis=1), precisions.mean(axis=1), complete][: len(names)]
         return np.concatenate([np.stack(single, axis=1), areas, precisions], axis=1)
 
     keys: tuple[Key, ...] = tuple((n,) for n in names) + tuple((n, lab) for n in names[:2] for lab in scores.labels)
     support = np.bincount(scores.targets, minlength=k).astype(np.float64)
     rarer = _or_none(np.minimum(support, support.sum() - support))
-    single = (rarer[1], rarer[1]) if k == 2 else (macro_trials(support),) * 3
+    single = (rarer[1], rarer[1]) if k == 2 else (macro_trials(support),) * len(names)
     return Statistic(keys, function, ((0.0, 1.0),) * len(keys), (*single, *rarer, *rarer))
 
 

@@ -52,11 +52,11 @@ def mcnemar_exact(b: int, c: int, *, mid_p: bool = False) -> float:
     k, n = min(b, c), b + c
     if n == 0:
         return 1.0
-    p = 2 * float(scipy_stats.binom.cdf(k, n, 0.5))
+    p = min(1.0, 2 * float(scipy_stats.binom.cdf(k, n, 0.5)))
     if mid_p:
-        p = 1.0 if b == c else p
-        p -= float(scipy_stats.binom.pmf(k, n, 0.5))
-    return min(1.0, p)
+        same = float(scipy_stats.binom.pmf(k, n, 0.5))
+        p -= same / 2 if b == c else same
+    return p
 
 
 def newcombe_paired(n11: int, n10: int, n01: int, n00: int, confidence: float = 0.95) -> Estimate:

@@ -1,0 +1,123 @@
+"""Calibration errors, bins and noise floor, against plain loops, scikit-learn and print."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.calibration import calibration_curve
+
+from workbench.metrics.calibration import (
+    Bins,
+    adaptive_calibration_error,
+    calibration_floor,
+    equal_mass_bins,
+    equal_width_bins,
+    expected_calibration_error,
+    maximum_calibration_error,
+    reliability,
+)
+from workbench.stats import wilson
+
+
+def sample(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    c = rng.uniform(0, 1, n)
+    return c, rng.random(n) < c**2
+
+
+def plain_ece(c: np.ndarray, y: np.ndarray, edges: np.ndarray) -> tuple[float, float]:
+    """Sum and largest gap over bins (edge, next edge], the first one closed below."""
+    total, largest = 0.0, 0.0
+    for i in range(len(edges) - 1):
+        inside = (c > edges[i]) & (c <= edges[i + 1]) if i else (c <= edges[1])
+        if inside.any():
+            gap = abs(y[inside].mean() - c[inside].mean())
+            total, largest = total + inside.mean() * gap, max(largest, gap)
+    return total, largest
+
+
+@pytest.mark.parametrize("n", [1, 10, 100, 1003])
+@pytest.mark.parametrize("bins", [1, 5, 15])
+def test_errors_equal_plain_loops(n: int, bins: int) -> None:
+    c, y = sample(n, n)
+    mass = plain_ece(c, y, np.quantile(c, np.linspace(0, 1, bins + 1)))
+    assert expected_calibration_error(c, y, bins) == pytest.approx(mass[0])
+    assert maximum_calibration_error(c, y, bins) == pytest.approx(mass[1])
+    width = plain_ece(c, y, np.linspace(0, 1, bins + 1))
+    assert expected_calibration_error(c, y, bins, equal_width=True) == pytest.approx(width[0])
+
+
+def test_bins_are_those_of_scikit_learn() -> None:
+    c, y = sample(408, 0)  # no edge falls on an example
+    ours = reliability(c, y)
+    share, confidence = calibration_curve(y, c, n_bins=15, strategy="quantile")
+    assert ours.share == pytest.approx(share) and ours.confidence == pytest.approx(confidence)
+    share, confidence = calibration_curve(y, c, n_bins=15, strategy="uniform")
+    uniform = reliability(c, y, equal_width=True)
+    assert uniform.share == pytest.approx(share) and uniform.confidence == pytest.approx(confidence)
+
+
+def test_reliability_has_wilson_bars_and_all_examples() -> None:
+    c, y = sample(200, 1)
+    ours = reliability(c, y, 10)
+    assert ours.n.sum() == 200 and len(ours.n) == 10
+    for i in range(10):
+        bar = wilson(round(ours.share[i] * ours.n[i]), int(ours.n[i]))
+        assert (ours.low[i], ours.high[i]) == pytest.approx((bar.low, bar.high))
+    assert np.all(ours.lower <= ours.confidence) and np.all(ours.confidence <= ours.upper)
+    assert np.sum(ours.n * np.abs(ours.share - ours.confidence)) / 200 == pytest.approx(
+        expected_calibration_error(c, y, 10)
+    )
+
+
+def test_ties_share_a_bin_and_order_does_not_matter() -> None:
+    rng = np.random.default_rng(0)
+    c, y = np.round(rng.random(300), 1), rng.random(300) < 0.5
+    codes = equal_mass_bins(c)
+    assert all(len(set(codes[c == value])) == 1 for value in set(c))
+    mixed = rng.permutation(300)
+    assert expected_calibration_error(c[mixed], y[mixed]) == pytest.approx(expected_calibration_error(c, y))
+    assert expected_calibration_error(np.full(50, 0.7), np.arange(50) < 30) == pytest.approx(0.1)
+
+
+def test_class_wise_error_is_the_mean_over_classes() -> None:
+    rng = np.random.default_rng(0)
+    p, t = rng.dirichlet(np.ones(4), 300), rng.integers(0, 4, 300)
+    expected = [plain_ece(p[:, k], t == k, np.quantile(p[:, k], np.linspace(0, 1, 16)))[0] for k in range(4)]
+    assert adaptive_calibration_error(p, t) == pytest.approx(np.mean(expected))
+
+
+def test_weights_are_repeated_rows() -> None:
+    c, y = sample(90, 3)
+    codes = equal_width_bins(c)
+    weights = np.random.default_rng(0).integers(0, 3, size=(5, 90)).astype(np.int32)
+    bins = Bins(codes, y - c)
+    for i, w in enumerate(weights):
+        rows = np.repeat(np.arange(90), w)
+        total, largest = plain_ece(c[rows], y[rows], np.linspace(0, 1, 16))
+        assert bins.expected(weights)[i] == pytest.approx(total)
+        assert bins.maximum(weights)[i] == pytest.approx(largest)
+
+
+def test_nothing_is_not_calibrated() -> None:
+    assert np.isnan(expected_calibration_error([], [])) and np.isnan(maximum_calibration_error([], []))
+
+
+@pytest.mark.parametrize(("n", "mean", "p95"), [(100, 0.125, 0.163), (500, 0.056, 0.075), (1000, 0.040, 0.053)])
+def test_floor_is_the_printed_one(n: int, mean: float, p95: float) -> None:
+    rng = np.random.default_rng(0)
+    errors = np.concatenate([calibration_floor(rng.random(n), rng, 20) for _ in range(200)])
+    assert errors.shape == (4000,)
+    # The printed ones come from a simulation as well.
+    assert errors.mean() == pytest.approx(mean, rel=0.05)
+    assert np.quantile(errors, 0.95) == pytest.approx(p95, rel=0.05)
+
+
+def test_floor_is_that_of_calibrated_outcomes() -> None:
+    rng = np.random.default_rng(0)
+    c = rng.uniform(0.4, 1, 250)
+    direct = [expected_calibration_error(c, rng.random(250) < c) for _ in range(1000)]
+    floor = calibration_floor(c, np.random.default_rng(1), 1000)
+    assert floor.mean() == pytest.approx(np.mean(direct), rel=0.03)
+    assert np.quantile(floor, 0.95) == pytest.approx(np.quantile(direct, 0.95), rel=0.05)
+    assert np.array_equal(floor, calibration_floor(c, np.random.default_rng(1), 1000))
