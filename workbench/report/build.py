@@ -23,7 +23,7 @@ from workbench.errors import StageError, WorkbenchError
 from workbench.report.sections import SECTIONS
 from workbench.report.shapes import Chart, Finding, Findings, Pair, Prose, Section
 from workbench.report.view import Limits, RunView
-from workbench.report.words import clean, count, sentence
+from workbench.report.words import clean, count, date, sentence
 from workbench.run import Run, write_atomically
 
 NAME = "report.html"
@@ -89,6 +89,7 @@ def render(view: RunView) -> str:
         bundle=base64.b64encode(gzip.compress(bundle.encode(), 9, mtime=0)).decode() if bundle else "",
         view=view,
         summary=_summary(view),
+        made=date(str(view.manifest.get("created") or "date not recorded")),
         verdict=first,
         sections=sections[1:],
         lean=_left_out(view),
@@ -99,9 +100,7 @@ def _flat(blocks: tuple[Any, ...]) -> list[Any]:
     return [inner for b in blocks for inner in (_flat(b.blocks) if isinstance(b, Pair) else [b])]
 
 
-def _section(
-    view: RunView, name: str, title: str, build: Callable[[RunView], Section | None], empty: str
-) -> Section:
+def _section(view: RunView, name: str, title: str, build: Callable[[RunView], Section | None], empty: str) -> Section:
     """One section; where it has nothing to show or fails, its place says why."""
     try:
         section = build(view)
@@ -177,7 +176,7 @@ def vega_bundle() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script; they are part of vl-convert."""
     import vl_convert
 
-    bundle = vl_convert.javascript_bundle()
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     return f"(()=>{{{bundle}}})();"
 
 
@@ -187,12 +186,18 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(asset("templates")),
         autoescape=jinja2.select_autoescape(("html",)),
         undefined=jinja2.StrictUndefined,
-        finalize=lambda value: value if isinstance(value, Markup) else clean(value) if isinstance(value, str) else value,
+        finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["lower_first"] = lambda text: text[:1].lower() + text[1:]
     environment.globals["render"] = partial(_render_block, environment)
     return environment
+
+
+def _finalize(value: Any) -> Any:
+    """Foreign text is cleaned on its way out; the templates escape it after that."""
+    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def environment() -> jinja2.Environment:

@@ -62,8 +62,9 @@ def _lost(view: RunView) -> list[Block]:
     if not lost:
         return [Prose(("No answer that was right before is wrong now.",))]
     frames = {who: view.predictions(m, "test") for who, m in (("before", "base"), ("after", "tuned"))}
-    said = {
-        who: {} if f is None else dict(zip(f["id"].astype(str), f["predicted"], strict=True)) for who, f in frames.items()
+    said: dict[str, dict[str, str]] = {
+        who: {} if f is None else dict(zip(f["id"].astype(str), f["predicted"], strict=True))
+        for who, f in frames.items()
     }
     rows = []
     for example in lost[:_ROWS]:
@@ -76,14 +77,16 @@ def _lost(view: RunView) -> list[Block]:
             )
         )
     more = len(lost) - len(rows)
-    note = f"{count(more, 'more')} in comparison.json." if more else ""
+    note = f"{count(more, 'more', 'more')} in comparison.json." if more else ""
     return [Table("Was right, is now wrong", ("Example", "Before", "After"), tuple(rows), note)]
 
 
 def _measures(measures: list[dict[str, Any]]) -> Table:
     rows = []
     for m in measures:
-        values = [Cell(number(m[k])) if m.get(k) is not None else none(m.get("reason", "")) for k in ("before", "after")]
+        values = [
+            Cell(number(m[k])) if m.get(k) is not None else none(m.get("reason", "")) for k in ("before", "after")
+        ]
         if m.get("difference") is None:
             difference = none(m.get("reason", ""))
         else:

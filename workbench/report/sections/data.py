@@ -87,7 +87,9 @@ def _target(view: RunView) -> list[Block]:
 
 def _checks(view: RunView) -> Block:
     if not view.checks:
-        return Prose(("The checks of the data are not in this run (data/checks.json), so nothing is said of them.",), "note")
+        return Prose(
+            ("The checks of the data are not in this run (data/checks.json), so nothing is said of them.",), "note"
+        )
     order = {"warning": 0, "note": 1, "ok": 2}
     rows = []
     for check in sorted(view.checks, key=lambda c: order.get(c["level"], 1)):
@@ -95,7 +97,9 @@ def _checks(view: RunView) -> Block:
         named = [str(i) for i in check.get("examples") or []][:5]
         note = f"for example {listing(named)}" if named else ""
         found = Cell("none recorded", kind="word") if check.get("n") is None else Cell(f"{check['n']:,}")
-        rows.append((word(check["check"]), Cell(text, kind="mark", level=level), word(sentence(check["sentence"]), note), found))
+        rows.append(
+            (word(check["check"]), Cell(text, kind="mark", level=level), word(sentence(check["sentence"]), note), found)
+        )
     return Table("Checks", ("Check", "Result", "What was found", "n"), tuple(rows))
 
 
@@ -108,7 +112,9 @@ def _columns(view: RunView) -> list[Block]:
     for column in columns[:_ROWS]:
         missing = sum((column.get("missing") or {}).values())
         kinds = column.get("categories") or []
-        detail = f"{count(len(kinds), 'category', 'categories')}: {listing([str(k) for k in kinds[:6]])}" if kinds else ""
+        detail = (
+            f"{count(len(kinds), 'category', 'categories')}: {listing([str(k) for k in kinds[:6]])}" if kinds else ""
+        )
         detail += " …" if len(kinds) > 6 else ""
         rows.append(
             (
@@ -128,5 +134,5 @@ def _skipped(view: RunView) -> list[Block]:
         return []
     rows = tuple((word(s["where"]), word(sentence(s["reason"]))) for s in skipped[:_ROWS])
     left = len(skipped) - _ROWS
-    note = f"{count(left, 'more')} in data/fingerprint.json." if left > 0 else ""
+    note = f"{count(left, 'more', 'more')} in data/fingerprint.json." if left > 0 else ""
     return [Table("Examples that could not be read", ("Where", "Why"), rows, note)]

@@ -24,7 +24,7 @@ def purpose(view: RunView) -> Section:
     if given:
         blocks.append(Facts(tuple((_ASKED[key], word(text)) for key, text in given.items())))
     if missing:
-        keys = listing([f"{key} = \"…\"" for key in missing])
+        keys = listing([f'{key} = "…"' for key in missing])
         blocks.append(
             Prose(
                 (

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 
+from workbench.errors import ArtefactError
 from workbench.report.performance import known
 from workbench.report.shapes import Finding, Findings, Section
 from workbench.report.view import RunView
@@ -71,10 +73,11 @@ def _interval_of_shares(measure: Measure) -> str:
     return f" (95 % interval {100 * measure.low:.1f} to {100 * measure.high:.1f})"
 
 
-def _frame(view: RunView, model: str):  # type: ignore[no-untyped-def]
+def _frame(view: RunView, model: str) -> pd.DataFrame:
     frame = view.predictions(model, "test")
     if frame is None:
-        raise LookupError(f"{model}/predictions.parquet is missing")
+        path = view.run.path / model / "predictions.parquet"
+        raise ArtefactError(f"{path} is missing", hint="run the config again")
     return frame
 
 
@@ -128,7 +131,9 @@ def _lost(view: RunView) -> list[Finding]:
     truth = dict(zip(base["id"], base["target"], strict=True))
     classes = Counter(str(truth.get(i, "?")) for i in lost)
     top, n = classes.most_common(1)[0]
-    where = f", all of class “{top}”" if n == len(lost) > 1 else f", most of class “{top}”" if n > len(lost) / 2 else ""
+    where = (
+        f", all of class “{top}”" if n == len(lost) > 1 else f", most of class “{top}”" if 1 < n > len(lost) / 2 else ""
+    )
     verb = "answer that was right is" if was_right == 1 else "answers that were right are"
     return [Finding("fair", f"{len(lost):,} of {was_right:,} {verb} now wrong", f"{where}.", "#change", "see them")]
 
