@@ -71,7 +71,7 @@ def render(view: RunView) -> str:
     """The page as text."""
     sections = [_section(view, *entry) for entry in SECTIONS]
     first, failed = sections[0], [s for s in sections if s.failed]
-    if failed and not first.failed:
+    if failed:
         broken = Findings(
             tuple(
                 Finding("poor", f"The part “{s.title}” could not be built:", s.finding, f"#{s.id}", "details")
@@ -86,7 +86,7 @@ def render(view: RunView) -> str:
         environment,
         "page.html",
         script_hashes=(_hash(bundle),) if bundle else (),
-        bundle=base64.b64encode(gzip.compress(bundle.encode(), 9, mtime=0)).decode() if bundle else "",
+        bundle=_packed() if bundle else "",
         view=view,
         summary=_summary(view),
         made=date(str(view.manifest.get("created") or "date not recorded")),
@@ -178,6 +178,11 @@ def vega_bundle() -> str:
 
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     return f"(()=>{{{bundle}}})();"
+
+
+@cache
+def _packed() -> str:
+    return base64.b64encode(gzip.compress(vega_bundle().encode(), 9, mtime=0)).decode()
 
 
 @cache

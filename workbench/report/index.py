@@ -50,9 +50,9 @@ def _entry(path: Path, folder: Path) -> Entry:
         findings = [f for block in verdict(view).blocks[:1] if isinstance(block, Findings) for f in block.findings]
         report = path / NAME
         href = quote(Path(os.path.relpath(report.resolve(), folder.resolve())).as_posix()) if report.is_file() else ""
-        # the headline and what is most urgent; the rest stands in the report
-        rest = sorted(findings[1:], key=lambda f: _LEVELS[f.level])[:3]
-        shown = tuple(Finding(f.level, f.strong, f.rest) for f in [*findings[:1], *rest])
+        # the headlines and what is most urgent; the rest stands in the report
+        rest = sorted(findings[2:], key=lambda f: _LEVELS[f.level])[:2]
+        shown = tuple(Finding(f.level, f.strong, f.rest) for f in [*findings[:2], *rest])
         return Entry(view.title, view.name, view.task.replace("-", " "), href, Findings(shown))
     except WorkbenchError as e:
         broken = Findings((Finding("poor", "This run cannot be read:", f"{e.message}. {e.hint}"),))

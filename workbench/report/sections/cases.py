@@ -143,9 +143,11 @@ def _agreement(view: RunView, case: Mapping[str, Any]) -> Table | None:
         pairs += found.get("pairs", [])
     if not pairs:
         return None
+    answers = {name: view.answer("after", name) for name in view.explainers}
+    titles = {name: str(a.about.get("title", name)) for name, a in answers.items() if a}
     rows = tuple(
         (
-            word(f"{p['a']} and {p['b']}"),
+            word(f"{titles.get(p['a'], p['a'])} and {titles.get(p['b'], p['b'])}"),
             Cell(number(p["rank"], digits=2) if p.get("rank") is not None else "not defined"),
             Cell(percent(p["top_k"], places=0) if p.get("top_k") is not None else "not defined"),
         )
