@@ -56,6 +56,7 @@ class Probe:
         answer: a batch of model inputs to (rows,) answers in the question's unit.
         filler: what stands for a hidden feature, in words for a caption.
         repeats: background rows per mask; the answer of a mask is their mean.
+        rows: model inputs that are built at once, so that memory does not grow with the masks.
         differentiable: builds the continuous form, where the backbone has gradients.
     """
 
@@ -66,6 +67,7 @@ class Probe:
     answer: Answer
     filler: str
     repeats: int = 1
+    rows: int = 256
     differentiable: Callable[[], Differentiable] | None = None
 
     @property
@@ -73,13 +75,10 @@ class Probe:
         """What an explainer may ask for: "score" always, "gradient" where there is one."""
         return frozenset({"score"} | ({"gradient"} if self.differentiable else set()))
 
-    def score(self, masks: np.ndarray, *, rows: int = 256) -> np.ndarray:
-        """The answer with only the kept features: (n, M) boolean masks to (n,) float64.
-
-        At most `rows` model inputs are built at once, so memory does not grow with n.
-        """
+    def score(self, masks: np.ndarray) -> np.ndarray:
+        """The answer with only the kept features: (n, M) boolean masks to (n,) float64."""
         masks = np.asarray(masks, dtype=bool)
-        step = max(1, rows // self.repeats)
+        step = max(1, self.rows // self.repeats)
         parts = []
         for start in range(0, len(masks), step):
             answers = np.asarray(self.answer(self.hide(masks[start : start + step])), dtype=np.float64)

@@ -140,3 +140,41 @@ def write_attributions(run: Run, model: str, facts: Mapping[str, Any], found: Se
         from safetensors.numpy import save
 
         run.write_bytes(f"{stem}.safetensors", save(dict(sorted(maps.items()))))
+
+
+def read_attributions(run: Run, model: str, explainer: str, cases: Mapping[str, Any]) -> list[Attribution]:
+    """Read one explainer's answers back.
+
+    Args:
+        cases: {example id: {"question": Question, "cut": segmentation with `features`}} of
+            the run; answers to other examples are left out.
+    """
+    stem = f"{model}/attributions/{explainer}"
+    table, facts = read_table(run, f"{stem}.parquet"), run.read_json(f"{stem}.json")
+    ids = np.array(table["id"].to_pylist(), dtype=object)
+    columns = {n: table[n].to_numpy(zero_copy_only=False) for n in ("value", "low", "high")}
+    found = []
+    for name, case in facts["cases"].items():
+        if name not in cases:
+            continue
+        rows = np.flatnonzero(ids == name)
+        low, high = columns["low"][rows], columns["high"][rows]
+        found.append(
+            Attribution(
+                explainer=explainer,
+                example_id=name,
+                question=cases[name]["question"],
+                features=cases[name]["cut"].features,
+                values=columns["value"][rows].astype(np.float64),
+                low=None if np.isnan(low.astype(float)).any() else low.astype(float),
+                high=None if np.isnan(high.astype(float)).any() else high.astype(float),
+                base_score=case["base_score"],
+                score=case["score"],
+                gap=case["gap"],
+                evaluations=case["evaluations"],
+                seconds=0.0,
+                seed=case["seed"],
+                params=case["params"],
+            )
+        )
+    return found

@@ -23,7 +23,7 @@ from workbench.errors import StageError, WorkbenchError
 from workbench.report.sections import SECTIONS
 from workbench.report.shapes import Chart, Finding, Findings, Pair, Prose, Section
 from workbench.report.view import Limits, RunView
-from workbench.report.words import clean, count, sentence
+from workbench.report.words import clean, count, date, sentence
 from workbench.run import Run, write_atomically
 
 NAME = "report.html"
@@ -71,7 +71,7 @@ def render(view: RunView) -> str:
     """The page as text."""
     sections = [_section(view, *entry) for entry in SECTIONS]
     first, failed = sections[0], [s for s in sections if s.failed]
-    if failed and not first.failed:
+    if failed:
         broken = Findings(
             tuple(
                 Finding("poor", f"The part “{s.title}” could not be built:", s.finding, f"#{s.id}", "details")
@@ -86,9 +86,10 @@ def render(view: RunView) -> str:
         environment,
         "page.html",
         script_hashes=(_hash(bundle),) if bundle else (),
-        bundle=base64.b64encode(gzip.compress(bundle.encode(), 9, mtime=0)).decode() if bundle else "",
+        bundle=_packed() if bundle else "",
         view=view,
         summary=_summary(view),
+        made=date(str(view.manifest.get("created") or "date not recorded")),
         verdict=first,
         sections=sections[1:],
         lean=_left_out(view),
@@ -175,8 +176,13 @@ def vega_bundle() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script; they are part of vl-convert."""
     import vl_convert
 
-    bundle = vl_convert.javascript_bundle()
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     return f"(()=>{{{bundle}}})();"
+
+
+@cache
+def _packed() -> str:
+    return base64.b64encode(gzip.compress(vega_bundle().encode(), 9, mtime=0)).decode()
 
 
 @cache
@@ -185,14 +191,18 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(asset("templates")),
         autoescape=jinja2.select_autoescape(("html",)),
         undefined=jinja2.StrictUndefined,
-        finalize=lambda value: (
-            value if isinstance(value, Markup) else clean(value) if isinstance(value, str) else value
-        ),
+        finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["lower_first"] = lambda text: text[:1].lower() + text[1:]
     environment.globals["render"] = partial(_render_block, environment)
     return environment
+
+
+def _finalize(value: Any) -> Any:
+    """Foreign text is cleaned on its way out; the templates escape it after that."""
+    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def environment() -> jinja2.Environment:

@@ -42,7 +42,7 @@ _CONFIG: dict[str, Any] = {
 }
 
 
-def _spec(chart: alt.Chart | alt.LayerChart, height: int) -> dict[str, Any]:
+def _spec(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int) -> dict[str, Any]:
     sized = chart.properties(width="container", height=height)
     with alt.data_transformers.enable("default", consolidate_datasets=False, max_rows=None):
         spec: dict[str, Any] = sized.to_dict()

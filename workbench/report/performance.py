@@ -50,4 +50,4 @@ def area(predictions: pd.DataFrame, label: str) -> float:
 def confidence(predictions: pd.DataFrame) -> np.ndarray:
     """Probability of the decided class, (n,)."""
     scores = predictions[[c for c in predictions if c.startswith("score.")]]
-    return scores.to_numpy(dtype=float).max(axis=1)
+    return np.asarray(scores.to_numpy(dtype=float).max(axis=1))

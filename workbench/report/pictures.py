@@ -16,8 +16,8 @@ from PIL import Image, UnidentifiedImageError
 
 from workbench.errors import ArtefactError
 
-FOR = (33, 102, 172)
-AGAINST = (179, 88, 6)
+FOR = (46, 122, 204)
+AGAINST = (214, 106, 16)
 TINY = 64  # pixels of the longer side up to which a picture is enlarged without smoothing
 _LEVELS = 31  # shades of each colour in an overlay's palette
 

@@ -217,7 +217,6 @@ class Case:
     scale: str
     methods: tuple[Method, ...]
     answers: Table | None = None
-    unit: str = ""
     base: str = ""  # id of the base picture
     picture: str = ""  # data: URI of the base picture
     width: int = 0

@@ -22,6 +22,7 @@ from workbench.errors import ArtefactError
 from workbench.run import Run
 from workbench.types import Estimate, Measure
 
+_NAMED = 48  # letters up to which a title names every class
 MODELS = {"base": "before", "tuned": "after", "onnx": "deployed"}
 
 
@@ -99,6 +100,8 @@ class RunView:
         what = {"text": "text", "image": "picture", "table": "row"}.get(self.modality, "example")
         if self.regression:
             return f"What is the {self.fingerprint.get('target_name', 'value')} of this {what}?"
+        if len(self.labels) > 1 and len(named := ", ".join(self.labels)) <= _NAMED:
+            return f"Which is this {what}: {' or '.join(named.rsplit(', ', 1))}?"
         return f"Which of {len(self.labels)} classes is this {what}?" if self.labels else f"What is this {what}?"
 
     # -- data -------------------------------------------------------------------------

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from workbench.report.shapes import Cell
 from workbench.types import Estimate, Measure
 
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _REPLACED: dict[int, str] = {c: chr(0x2400 + c) for c in range(32) if chr(c) not in "\t\n\r"}
-_REPLACED |= {0x7F: "␡"} | {c: "\ufffd" for c in (*range(0x80, 0xA0), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF)}
+_REPLACED |= {0x7F: "␡"} | dict.fromkeys((*range(128, 160), *range(55296, 57344), 65534, 65535), "�")
 # embeddings, overrides and isolates reorder the text around them; marks (200E, 200F) do not
-_REPLACED |= {c: "\ufffd" for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+_REPLACED |= dict.fromkeys((*range(8234, 8239), *range(8294, 8298)), "�")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ def signed(value: float, *, digits: int = 3) -> str:
 
 
 def percent(share: float, *, places: int = 1) -> str:
-    return f"{100 * share:.{places}f} %"
+    return f"{100 * share:.{0 if share in (0, 1) else places}f} %"
 
 
 def points(share: float) -> str:
@@ -123,6 +128,16 @@ def size(n: int) -> str:
     return f"{n / 1e6:,.1f} MB" if n >= 1e6 else f"{n / 1e3:,.1f} kB"
 
 
+def date(text: str) -> str:
+    """An ISO 8601 time as a person writes it: 23 November 2026, 10:00 UTC."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    zone = " UTC" if when.utcoffset() == timedelta(0) else ""
+    return f"{when.day} {_MONTHS[when.month - 1]} {when.year}, {when:%H:%M}{zone}"
+
+
 def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.1f} s"
@@ -144,11 +159,11 @@ def word(value: Any, note: str = "", href: str = "") -> Cell:
     return Cell(str(value), note, "word", href)
 
 
-def estimate(value: Measure | Estimate | None, *, why: str = "", digits: int = 3) -> Cell:
-    """A value above its interval and n, or why there is none."""
+def estimate(value: Measure | Estimate | None, *, why: str = "", n: bool = True) -> Cell:
+    """A value above its interval and n, or why there is none; n may stand in the header instead."""
     if value is None:
         return none(why)
     if value.value is None:
         return none(value.reason)
-    span = between(value.low, value.high, digits=digits) or "no interval"
-    return Cell(number(value.value, digits=digits), f"{span} · n {value.n:,}")
+    span = between(value.low, value.high) or "no interval"
+    return Cell(number(value.value), f"{span} · n {value.n:,}" if n else span)

@@ -62,7 +62,7 @@ def _lost(view: RunView) -> list[Block]:
     if not lost:
         return [Prose(("No answer that was right before is wrong now.",))]
     frames = {who: view.predictions(m, "test") for who, m in (("before", "base"), ("after", "tuned"))}
-    said = {
+    said: dict[str, dict[str, str]] = {
         who: {} if f is None else dict(zip(f["id"].astype(str), f["predicted"], strict=True))
         for who, f in frames.items()
     }
@@ -77,7 +77,7 @@ def _lost(view: RunView) -> list[Block]:
             )
         )
     more = len(lost) - len(rows)
-    note = f"{count(more, 'more')} in comparison.json." if more else ""
+    note = f"{count(more, 'more', 'more')} in comparison.json." if more else ""
     return [Table("Was right, is now wrong", ("Example", "Before", "After"), tuple(rows), note)]
 
 

@@ -134,5 +134,5 @@ def _skipped(view: RunView) -> list[Block]:
         return []
     rows = tuple((word(s["where"]), word(sentence(s["reason"]))) for s in skipped[:_ROWS])
     left = len(skipped) - _ROWS
-    note = f"{count(left, 'more')} in data/fingerprint.json." if left > 0 else ""
+    note = f"{count(left, 'more', 'more')} in data/fingerprint.json." if left > 0 else ""
     return [Table("Examples that could not be read", ("Where", "Why"), rows, note)]

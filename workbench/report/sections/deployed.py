@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from workbench.report.shapes import Block, Cell, Facts, Section, Table
 from workbench.report.view import RunView
-from workbench.report.words import none, number, percent, sentence, size, word
+from workbench.report.words import listing, none, number, percent, size, word
 
 
 def deployed(view: RunView) -> Section | None:
@@ -12,7 +14,6 @@ def deployed(view: RunView) -> Section | None:
     parity = view.json("onnx/parity.json")
     if parity is None:
         return None
-    agreement = parity.get("label_agreement") or {}
     verb = "gives the same answers as" if parity["passed"] else "differs from"
     finding = (
         f"The ONNX file {verb} the trained model within {'' if parity['passed'] else 'more than '}"
@@ -24,15 +25,15 @@ def deployed(view: RunView) -> Section | None:
             f"more than the {number(parity['tolerance'], digits=4)} that is allowed, on {parity['n']:,} real examples."
         )
     blocks: list[Block] = []
-    batches = parity.get("per_batch") or []
-    if batches:
+    per_batch = parity.get("per_batch") or []
+    if per_batch:
         rows = tuple(
             (
                 word(f"{b['batch']:,}", "with padding" if b.get("padded") else ""),
                 Cell(number(b["max_error"], digits=4)),
                 Cell(number(b["max_abs"], digits=4)),
             )
-            for b in batches
+            for b in per_batch
         )
         blocks.append(
             Table(
@@ -41,39 +42,31 @@ def deployed(view: RunView) -> Section | None:
                 rows,
             )
         )
-    providers = view.json("onnx/providers.json") or {}
-    facts = [
-        (
-            "Largest error",
-            Cell(number(parity["max_error"], digits=4), f"allowed: {number(parity['tolerance'], digits=4)}", "word"),
-        ),
-        (
-            "Largest difference",
-            word(number(parity["max_abs"], digits=4)) if parity.get("max_abs") is not None else none("not recorded"),
-        ),
-        ("Same answer", _agreement(agreement, view)),
-        (
-            "Ran on",
-            word(", ".join(providers.get("used", [])), providers.get("text", ""))
-            if providers
-            else none("onnx/providers.json is missing"),
-        ),
-        ("Format", word(f"ONNX opset {parity.get('opset', '?')}", str(parity.get("exporter") or ""))),
-        (
-            "Size",
-            word(size(parity["bytes"]), f"{parity['parameters']:,} parameters" if parity.get("parameters") else "")
-            if parity.get("bytes")
-            else none("not recorded"),
-        ),
-        ("SHA-256", Cell(str(parity.get("sha256") or "not recorded"), kind="code")),
-    ]
-    blocks.append(Facts(tuple(facts)))
+    blocks.append(Facts(_facts(view, parity)))
+    batches = listing([f"{b:,}" for b in parity.get("batch_sizes", [])])
     how = (
         "Error = |trained − deployed| / (1 + |trained|) of each output number, the largest over all examples, "
-        f"with {sentence(', '.join(f'{b:,}' for b in parity.get('batch_sizes', [])) or 'unrecorded numbers of')[:-1]} examples at once.",
+        f"with {batches or 'an unrecorded number of'} examples at once.",
         "The performance and the explanations marked “deployed” were computed on this very file.",
     )
     return Section("deployed", "Deployed file", finding, tuple(blocks), how)
+
+
+def _facts(view: RunView, parity: dict[str, Any]) -> tuple[tuple[str, Cell], ...]:
+    providers = view.json("onnx/providers.json")
+    largest, allowed = number(parity["max_error"], digits=4), number(parity["tolerance"], digits=4)
+    parameters = f"{parity['parameters']:,} parameters" if parity.get("parameters") else ""
+    absolute, weight = parity.get("max_abs"), parity.get("bytes")
+    ran = word(listing(providers["used"]), providers.get("text", "")) if providers else none("no onnx/providers.json")
+    return (
+        ("Largest error", word(largest, f"allowed: {allowed}")),
+        ("Largest difference", none("not recorded") if absolute is None else word(number(absolute, digits=4))),
+        ("Same answer", _agreement(parity.get("label_agreement") or {}, view)),
+        ("Ran on", ran),
+        ("Format", word(f"ONNX opset {parity.get('opset', 'not recorded')}", str(parity.get("exporter") or ""))),
+        ("Size", none("not recorded") if weight is None else word(size(weight), parameters)),
+        ("SHA-256", Cell(str(parity.get("sha256") or "not recorded"), kind="code")),
+    )
 
 
 def _agreement(agreement: dict[str, int], view: RunView) -> Cell:

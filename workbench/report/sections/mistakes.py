@@ -41,7 +41,7 @@ def _wrong(view: RunView, rows: pd.DataFrame, base: pd.DataFrame | None) -> Sect
         finding = f"Not one of {count(len(rows), 'test example')} was decided wrongly."
         return Section("mistakes", "Mistakes", finding, (_histogram(rows),))
     sure = int((wrong["confidence"] >= 0.9).sum())
-    finding = f"{len(wrong):,} of {count(len(rows), 'answer')} are wrong; in {sure:,} of them the model was at least 90 % sure."
+    finding = f"{len(wrong):,} of {count(len(rows), 'answer')} are wrong; the model was at least 90 % sure of {sure:,}."
     table = tuple(
         (
             _identity(view, row.id),
@@ -53,7 +53,7 @@ def _wrong(view: RunView, rows: pd.DataFrame, base: pd.DataFrame | None) -> Sect
         for row in wrong.head(_ROWS).itertuples()
     )
     more = len(wrong) - len(table)
-    note = f"{count(more, 'more')} in {view.shipped}/predictions.parquet." if more > 0 else ""
+    note = f"{count(more, 'more', 'more')} in {view.shipped}/predictions.parquet." if more > 0 else ""
     blocks: tuple[Block, ...] = (
         _histogram(rows),
         Table("Most confident mistakes", ("Example", "In truth", "Decided", "Probability", "Before"), table, note),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from workbench.report.shapes import Block, Cell, Facts, Section, Table
 from workbench.report.view import RunView
-from workbench.report.words import count, duration, word
+from workbench.report.words import count, date, duration, word
 
 OWN = "report.html"
 
@@ -16,7 +16,7 @@ def provenance(view: RunView) -> Section:
     device = manifest.get("device") or {}
     identity = [
         ("Run", Cell(view.name, kind="code")),
-        ("Made", word(str(manifest.get("created", "not recorded")))),
+        ("Made", word(date(str(manifest.get("created", "not recorded"))))),
         ("Seed", word(str(manifest.get("seed", "not recorded")))),
         ("Device", word(str(device.get("text") or ", ".join(f"{k} {v}" for k, v in device.items()) or "not recorded"))),
         ("Python", word(f"{manifest.get('python', 'not recorded')}", str(manifest.get("platform", "")))),
@@ -38,13 +38,13 @@ def provenance(view: RunView) -> Section:
         blocks.append(Table("How each number was computed", ("Measure", "Interval", "Signature"), signatures))
     packages = manifest.get("packages") or {}
     if packages:
-        rows = tuple((word(name), Cell(str(version), kind="code")) for name, version in sorted(packages.items()))
-        blocks.append(Table("Packages", ("Package", "Version"), rows))
+        versions = tuple((word(name), Cell(str(version), kind="code")) for name, version in sorted(packages.items()))
+        blocks.append(Table("Packages", ("Package", "Version"), versions))
     files = {k: v for k, v in (manifest.get("files") or {}).items() if k != OWN}
     if files:
-        rows = tuple((Cell(name, kind="code"), Cell(digest, kind="code")) for name, digest in files.items())
-        blocks.append(Table("Files", ("File", "SHA-256"), rows))
-    finding = f"{count(len(files), 'file')} with their hashes; the same config, data and seed give the same bytes, timings aside."
+        hashes = tuple((Cell(name, kind="code"), Cell(digest, kind="code")) for name, digest in files.items())
+        blocks.append(Table("Files", ("File", "SHA-256"), hashes))
+    finding = f"{count(len(files), 'file')} with their hashes; the same config, data and seed give the same bytes."
     return Section("provenance", "Provenance", finding, tuple(blocks))
 
 

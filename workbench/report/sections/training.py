@@ -7,7 +7,7 @@ import pandas as pd
 from workbench.report import charts
 from workbench.report.shapes import Block, Cell, Chart, Facts, Prose, Section, Table
 from workbench.report.view import RunView
-from workbench.report.words import measure_name, none, number, percent, sentence, word
+from workbench.report.words import measure_name, none, number, percent, scientific, sentence, word
 
 _STRATEGIES = {
     "full": "every parameter was trained",
@@ -26,7 +26,8 @@ def training(view: RunView) -> Section | None:
     strategy = str(about.get("strategy", ""))
     what = _STRATEGIES.get(strategy, f"strategy {strategy}" if strategy else "how it was trained is not recorded")
     if parameters.get("total"):
-        what += f" ({parameters['trained']:,} of {parameters['total']:,}, {percent(parameters['trained'] / parameters['total'])})"
+        share = percent(parameters["trained"] / parameters["total"])
+        what += f" ({parameters['trained']:,} of {parameters['total']:,}, {share})"
     blocks: list[Block] = []
     if about.get("before"):
         blocks.append(Prose((sentence(about["before"]),), "note", "What “before” means"))
@@ -55,7 +56,7 @@ def training(view: RunView) -> Section | None:
         "class_weights",
         "precision",
     )
-    settings = " · ".join(f"{k.replace('_', ' ')} {config[k]}" for k in keys if k in config)
+    settings = " · ".join(f"{k.replace('_', ' ')} {_setting(config[k])}" for k in keys if k in config)
     if settings:
         facts.append(("Settings", word(settings)))
     blocks.append(Facts(tuple(facts)))
@@ -64,6 +65,11 @@ def training(view: RunView) -> Section | None:
         "the validation loss is of the whole validation split after each epoch. Values: tuned/history.jsonl.",
     )
     return Section("training", "Training", sentence(what), tuple(blocks), how)
+
+
+def _setting(value: object) -> str:
+    """A setting; 0.0 learning rate and the like mean that it was chosen by the backbone (see the config)."""
+    return scientific(value) if isinstance(value, float) and 0 < abs(value) < 1e-3 else str(value)
 
 
 def _curve(view: RunView) -> list[Block]:
@@ -83,7 +89,7 @@ def _curve(view: RunView) -> list[Block]:
         name = measure_name(epochs[-1].get("score_name") or "score").title
         table = tuple(
             (
-                Cell(number(h["epoch"], digits=1), kind="word"),
+                Cell(f"{h['epoch']:g}", kind="word"),
                 Cell(number(h["validation_loss"])),
                 Cell(number(h["validation_score"])) if h.get("validation_score") is not None else none("not recorded"),
             )

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 
+from workbench.errors import ArtefactError, WorkbenchError
 from workbench.report.performance import known
 from workbench.report.shapes import Finding, Findings, Section
 from workbench.report.view import RunView
@@ -17,16 +21,18 @@ _SHARE_MARGIN = 1e-9
 
 def verdict(view: RunView) -> Section:
     """Good, attention, problem or not checked: one line each, the most important first."""
-    lines = [
-        *_decides(view),
-        *_change(view),
-        *_lost(view),
-        *_deployed(view),
-        *_explanations(view),
-        *_data(view),
-        *_code(view),
-    ]
+    parts = (_decides, _change, _lost, _deployed, _explanations, _data, _code)
+    lines = [line for part in parts for line in _guarded(part, view)]
     return Section("verdict", "Verdict", "", (Findings(tuple(lines)), Findings(_unchecked(view), "Not checked")))
+
+
+def _guarded(part: Callable[[RunView], list[Finding]], view: RunView) -> list[Finding]:
+    """The lines of one part; a file that cannot be read costs its own line, not the first screen."""
+    try:
+        return part(view)
+    except (WorkbenchError, LookupError, TypeError, ValueError) as e:
+        reason = e.message if isinstance(e, WorkbenchError) else f"{type(e).__name__}: {e}"
+        return [Finding("poor", "One line of this verdict is missing:", sentence(reason))]
 
 
 def _decides(view: RunView) -> list[Finding]:
@@ -71,10 +77,11 @@ def _interval_of_shares(measure: Measure) -> str:
     return f" (95 % interval {100 * measure.low:.1f} to {100 * measure.high:.1f})"
 
 
-def _frame(view: RunView, model: str):  # type: ignore[no-untyped-def]
+def _frame(view: RunView, model: str) -> pd.DataFrame:
     frame = view.predictions(model, "test")
     if frame is None:
-        raise LookupError(f"{model}/predictions.parquet is missing")
+        path = view.run.path / model / "predictions.parquet"
+        raise ArtefactError(f"{path} is missing", hint="run the config again")
     return frame
 
 
@@ -128,7 +135,8 @@ def _lost(view: RunView) -> list[Finding]:
     truth = dict(zip(base["id"], base["target"], strict=True))
     classes = Counter(str(truth.get(i, "?")) for i in lost)
     top, n = classes.most_common(1)[0]
-    where = f", all of class “{top}”" if n == len(lost) > 1 else f", most of class “{top}”" if n > len(lost) / 2 else ""
+    share = "all" if n == len(lost) else "most" if n > len(lost) / 2 else ""
+    where = f", {share} of class “{top}”" if share and len(lost) > 1 else ""
     verb = "answer that was right is" if was_right == 1 else "answers that were right are"
     return [Finding("fair", f"{len(lost):,} of {was_right:,} {verb} now wrong", f"{where}.", "#change", "see them")]
 
@@ -207,18 +215,18 @@ def _unchecked(view: RunView) -> tuple[Finding, ...]:
     def add(what: str, why: str, href: str = "") -> None:
         found.append(Finding("open", what, why, href, "how to" if href else ""))
 
-    if not view.json("comparison.json"):
+    has = view.run.has
+    if not has("comparison.json"):
         add("Better or worse than before.", "The model before and the model after were not compared in this run.")
-    if view.json("onnx/parity.json") is None:
+    if not has("onnx/parity.json"):
         add("Whether the deployed file equals the trained model.", "No ONNX file was tested in this run.")
-    if not view.cases:
+    if not has("cases.json"):
         add("Why the model decides as it does.", "No example was explained in this run.")
-    elif not view.json("quality.json"):
+    elif not has("quality.json"):
         add("How far the explanations can be trusted.", "Their quality was not measured in this run.", "#cases")
-    if view.checks is None:
+    if not has("data/checks.json"):
         add("The data itself.", "No checks of the data were recorded in this run.")
-    frame = view.predictions(view.shipped) if view.shipped else None
-    groups = [c.removeprefix("group.") for c in frame if c.startswith("group.")] if frame is not None else []
+    groups = _groups(view)
     if groups:
         add("Differences between groups.", f"{listing(groups)}: kept with the predictions, not tested here.")
     else:
@@ -226,3 +234,15 @@ def _unchecked(view: RunView) -> tuple[Finding, ...]:
     add("Disturbed or manipulated inputs.", "Only the examples as they came were tested.")
     add("Change of the data over time.", "Only one snapshot of the data was seen.")
     return tuple(found)
+
+
+def _groups(view: RunView) -> list[str]:
+    """Slice columns of the predictions, from the file's schema alone."""
+    path = view.run.path / view.shipped / "predictions.parquet"
+    if not view.shipped:
+        return []
+    try:
+        names = pq.read_schema(path).names
+    except (OSError, ValueError):  # a damaged file: the line on the answers says so
+        return []
+    return [name.removeprefix("group.") for name in names if name.startswith("group.")]

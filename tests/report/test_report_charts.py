@@ -1,0 +1,42 @@
+"""Charts: valid specs, with the page's own colours, that Vega can draw."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import vl_convert
+
+from workbench.report import charts
+
+
+def _specs() -> dict[str, dict]:
+    rng = np.random.default_rng(0)
+    points = pd.DataFrame({"id": ["a", "b", "c"], "actual": [1.0, 2.0, 3.0], "predicted": rng.random(3)})
+    points = points.assign(residual=points["predicted"] - points["actual"], who="deployed")
+    curve = pd.DataFrame({"false_alarms": [0.0, 0.1, 1.0], "found": [0.0, 0.8, 1.0]})
+    curves = pd.concat([curve.assign(who="before"), curve.assign(who="after")])
+    losses = pd.DataFrame({"who": ["training", "validation"], "epoch": [1.0, 1.0], "loss": [0.5, 0.6]})
+    bins = pd.DataFrame({"who": ["right", "wrong"], "low": [0.9, 0.9], "high": [0.95, 0.95], "n": [3, 1]})
+    return {
+        "roc": charts.roc(curves, "<b>yes</b>"),
+        "training": charts.training(losses),
+        "scatter": charts.scatter(points, unit="kg"),
+        "residuals": charts.residuals(points, unit=""),
+        "confidence": charts.confidence(bins),
+    }
+
+
+@pytest.mark.parametrize("name", ["roc", "training", "scatter", "residuals", "confidence"])
+def test_specs_can_be_drawn_and_take_their_colours_from_the_page(name: str) -> None:
+    spec = _specs()[name]
+    text = json.dumps(spec, allow_nan=False)
+    assert "http" not in text and "#" not in text  # no schema to fetch, no colour of its own
+    svg = vl_convert.vegalite_to_svg({**spec, "width": 300})
+    assert "var(--" in svg and "NaN" not in svg
+
+
+def test_the_same_data_gives_the_same_spec() -> None:
+    assert json.dumps(_specs()) == json.dumps(_specs())

@@ -1,0 +1,60 @@
+"""ROC and confusion against slow counts of their definitions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workbench.report.performance import POINTS, area, confidence, confusion, known, roc
+
+
+def _frame(n: int, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 2, n)
+    score = np.clip(0.3 * truth + rng.random(n) * 0.7, 0, 1)
+    names = np.array(["no", "yes"], dtype=object)
+    return pd.DataFrame(
+        {
+            "target": names[truth],
+            "predicted": names[(score > 0.5).astype(int)],
+            "score.no": 1 - score,
+            "score.yes": score,
+        }
+    )
+
+
+def test_confusion_counts_rows_as_truth() -> None:
+    frame = pd.DataFrame({"target": ["a", "a", "b", None], "predicted": ["a", "b", "b", "b"]})
+    assert confusion(frame, ["a", "b", "c"]).tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
+    assert confusion(frame.iloc[3:], ["a", "b"]).tolist() == [[0, 0], [0, 0]]
+    assert len(known(frame)) == 3
+
+
+def test_area_is_the_share_of_pairs_in_order() -> None:
+    frame = _frame(80)
+    yes, no = (frame["score.yes"][frame["target"] == label].to_numpy() for label in ("yes", "no"))
+    pairs = (yes[:, None] > no[None, :]).mean() + 0.5 * (yes[:, None] == no[None, :]).mean()
+    assert area(frame, "yes") == pytest.approx(pairs)
+
+
+def test_thinned_roc_stays_close_to_the_whole_curve() -> None:
+    frame = _frame(5000)
+    curve = roc(frame, "yes")
+    assert curve is not None
+    assert len(curve) <= POINTS
+    assert curve.iloc[0].tolist() == [0, 0]
+    assert curve.iloc[-1].tolist() == [1, 1]
+    assert np.all(np.diff(curve["false_alarms"]) >= 0) and np.all(np.diff(curve["found"]) >= 0)
+    assert np.trapezoid(curve["found"], curve["false_alarms"]) == pytest.approx(area(frame, "yes"), abs=0.005)
+
+
+def test_roc_of_a_class_that_is_not_there_is_undefined() -> None:
+    frame = _frame(20).assign(target="no")
+    assert roc(frame, "yes") is None
+    assert roc(frame, "no") is None
+
+
+def test_confidence_is_the_largest_probability() -> None:
+    frame = _frame(10)
+    assert confidence(frame) == pytest.approx(np.maximum(frame["score.no"], frame["score.yes"]))

@@ -1,0 +1,198 @@
+"""One method's answer drawn on its example: shaded words, coloured parts or bars.
+
+Every panel of a case has one scale: the strongest value among the explanations that are
+not marked unreliable, so that a noisy method cannot wash out the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workbench.report import pictures
+from workbench.report.shapes import Bar, Bars, Block, Overlay, Pair, Panel, Piece, Prose, Tokens
+from workbench.report.view import Answer, RunView
+from workbench.report.words import count, number, sentence, signed
+
+SHADES = 20
+LIGHTS = ("good", "fair", "poor")
+SIDES = ("before", "after")
+_BARS = 14  # columns of a table's attribution that are drawn; the rest is summed
+_DENSE = 112  # pixels a side of a pixel-by-pixel map
+_DIGITS = 2
+
+
+@dataclass(frozen=True)
+class CaseView:
+    """An explained example with everything that is known of it."""
+
+    view: RunView
+    modality: str
+    case: Mapping[str, Any]
+    place: int
+
+    @property
+    def id(self) -> str:
+        return str(self.case["id"])
+
+    @property
+    def unit(self) -> str:
+        given = self.case["question"].get("unit")
+        return str(given or (self.view.unit if self.view.regression else "logit"))
+
+    @cached_property
+    def rows(self) -> dict[tuple[str, str], pd.DataFrame]:
+        """Attributions by (side, explainer), of the case's own question only."""
+        found = {}
+        for explainer in self.view.explainers:
+            for who in SIDES:
+                answer = self.view.answer(who, explainer)
+                rows = answer.rows.get(self.id) if answer else None
+                if rows is not None:
+                    asked = rows[(rows["question"] == self.case["question"]["id"]) & rows["value"].notna()]
+                    if len(asked):
+                        found[who, explainer] = asked
+        return found
+
+    def values(self, who: str, explainer: str) -> np.ndarray:
+        """One value per feature, (M,); 0 where the method gave none."""
+        values = np.zeros(len(self.case["features"]))
+        rows = self.rows[who, explainer]
+        inside = rows[rows["index"] < len(values)]
+        values[inside["index"].to_numpy(dtype=int)] = inside["value"].to_numpy(dtype=float)
+        return values
+
+    def quality(self, who: str, explainer: str) -> dict[str, Any]:
+        answer = self.view.answer(who, explainer)
+        return self.view.quality(answer.model, explainer, self.id) if answer else {}
+
+    @cached_property
+    def scale(self) -> float:
+        """The value of full colour: the strongest of the explanations that are not unreliable."""
+        tops = {key: float(np.abs(self.values(*key)).max(initial=0.0)) for key in self.rows}
+        trusted = [top for key, top in tops.items() if self.quality(*key).get("light") != "poor"]
+        return max(trusted or list(tops.values()), default=0.0)
+
+    @cached_property
+    def picture(self) -> dict[str, Any]:
+        """The base picture, its id in the page and its segments (None where they are missing)."""
+        path = self.view.run.path
+        source, width, height, tiny = pictures.base_picture(path / self.case["picture"], self.view.limits.picture)
+        name = self.case.get("segments")
+        segments = pictures.read_segments(path / name) if name else None
+        named = {"base": f"picture-{self.place + 1}", "picture": source, "pixelated": tiny}
+        return {**named, "width": width, "height": height, "segments": segments}
+
+    def order(self, explainer: str) -> list[int]:
+        """Features by their strongest value on either side, so that both sides have the same rows."""
+        sides = [np.abs(self.values(who, explainer)) for who in SIDES if (who, explainer) in self.rows]
+        strongest = np.max(sides, axis=0)
+        return sorted(range(len(strongest)), key=lambda i: (-strongest[i], i))
+
+
+def panel(shown: CaseView, explainer: str, who: str) -> Panel:
+    """One method for one model, or the reason why there is nothing to draw."""
+    answer = shown.view.answer(who, explainer)
+    if answer is None or (who, explainer) not in shown.rows:
+        place = "base" if who == "before" else "tuned and onnx"
+        why = (
+            f"no attributions of {explainer} in {place}"
+            if answer is None
+            else "the method gave no answer to this question"
+        )
+        return Panel(who, Prose((f"Not computed: {why}.",), "note"))
+    label = f"{answer.about.get('title', explainer)}, {who}"
+    block: Block
+    if shown.modality == "text":
+        block = _tokens(shown, explainer, who, label)
+    elif shown.modality == "image":
+        block = _overlay(shown, answer, who, label)
+    else:
+        block = _bars(shown, explainer, who, label)
+    quality = shown.quality(who, explainer)
+    light = quality.get("light", "")
+    reasons = tuple(sentence(reason) for reason in quality.get("reasons", []))
+    if not quality and shown.view.json("quality.json"):
+        reasons = ("How far to trust it was not measured.",)
+    return Panel(who, block, _facts(answer, shown), light if light in LIGHTS else "", reasons)
+
+
+def _facts(answer: Answer, shown: CaseView) -> tuple[str, ...]:
+    known = answer.case(shown.id)
+    facts = []
+    if known.get("base_score") is not None and known.get("score") is not None:
+        start, end = (signed(known[key], digits=_DIGITS) for key in ("base_score", "score"))
+        facts.append(f"everything hidden {start}, nothing hidden {end} {shown.unit}")
+    if known.get("gap") is not None:
+        facts.append(f"the values miss the difference by {number(known['gap'])}")
+    elif known:
+        facts.append("the values need not add up with this method")
+    if known.get("evaluations"):
+        facts.append(f"{known['evaluations']:,} evaluations")
+    return (*facts, *(sentence(note) for note in known.get("notes", [])))
+
+
+def _shade(value: float, scale: float) -> int:
+    return round(SHADES * max(-1.0, min(1.0, value / scale))) if scale else 0
+
+
+def _tokens(shown: CaseView, explainer: str, who: str, label: str) -> Tokens:
+    text, pieces, at = str(shown.case.get("text", "")), [], 0
+    for feature, value in zip(shown.case["features"], shown.values(who, explainer), strict=True):
+        shade, said = _shade(value, shown.scale), f"{signed(float(value), digits=_DIGITS)} {shown.unit}"
+        if not feature.get("span"):
+            pieces += [Piece(feature["name"], shade, said), Piece(" ")]
+            continue
+        start, end = feature["span"]
+        if start > at:
+            pieces.append(Piece(text[at:start]))
+        pieces.append(Piece(text[start:end], shade, said))
+        at = max(at, end)
+    if at < len(text):
+        pieces.append(Piece(text[at:]))
+    return Tokens(label, tuple(pieces))
+
+
+def _bars(shown: CaseView, explainer: str, who: str, label: str) -> Bars:
+    values, order, scale = shown.values(who, explainer), shown.order(explainer), shown.scale
+    rows = shown.rows[who, explainer]
+    ends = {
+        int(i): (float(low), float(high))
+        for i, low, high in zip(rows["index"], rows["low"], rows["high"], strict=True)
+        if pd.notna(low) and pd.notna(high)
+    }
+    bars = []
+    for i in order[:_BARS]:
+        feature = shown.case["features"][i]
+        share = [float(np.clip(v / scale, -1, 1)) if scale else 0.0 for v in (values[i], *ends.get(i, ()))]
+        text = signed(float(values[i]), digits=_DIGITS)
+        bars.append(Bar(feature["name"], text, share[0], str(feature.get("value") or ""), *share[1:]))
+    rest = order[_BARS:]
+    together = signed(float(values[rest].sum()), digits=_DIGITS)
+    return Bars(label, tuple(bars), True, f"{count(len(rest), 'more column')} together {together}." if rest else "")
+
+
+def _overlay(shown: CaseView, answer: Answer, who: str, label: str) -> Block:
+    picture, values = shown.picture, shown.values(who, answer.explainer)
+    if picture["segments"] is None:
+        return Prose(("Not drawn: the parts of this picture are not in the run.",), "note")
+    longest, size = shown.view.limits.picture, (picture["width"], picture["height"])
+    strongest = float(values[int(np.abs(values).argmax())]) if len(values) else 0.0
+    note = f"strongest part {signed(strongest, digits=_DIGITS)} {shown.unit}"
+    drawn = pictures.overlay(pictures.segment_map(picture["segments"], values, longest), shown.scale)
+    parts = Overlay(picture["base"], drawn, *size, f"{label}: {note}", note, pixelated=True)
+    dense = shown.view.dense(answer.model, answer.explainer).get(shown.id)
+    if dense is None or not shown.view.limits.dense:
+        return parts
+    small = pictures.dense_map(dense, min(longest, _DENSE))
+    full = float(np.percentile(np.abs(small), 99)) or float(np.abs(small).max())
+    own = "pixel by pixel, on a scale of its own"
+    fine = Overlay(
+        picture["base"], pictures.overlay(small, full), *size, f"{label}, {own}", own, pixelated=picture["pixelated"]
+    )
+    return Pair((parts, fine))

@@ -1,0 +1,91 @@
+"""Assess: how far each explanation can be trusted, measured on the model that it explains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from workbench import registry
+from workbench.bank import Bank, remember
+from workbench.errors import ArtefactError
+from workbench.explainers import run_explainer
+from workbench.quality.agreement import agreement
+from workbench.quality.card import THRESHOLDS, quality_card
+from workbench.records import finite, read_attributions
+from workbench.stages.explain import SIDES, Asked
+from workbench.stages.session import Session, do_stage
+from workbench.types import Attribution
+
+CONTROL = "random"
+
+
+def assess(session: Session) -> bool:
+    """Write `quality.json`: a card for every attribution, a random control beside it, agreement of the methods."""
+
+    def work(entry: dict[str, Any]) -> None:
+        asked = Asked(session)
+        control = registry.load("controls", CONTROL)
+        cards: dict[str, dict[str, dict[str, Any]]] = {}
+        controls: dict[str, dict[str, Any]] = {}
+        agreements: dict[str, dict[str, Any]] = {}
+        with session.progress.task("assessing", len(asked.cases) * len(SIDES)) as bar:
+            for side, (black_box, gradient) in SIDES.items():
+                answers = _answers(session, (black_box, gradient), asked)
+                scores = _bank_scores(session, black_box)
+                for case in asked.cases:
+                    probe = asked.probe(case, black_box)
+                    bank = Bank(asked.coalitions(case), scores[case["id"]], case["id"], case["question"].id, 0.0)
+                    remembered, _ = remember(probe, bank)
+                    for model, name, attribution in answers[case["id"]]:
+                        card = quality_card(remembered, attribution, bank=bank, rng=_rng(session, case))
+                        cards.setdefault(model, {}).setdefault(name, {})[case["id"]] = card
+                    chance = run_explainer(control, remembered, bank=bank, seed=session.config.seed)
+                    controls.setdefault(side, {})[case["id"]] = quality_card(
+                        remembered, chance, bank=bank, rng=_rng(session, case)
+                    )
+                    agreements.setdefault(side, {})[case["id"]] = _pairs(answers[case["id"]], _rng(session, case))
+                    bar.advance()
+        thresholds = {k: dict(v) for k, v in THRESHOLDS.items()}
+        content = {"thresholds": thresholds, "cases": cards, "controls": controls, "agreement": agreements}
+        session.run.write_json("quality.json", finite(content))
+
+    return do_stage(session, "assess", work, ("quality.json",))
+
+
+def _rng(session: Session, case: dict[str, Any]) -> np.random.Generator:
+    """The same random orders for every method of a case, so that they are asked once."""
+    return np.random.default_rng([session.config.seed, case["row"], 1])
+
+
+def _answers(
+    session: Session, models: tuple[str, str], asked: Asked
+) -> dict[str, list[tuple[str, str, Attribution]]]:
+    """By example: (model, explainer, attribution) of one side, in the config's order of the methods."""
+    cases = {c["id"]: c for c in asked.cases}
+    found: dict[str, list[tuple[str, str, Attribution]]] = {name: [] for name in cases}
+    for name in session.config.explain.methods:
+        for model in dict.fromkeys(models):
+            if session.run.has(f"{model}/attributions/{name}.json"):
+                for attribution in read_attributions(session.run, model, name, cases):
+                    found[attribution.example_id].append((model, name, attribution))
+    return found
+
+
+def _bank_scores(session: Session, model: str) -> dict[str, np.ndarray]:
+    from safetensors.numpy import load_file
+
+    path = session.run.path / model / "bank.safetensors"
+    if not path.is_file():
+        raise ArtefactError(f"{path} is missing", hint=f"run `workbench explain {session.run.path}`")
+    return dict(load_file(path))
+
+
+def _pairs(answers: list[tuple[str, str, Attribution]], rng: np.random.Generator) -> dict[str, Any]:
+    """How far every two methods agree on one case, beside what shuffling one of them gives."""
+    pairs = []
+    for i, (_, a, first) in enumerate(answers):
+        for _, b, second in answers[i + 1 :]:
+            found = agreement(first.values, second.values, rng=rng)
+            pairs.append({"a": a, "b": b, **found})
+    return {"pairs": pairs}
