@@ -24,6 +24,7 @@ from workbench.errors import ExplainError
 from workbench.probe import Probe
 
 HELD_OUT = 0.2
+MOST = 1000  # beyond it numbers of coalitions leave the range of float64
 
 
 @dataclass(frozen=True)
@@ -107,42 +108,41 @@ def coalitions(m: int, budget: int, rng: np.random.Generator) -> Coalitions:
     """Choose at most `budget` distinct coalitions of `m` features, in complementary pairs.
 
     All 2^m where they fit. Else the empty and the full one, every leave-one-out with its
-    complement where the budget holds them all, and pairs drawn without replacement with
-    sizes spread uniformly. About a fifth of the pairs is held out.
+    complement (as many as the budget holds, chosen by lot), and pairs drawn without
+    replacement with sizes spread uniformly. About a fifth of the pairs is held out.
 
     Args:
-        m: features, at least 1.
+        m: features, 1 to 1000.
         budget: coalitions, at least 2; an odd one is rounded down.
         rng: decides which coalitions are drawn and which are held out.
 
     Raises:
-        ExplainError: there is no feature, or the budget is below 2.
+        ExplainError: there is no feature, more than 1000, or the budget is below 2.
     """
-    if m < 1:
-        raise ExplainError("there is no feature to hide", hint="the input is empty; choose another example")
+    if not 1 <= m <= MOST:
+        hint = "group features: fewer segments, a shorter text" if m else "the input is empty; choose another example"
+        raise ExplainError(f"{m} features cannot be hidden in turn; allowed are 1 to {MOST}", hint=hint)
     if budget < 2:
         raise ExplainError(f"a budget of {budget} coalitions is too small", hint="set explain.budget to 8 or more")
     if m <= 30 and 2**m <= budget:
         return _enumerate(m, rng)
     pairs = budget // 2 - 1  # beside the empty and the full coalition
     strata = _strata(m)
-    leave_one_out = pairs >= m
+    n_sure = min(pairs, m)
     # The leave-one-outs count as if the law had drawn them: their true inclusion, 1, would leave the
     # fit to the few pairs of other sizes. The bias fades as the law draws them all (pairs ~ m^2 / 2).
     sure_share = _shares(pairs, m, strata)[0] / m
-    if leave_one_out:
-        strata = strata[1:]
-    free = pairs - m if leave_one_out else pairs
+    strata, free = strata[1:], pairs - n_sure
     expected = _shares(free, m, strata)
     counts = _round(expected, rng)
     drawn = [_draw(m, s, n, count, rng) for (s, count), n in zip(strata, counts, strict=True)]
     # The leave-one-outs alone determine the regression; of the rest at least half stays to fit.
-    spare = free if leave_one_out else max(0, pairs - m)
-    n_held = min(round(HELD_OUT * pairs), spare // 2)
+    n_held = min(round(HELD_OUT * pairs), free // 2)
     stratum = np.repeat(np.arange(len(strata)), counts)
     held = _every(len(stratum), n_held, rng)
     inclusion = _inclusion(expected, np.array([float(c) for _, c in strata]), stratum, held)
-    sure = np.concatenate([np.zeros((1, m), dtype=bool), np.eye(m if leave_one_out else 0, m, dtype=bool)])
+    ones = np.arange(m) if n_sure == m else np.sort(rng.permutation(m)[:n_sure])
+    sure = np.concatenate([np.zeros((1, m), dtype=bool), np.eye(m, dtype=bool)[ones]])
     return _in_pairs(
         np.concatenate([sure, *drawn]),
         np.concatenate([[1.0], np.full(len(sure) - 1, min(1.0, sure_share)), inclusion]),

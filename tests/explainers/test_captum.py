@@ -46,7 +46,9 @@ def test_quadratic_forms_have_x_times_gradient_halved() -> None:
     A, x = rng.normal(size=(7, 7)), rng.normal(size=7)
     A = A + A.T
     form = torch.as_tensor(A)
-    found = explain(continuous(lambda X: torch.einsum("ni,ij,nj->n", X, form, X), x, np.zeros((1, 7))), steps=(2, 2))
+    found = explain(
+        continuous(lambda X: torch.einsum("ni,ij,nj->n", X, form, X), x, np.zeros((1, 7))), step_range=(2, 2)
+    )
     assert np.abs(found.values - x * (A @ x)).max() < 1e-5
     assert found.params["converged"] and found.params["steps"] == 2
 

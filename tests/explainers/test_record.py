@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -71,3 +73,14 @@ def test_numerical_failures_are_translated_and_bugs_are_not() -> None:
         run_explainer(constant([0], explain=singular), additive(np.ones(1)), seed=0)
     with pytest.raises(KeyError):
         run_explainer(constant([0], explain=bug), additive(np.ones(1)), seed=0)
+
+
+def test_loading_every_explainer_and_the_card_loads_no_heavy_library() -> None:
+    code = (
+        "import sys, workbench.quality.card, workbench.quality.agreement, workbench.registry as r\n"
+        "for table in ('explainers', 'controls'):\n"
+        "    for name in r.TABLES[table]: r.load(table, name)\n"
+        "print(sorted({'torch', 'captum', 'shap', 'lime', 'sklearn', 'transformers'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -79,6 +79,14 @@ def test_games_of_order_two_need_only_2m_and_two_paired_masks(m: int) -> None:
         assert found.params["determined"]
 
 
+def test_one_leave_one_out_may_be_missing() -> None:
+    """Efficiency gives the last value: M - 1 pairs determine a game of order 2."""
+    probe, truth = quadratic(np.random.default_rng(0), 30)
+    found = run_explainer(SHAPLEY, probe, seed=0, budget=60)
+    assert found.params["determined"] and found.params["pairs"] == 29
+    assert np.abs(found.values - truth).max() < 1e-9
+
+
 def test_too_few_pairs_are_said_to_be_too_few() -> None:
     probe, truth = quadratic(np.random.default_rng(0), 30)
     found = run_explainer(SHAPLEY, probe, seed=0, budget=40)

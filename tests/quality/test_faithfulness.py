@@ -27,6 +27,7 @@ def test_ranking_is_descending_and_breaks_ties_by_lot() -> None:
     assert np.array_equal(f.ranking(np.ones(9), rng(1)), f.ranking(np.ones(9), rng(1)))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300), st.integers(2, 60))
 def test_grid_is_symmetric_and_no_finer_than_asked(m: int, steps: int) -> None:
     counts = f.grid(m, steps)

@@ -23,13 +23,13 @@ def integrated_gradients(
     *,
     bank: Bank | None,
     rng: np.random.Generator,
-    steps: tuple[int, int] = STEPS,
+    step_range: tuple[int, int] = STEPS,
     absolute: float = ABSOLUTE,
     relative: float = RELATIVE,
 ) -> Explanation:
     """Integrated gradients, averaged over the baselines, summed to features.
 
-    Gauss-Legendre steps double from `steps[0]` to at most `steps[1]` for every baseline
+    Gauss-Legendre steps double from `step_range[0]` to at most `step_range[1]` for every baseline
     whose values miss f(x) - f(baseline) by more than `absolute` and by more than `relative`
     of the mean difference. At most `Differentiable.batch` rows are in memory at once.
 
@@ -56,7 +56,7 @@ def integrated_gradients(
     gaps = np.full(len(base), np.inf)
     open_rows = np.arange(len(base))
     evaluations = 1 + len(base)
-    n_steps, used = steps[0], steps[0]
+    n_steps, used = step_range[0], step_range[0]
     while True:
         used = n_steps
         for start in range(0, len(open_rows), rows):
@@ -66,7 +66,7 @@ def integrated_gradients(
         gaps[open_rows] = np.abs(_totals(sums[open_rows]) - (score - base[open_rows]))
         open_rows = np.flatnonzero(~(gaps <= tolerance))
         n_steps *= 2
-        if not len(open_rows) or n_steps > steps[1]:
+        if not len(open_rows) or n_steps > step_range[1]:
             break
     fine = sums.mean(axis=0)
     gap = abs(float(fine.sum()) - (score - float(base.mean())))
