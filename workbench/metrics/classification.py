@@ -23,6 +23,10 @@ from workbench.metrics.statistics import (
 from workbench.stats import Drawn, Plan, Statistic, bootstrap, wilson
 from workbench.types import ClassScores, Estimate, Measure
 
+MOST_WORK = 20_000_000  # rows x classes up to which every resample is drawn
+FEWEST = 200  # resamples that are drawn however much work it is
+FROM_COUNTS = ("accuracy", "balanced_accuracy", "mcc", "precision", "recall", "f1", "f1_macro", "f1_weighted")
+
 
 def baseline_accuracy(targets: ArrayLike, reference: ArrayLike) -> float:
     """Share of targets that equal the most frequent class of `reference`; NaN without targets.
@@ -58,7 +62,8 @@ def classification_measures(
     Args:
         predictions: scores of one model.
         splits: which splits; None for all that occur.
-        resamples: bootstrap resamples.
+        resamples: bootstrap resamples; with more than `MOST_WORK` rows times classes fewer are
+            drawn for areas and calibration, and their signature says how many.
         confidence: coverage of the intervals.
         seed: of the resamples; a split's numbers do not depend on the other splits.
         clusters: (n,) the unit each row belongs to (patient, document); drawn as a whole,
@@ -98,6 +103,15 @@ class _Evaluation:
         names = [name for name, info in MEASURES.items() if info.takes is ClassScores]
         return [name for name in names if name != "auroc_ovo" or len(self.scores.labels) > 2]
 
+    @property
+    def affordable(self) -> Settings:
+        """The settings for measures that look at every row and class: fewer resamples of very many."""
+        work = self.n * len(self.scores.labels)
+        if work <= MOST_WORK:
+            return self.settings
+        fewer = max(FEWEST, self.settings.resamples * MOST_WORK // work)
+        return replace(self.settings, resamples=min(self.settings.resamples, fewer))
+
     def undefined(self, reason: str) -> list[Measure]:
         return [self._measure(name, Estimate(None, n=self.n, reason=reason)) for name in self.names]
 
@@ -110,21 +124,22 @@ class _Evaluation:
         scores, cells = self.scores, Cells(self.scores)
         by_row = [proper_statistic(scores), ranking_statistic(scores), calibration_statistic(scores)]
         if clusters is None:
-            drawn = self._bootstrap(by_row, Plan.rows(self.n, strata=scores.targets.astype(np.int64)))
+            plan = Plan.rows(self.n, strata=scores.targets.astype(np.int64))
+            drawn = self._bootstrap(by_row, plan, self.affordable)
             # The multinomial shortcut: drawing cells of the confusion matrix is drawing rows.
             plan = Plan(cells.counts, strata=cells.true)
-            drawn |= self._bootstrap([confusion_statistic(scores, cells, rows=False)], plan)
+            drawn |= self._bootstrap([confusion_statistic(scores, cells, rows=False)], plan, self.settings)
         else:
             together = [*by_row, confusion_statistic(scores, cells, rows=True)]
-            drawn = self._bootstrap(together, Plan.rows(self.n, clusters=clusters))
+            drawn = self._bootstrap(together, Plan.rows(self.n, clusters=clusters), self.affordable)
         numbers = {"/".join(key): self._estimate(key, value) for key, value in drawn.items()}
         numbers |= self._baseline() | self._floor(numbers["ece"].value)
         if clusters is None:
             numbers |= self._proportions(cells)
         return numbers
 
-    def _bootstrap(self, statistics: Sequence[Statistic], plan: Plan) -> dict[tuple[str, ...], Drawn]:
-        how = self.settings
+    @staticmethod
+    def _bootstrap(statistics: Sequence[Statistic], plan: Plan, how: Settings) -> dict[tuple[str, ...], Drawn]:
         return bootstrap(statistics, plan, resamples=how.resamples, confidence=how.confidence, seed=how.seed)
 
     def _estimate(self, key: tuple[str, ...], drawn: Drawn) -> Estimate:
@@ -172,7 +187,9 @@ class _Evaluation:
         return {label: notes.for_class(name, estimate, self.scores, label) for label, estimate in own.items()}
 
     def _measure(self, name: str, estimate: Estimate, per_class: Mapping[str, Estimate] | None = None) -> Measure:
-        signature = self.settings.signature(name, self.n, self.unknown, estimate.interval, **self._knobs(name))
+        from_cells = name in FROM_COUNTS and self.settings.drawn != "clusters"
+        settings = self.settings if from_cells else self.affordable
+        signature = settings.signature(name, self.n, self.unknown, estimate.interval, **self._knobs(name))
         return Measure(
             name=name,
             split=self.split,

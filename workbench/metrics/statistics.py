@@ -33,9 +33,8 @@ class Cells:
         self.order = np.argsort(codes, kind="stable")
         cells, self.starts, self.counts = np.unique(codes[self.order], return_index=True, return_counts=True)
         self.true, self.predicted = cells // k, cells % k
-        eye = np.eye(k)
-        self._true, self._predicted = eye[self.true], eye[self.predicted]
-        self._hit = self._true * (self.true == self.predicted)[:, None]
+        self.classes = k
+        self._right = np.flatnonzero(self.true == self.predicted)
 
     def of_rows(self, weights: Weights) -> Weights:
         """Weights of the cells (b, cells) from weights of the rows (b, n)."""
@@ -44,8 +43,16 @@ class Cells:
 
     def tally(self, weights: Weights) -> confusion.Counts:
         """Counts per class (b, K) from weights of the cells."""
-        w = weights.astype(np.float64)
-        return confusion.Counts(w @ self._hit, w @ self._true, w @ self._predicted)
+        hits = self._by_class(weights[:, self._right], self.true[self._right])
+        return confusion.Counts(hits, self._by_class(weights, self.true), self._by_class(weights, self.predicted))
+
+    def _by_class(self, weights: Weights, classes: Integers) -> Floats:
+        totals = np.zeros((len(weights), self.classes))
+        if len(classes):
+            order = np.argsort(classes, kind="stable")
+            occurring, starts = np.unique(classes[order], return_index=True)
+            totals[:, occurring] = np.add.reduceat(weights.take(order, axis=1), starts, axis=1)
+        return totals
 
 
 def confusion_statistic(scores: ClassScores, cells: Cells, *, rows: bool) -> Statistic:
