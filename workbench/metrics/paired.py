@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.errors import DataError
 from workbench.metrics.catalogue import MEASURES
 from workbench.metrics.settings import Settings
-from workbench.metrics.splits import class_rows, value_rows
+from workbench.metrics.splits import class_rows, paired_rows, value_rows
 from workbench.metrics.statistics import (
     Cells,
     calibration_statistic,
@@ -74,7 +73,7 @@ def compare(
         DataError: if prediction types, labels, ids or targets of the two differ.
     """
     rows = before.splits == split
-    before, after = _paired(before, after, split)
+    before, after = paired_rows(before, after, split)
     units = None if clusters is None else np.asarray(clusters)[rows]
     settings = Settings(resamples, confidence, seed, "rows, paired" if clusters is None else "clusters, paired")
     if isinstance(before, ClassScores) and isinstance(after, ClassScores):
@@ -82,40 +81,6 @@ def compare(
     elif isinstance(before, Values) and isinstance(after, Values):
         result = _regression(before, after, settings, units)
     return {"split": split, "n": result.pop("n"), "before": names[0], "after": names[1], **result}
-
-
-def _paired(before: Predictions, after: Predictions, split: str) -> tuple[Predictions, Predictions]:
-    """The rows of one split, `after` in the order of `before`."""
-    if type(before) is not type(after):
-        raise DataError(f"cannot compare {type(before).__name__} with {type(after).__name__}: they answer two tasks")
-    if isinstance(before, ClassScores) and isinstance(after, ClassScores) and before.labels != after.labels:
-        raise DataError(
-            f"the two predictions have different labels: {_few(before.labels)} and {_few(after.labels)}",
-            hint="compare two models of one task, with the classes in the same order",
-        )
-    a, b = before.where(np.flatnonzero(before.splits == split)), after.where(np.flatnonzero(after.splits == split))
-    for side, ids in (("before", a.ids), ("after", b.ids)):
-        values, times = np.unique(ids.astype(str), return_counts=True)
-        if np.any(times > 1):
-            raise DataError(f"id {str(values[times > 1][0])!r} occurs more than once in split {split!r} of {side!r}")
-    ours, theirs = a.ids.astype(str), b.ids.astype(str)
-    if len(ours) != len(theirs) or set(ours) != set(theirs):
-        only = sorted(set(ours) ^ set(theirs))
-        raise DataError(
-            f"the two predictions are of different examples in split {split!r}: {len(only)} ids are only in one of "
-            f"them, such as {_few(only)}",
-            hint="predict the same examples with both models, then compare again",
-        )
-    place = {name: i for i, name in enumerate(theirs.tolist())}
-    b = b.where(np.array([place[name] for name in ours.tolist()], dtype=np.int64))
-    differ = ~np.isclose(a.targets.astype(float), b.targets.astype(float), rtol=0, atol=0, equal_nan=True)
-    if np.any(differ):
-        raise DataError(
-            f"the targets of {int(differ.sum())} of {len(ours)} examples in split {split!r} differ between the two "
-            f"predictions, the first with id {str(ours[differ][0])!r}",
-            hint="the data changed between the two: predict again with both models",
-        )
-    return a, b
 
 
 def _classification(
@@ -304,7 +269,3 @@ def _classes(
     for entry, p in zip(entries, adjusted.tolist(), strict=True):
         entry["p_holm"] = None if entry["p"] is None else p
     return entries
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(repr(str(n)) for n in names[:3]) + (", ..." if len(names) > 3 else "")

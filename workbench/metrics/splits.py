@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.errors import DataError
 from workbench.types import SPLITS, ClassScores, Predictions, Values
 
 
@@ -59,9 +60,51 @@ def value_rows(predictions: Values, where: NDArray[np.bool_]) -> ValueRows:
     return ValueRows(values, index, int(where.sum()) - len(index), problem)
 
 
+def paired_rows(before: Predictions, after: Predictions, split: str) -> tuple[Predictions, Predictions]:
+    """The rows of one split of both models, `after` in the order of `before`.
+
+    Raises:
+        DataError: if prediction types, labels, ids or targets of the two differ.
+    """
+    if type(before) is not type(after):
+        raise DataError(f"cannot compare {type(before).__name__} with {type(after).__name__}: they answer two tasks")
+    if isinstance(before, ClassScores) and isinstance(after, ClassScores) and before.labels != after.labels:
+        raise DataError(
+            f"the two predictions have different labels: {_few(before.labels)} and {_few(after.labels)}",
+            hint="compare two models of one task, with the classes in the same order",
+        )
+    a, b = before.where(np.flatnonzero(before.splits == split)), after.where(np.flatnonzero(after.splits == split))
+    for side, ids in (("before", a.ids), ("after", b.ids)):
+        values, times = np.unique(ids.astype(str), return_counts=True)
+        if np.any(times > 1):
+            raise DataError(f"id {str(values[times > 1][0])!r} occurs more than once in split {split!r} of {side!r}")
+    ours, theirs = a.ids.astype(str), b.ids.astype(str)
+    if len(ours) != len(theirs) or set(ours) != set(theirs):
+        only = sorted(set(ours) ^ set(theirs))
+        raise DataError(
+            f"the two predictions are of different examples in split {split!r}: {len(only)} ids are only in one of "
+            f"them, such as {_few(only)}",
+            hint="predict the same examples with both models, then compare again",
+        )
+    place = {name: i for i, name in enumerate(theirs.tolist())}
+    b = b.where(np.array([place[name] for name in ours.tolist()], dtype=np.int64))
+    differ = ~np.isclose(a.targets.astype(float), b.targets.astype(float), rtol=0, atol=0, equal_nan=True)
+    if np.any(differ):
+        raise DataError(
+            f"the targets of {int(differ.sum())} of {len(ours)} examples in split {split!r} differ between the two "
+            f"predictions, the first with id {str(ours[differ][0])!r}",
+            hint="the data changed between the two: predict again with both models",
+        )
+    return a, b
+
+
 def _problem(n: int, bad: NDArray[np.generic]) -> str:
     if n == 0:
         return "no example of this split has a known target"
     if len(bad):
         return f"{len(bad)} of {n} outputs of the model are not finite numbers, the first for id {str(bad[0])!r}"
     return ""
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(repr(str(n)) for n in names[:3]) + (", ..." if len(names) > 3 else "")

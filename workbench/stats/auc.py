@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
-from scipy.stats import rankdata
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,16 @@ def _placements(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Share of the other class that each example beats: (2, m) positive, (2, n) negative."""
     m, n = positive.sum(), (~positive).sum()
-    together = rankdata(scores, axis=1)
-    of_positive = rankdata(scores[:, positive], axis=1)
-    of_negative = rankdata(scores[:, ~positive], axis=1)
+    together = np.stack([_midranks(s) for s in scores])
+    of_positive = np.stack([_midranks(s[positive]) for s in scores])
+    of_negative = np.stack([_midranks(s[~positive]) for s in scores])
     return (together[:, positive] - of_positive) / n, 1 - (together[:, ~positive] - of_negative) / m
+
+
+def _midranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks from 1, equal values sharing the middle of theirs."""
+    ascending = np.sort(values)
+    ranks: NDArray[np.float64] = (
+        np.searchsorted(ascending, values, "left") + np.searchsorted(ascending, values, "right") + 1
+    ) / 2
+    return ranks

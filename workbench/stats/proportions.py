@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from scipy import stats as scipy_stats
-from scipy.special import ndtri
+from scipy.special import bdtr, ndtri
 
 from workbench.types import Estimate
 
@@ -52,9 +51,9 @@ def mcnemar_exact(b: int, c: int, *, mid_p: bool = False) -> float:
     k, n = min(b, c), b + c
     if n == 0:
         return 1.0
-    p = min(1.0, 2 * float(scipy_stats.binom.cdf(k, n, 0.5)))
+    p = min(1.0, 2 * float(bdtr(k, n, 0.5)))
     if mid_p:
-        same = float(scipy_stats.binom.pmf(k, n, 0.5))
+        same = float(bdtr(k, n, 0.5)) - (float(bdtr(k - 1, n, 0.5)) if k else 0.0)
         p -= same / 2 if b == c else same
     return p
 
