@@ -157,6 +157,11 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if not text or text[-1] in ".!?" else ".")
 
 
+def short(name: str, longest: int = 36) -> str:
+    """A name that fits a heading; the whole name stands elsewhere in the report."""
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
+
+
 def none(reason: str) -> Cell:
     """The cell of a value that was not computed."""
     return Cell(f"not computed: {reason or 'no reason was recorded'}", kind="none")
