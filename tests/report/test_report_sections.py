@@ -54,6 +54,11 @@ def test_the_first_line_of_a_regression_compares_with_the_mean(samples: dict[str
     assert f"would be off by {constant:.1f} units" in line.rest
 
 
+def test_a_value_is_no_label(samples: dict[str, Run]) -> None:
+    assert "same answer" not in _line(samples["regression"], "The deployed file behaves").rest
+    assert "same answer on 300 of 300" in _line(samples["text"], "The deployed file behaves").rest
+
+
 def test_no_better_than_guessing_is_a_problem(copied: Callable[[str], Run]) -> None:
     run = copied("table")
     entries = run.read_json("onnx/metrics.json")
