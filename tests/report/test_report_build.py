@@ -18,7 +18,8 @@ from hostile import SCRIPTS, hostile_sample
 from sample_run import KINDS, build_sample
 
 from workbench.errors import ArtefactError, StageError
-from workbench.report.build import build_report, vega_bundle
+from workbench.report.build import build_report, render, vega_bundle
+from workbench.report.view import RunView
 from workbench.run import Run
 
 
@@ -52,7 +53,7 @@ def _plain(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def pages(samples: dict[str, Run]) -> dict[str, str]:
-    return {kind: build_report(run).read_text(encoding="utf-8") for kind, run in samples.items()}
+    return {kind: render(RunView(run)) for kind, run in samples.items()}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -187,7 +188,7 @@ def test_a_newer_schema_is_refused(copied: Callable[[str], Run]) -> None:
         build_report(run)
 
 
-def test_pictures_then_cases_are_left_out_to_fit(samples: dict[str, Run], copied: Callable[[str], Run]) -> None:
+def test_pictures_then_cases_are_left_out_to_fit(copied: Callable[[str], Run]) -> None:
     run = copied("image")
     page = build_report(run, max_mb=0.72).read_text(encoding="utf-8")
     assert len(page.encode()) <= 0.72e6
@@ -196,7 +197,7 @@ def test_pictures_then_cases_are_left_out_to_fit(samples: dict[str, Run], copied
     assert len(text.encode()) <= 0.62e6
     assert "left out so that this file stays within its size" in text
     with pytest.raises(StageError, match="allowed are"):
-        build_report(run, max_mb=0.01)
+        build_report(copied("regression"), max_mb=0.01)
 
 
 def test_the_report_needs_no_torch() -> None:

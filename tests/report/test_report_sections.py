@@ -54,6 +54,11 @@ def test_the_first_line_of_a_regression_compares_with_the_mean(samples: dict[str
     assert f"would be off by {constant:.1f} units" in line.rest
 
 
+def test_a_value_is_no_label(samples: dict[str, Run]) -> None:
+    assert "same answer" not in _line(samples["regression"], "The deployed file behaves").rest
+    assert "same answer on 300 of 300" in _line(samples["text"], "The deployed file behaves").rest
+
+
 def test_no_better_than_guessing_is_a_problem(copied: Callable[[str], Run]) -> None:
     run = copied("table")
     entries = run.read_json("onnx/metrics.json")
@@ -87,7 +92,7 @@ def test_for_an_error_lower_is_better(copied: Callable[[str], Run]) -> None:
     entry = {"name": "mae", "before": 50.0, "after": 40.0, "difference": -10.0, "low": -13.0, "high": -7.0}
     run.write_json("comparison.json", {"measures": [{**entry, "better": "lower"}]})
     line = _line(run, "Better than before")
-    assert "10.0 units" in line.rest and "7.000 to 13.0" in line.rest
+    assert "10.0 units" in line.rest and "7.0 to 13.0" in line.rest
 
 
 def test_lost_answers_are_counted_with_their_class(copied: Callable[[str], Run]) -> None:
@@ -107,9 +112,8 @@ def test_failed_parity_code_and_remote_code_are_on_the_first_screen(copied: Call
     run = copied("text")
     run.write_json("onnx/parity.json", {**run.read_json("onnx/parity.json"), "passed": False, "max_error": 0.3})
     code = {"file": "model.py", "sha256": "0123456789abcdef" * 4}
-    run.write_json(
-        "tuned/finetune.json", {**run.read_json("tuned/finetune.json"), "runs_user_code": True, "code": code}
-    )
+    about = run.read_json("tuned/finetune.json")
+    run.write_json("tuned/finetune.json", {**about, "runs_user_code": True, "code": code})
     config = (run.path / "config.toml").read_text(encoding="utf-8")
     (run.path / "config.toml").write_text(config + "[backbone]\ntrust_remote_code = true\n", encoding="utf-8")
     assert _line(run, "The deployed file does not").level == "poor"

@@ -28,6 +28,15 @@ def test_number(value: float, text: str) -> None:
     assert words.number(value) == text
 
 
+def test_the_ends_of_an_interval_have_the_same_decimals() -> None:
+    assert words.between(7.0, 13.0) == "7.0 to 13.0"
+    assert words.between(-0.05, 0.1) == "−0.050 to 0.100"
+    assert words.between(2e-7, 4e-6) == "2.0·10⁻⁷ to 4.0·10⁻⁶"
+    assert words.between(None, 1.0) == ""
+    cell = words.estimate(Estimate(9.8, 8.7, 11.2, 40), n=False)
+    assert (cell.text, cell.note) == ("9.8", "8.7 to 11.2")
+
+
 def test_differences_carry_their_sign() -> None:
     assert words.signed(0.08) == "+0.080"
     assert words.signed(-0.3) == "−0.300"

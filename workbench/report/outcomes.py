@@ -8,7 +8,7 @@ from workbench.report import charts
 from workbench.report.performance import area, confusion, known, roc
 from workbench.report.shapes import Block, Cell, Chart, HeatCell, Heatmap, Pair, Prose, Table
 from workbench.report.view import MODELS, RunView
-from workbench.report.words import count, estimate, number, percent, word
+from workbench.report.words import count, estimate, number, percent, short, word
 
 MATRIX = 14  # classes of a confusion matrix; beyond, the commonest confusions are listed
 _CURVES = 4
@@ -41,12 +41,12 @@ def _matrix(frame: pd.DataFrame, labels: list[str], title: str) -> Heatmap:
             rate = n / total if total else 0.0
             shade = round(20 * rate * 0.75) if i == j else -round(20 * min(1.0, 2.5 * rate))
             cells.append(HeatCell(f"{n:,}", f"{100 * rate:.0f} %" if total else "no examples", shade, i == j))
-        rows.append((label, tuple(cells)))
+        rows.append((short(label), tuple(cells)))
     return Heatmap(
         f"{title}: what was decided",
         "decided",
         "in truth",
-        tuple(labels),
+        tuple(short(label) for label in labels),
         tuple(rows),
         "Counts, and below them the share of the row. Blue: right. Orange: wrong.",
     )

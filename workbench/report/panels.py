@@ -174,7 +174,7 @@ def _bars(shown: CaseView, explainer: str, who: str, label: str) -> Bars:
         bars.append(Bar(feature["name"], text, share[0], str(feature.get("value") or ""), *share[1:]))
     rest = order[_BARS:]
     together = signed(float(values[rest].sum()), digits=_DIGITS)
-    return Bars(label, tuple(bars), True, f"{count(len(rest), 'more column')} together {together}." if rest else "")
+    return Bars(label, tuple(bars), f"{count(len(rest), 'more column')} together {together}." if rest else "")
 
 
 def _overlay(shown: CaseView, answer: Answer, who: str, label: str) -> Block:

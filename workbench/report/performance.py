@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
+from sklearn.metrics import roc_auc_score, roc_curve
 
 POINTS = 120  # of a drawn curve
 
@@ -19,9 +19,8 @@ def known(predictions: pd.DataFrame) -> pd.DataFrame:
 def confusion(predictions: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
     """Counts (K, K): row = true class, column = decided class; rows without a target are left out."""
     rows = known(predictions)
-    if not len(rows):
-        return np.zeros((len(labels), len(labels)), dtype=int)
-    return np.asarray(confusion_matrix(rows["target"], rows["predicted"], labels=list(labels)))
+    counts = pd.crosstab(rows["target"], rows["predicted"])
+    return np.asarray(counts.reindex(index=labels, columns=labels, fill_value=0), dtype=int)
 
 
 def roc(predictions: pd.DataFrame, label: str) -> pd.DataFrame | None:

@@ -92,7 +92,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: its label, the value in words, its ends from -1 to 1 and an interval."""
+    """One bar: its label, the value in words, its length from -1 to 1 and an interval on the same scale."""
 
     label: str
     text: str
@@ -104,12 +104,11 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Horizontal bars on one scale; signed ones grow from the middle."""
+    """Horizontal bars on one scale; they grow from the middle, to the right where the value is positive."""
 
     template: ClassVar[str] = "bars.html"
     caption: str
     bars: tuple[Bar, ...]
-    signed: bool = False
     note: str = ""
 
 
@@ -215,6 +214,7 @@ class Case:
     turn: str
     question: str
     scale: str
+    ends: tuple[str, str]  # what the two colours say, the negative one first
     methods: tuple[Method, ...]
     answers: Table | None = None
     base: str = ""  # id of the base picture

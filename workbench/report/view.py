@@ -9,20 +9,21 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
 from workbench.errors import ArtefactError
+from workbench.report.words import listing
 from workbench.run import Run
 from workbench.types import Estimate, Measure
 
-_NAMED = 48  # letters up to which a title names every class
+_NAMED = 42  # letters up to which a title names every class
 MODELS = {"base": "before", "tuned": "after", "onnx": "deployed"}
 
 
@@ -48,6 +49,15 @@ class Answer:
         """What is known of one answer (scores, gap, evaluations, notes); empty where nothing is."""
         found: Mapping[str, Any] = self.about.get("cases", {}).get(example, {})
         return found
+
+
+Record = TypeVar("Record", Measure, Estimate)
+
+
+def _known(record: type[Record], entry: Mapping[str, Any]) -> Record:
+    """A record from a file's entry; keys that a later writer may add are passed over."""
+    names = {field.name for field in fields(record)}
+    return record(**{key: value for key, value in entry.items() if key in names})
 
 
 class RunView:
@@ -100,8 +110,8 @@ class RunView:
         what = {"text": "text", "image": "picture", "table": "row"}.get(self.modality, "example")
         if self.regression:
             return f"What is the {self.fingerprint.get('target_name', 'value')} of this {what}?"
-        if len(self.labels) > 1 and len(named := ", ".join(self.labels)) <= _NAMED:
-            return f"Which is this {what}: {' or '.join(named.rsplit(', ', 1))}?"
+        if len(self.labels) > 1 and sum(map(len, self.labels)) <= _NAMED:
+            return f"Which is this {what}: {listing(self.labels, last='or')}?"
         return f"Which of {len(self.labels)} classes is this {what}?" if self.labels else f"What is this {what}?"
 
     # -- data -------------------------------------------------------------------------
@@ -144,8 +154,8 @@ class RunView:
         found = {}
         for entry in self.json(f"{model}/metrics.json") or []:
             if entry["split"] == split:
-                per_class = {k: Estimate(**v) for k, v in (entry.get("per_class") or {}).items()}
-                found[entry["name"]] = Measure(**{**entry, "per_class": per_class})
+                per_class = {k: _known(Estimate, v) for k, v in (entry.get("per_class") or {}).items()}
+                found[entry["name"]] = _known(Measure, {**entry, "per_class": per_class})
         return found
 
     @property

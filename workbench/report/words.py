@@ -63,14 +63,18 @@ def clean(text: str) -> str:
     return text.translate(_REPLACED)
 
 
-def number(value: float, *, digits: int = 3) -> str:
-    """A number with about `digits` significant decimals, thousands apart, a true minus."""
+def number(value: float, *, digits: int = 3, like: float | None = None) -> str:
+    """A number with about `digits` significant decimals, thousands apart, a true minus.
+
+    `like` is the number beside which it stands: both get as many decimals.
+    """
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else ("∞" if value > 0 else "−∞")
     size = abs(value)
-    if size and size < 10.0**-digits:
+    if like is None and size and size < 10.0**-digits:
         return scientific(value)
-    places = digits if size < 10 else max(0, digits - 1 - int(math.log10(size)))
+    scale = size if like is None else abs(like)
+    places = digits if scale < 10 else max(0, digits - 1 - int(math.log10(scale)))
     text = f"{size:,.{places}f}"
     return f"−{text}" if value < 0 and float(text.replace(",", "")) else text
 
@@ -98,11 +102,14 @@ def points(share: float) -> str:
     return f"{abs(100 * share):.1f}"
 
 
-def between(low: float | None, high: float | None, *, digits: int = 3) -> str:
-    """An interval in words, or nothing where there is none."""
+def between(low: float | None, high: float | None, *, like: float | None = None) -> str:
+    """An interval in words, or nothing where there is none; both ends have the same decimals."""
     if low is None or high is None:
         return ""
-    return f"{number(low, digits=digits)} to {number(high, digits=digits)}"
+    scale = max(abs(low), abs(high)) if like is None else like
+    if 0 < scale < 1e-3:
+        return f"{scientific(low)} to {scientific(high)}"
+    return f"{number(low, like=scale)} to {number(high, like=scale)}"
 
 
 def p_value(p: float | None) -> str:
@@ -150,6 +157,11 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if not text or text[-1] in ".!?" else ".")
 
 
+def short(name: str, longest: int = 36) -> str:
+    """A name that fits a heading; the whole name stands elsewhere in the report."""
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
+
+
 def none(reason: str) -> Cell:
     """The cell of a value that was not computed."""
     return Cell(f"not computed: {reason or 'no reason was recorded'}", kind="none")
@@ -165,5 +177,7 @@ def estimate(value: Measure | Estimate | None, *, why: str = "", n: bool = True)
         return none(why)
     if value.value is None:
         return none(value.reason)
-    span = between(value.low, value.high) or "no interval"
-    return Cell(number(value.value), f"{span} · n {value.n:,}" if n else span)
+    ends = [abs(v) for v in (value.value, value.low, value.high) if v is not None]
+    like = max(ends) if max(ends) >= 1e-3 else None
+    span = between(value.low, value.high, like=like) or "no interval"
+    return Cell(number(value.value, like=like), f"{span} · n {value.n:,}" if n else span)

@@ -27,10 +27,12 @@ def cases(view: RunView) -> Section | None:
         return None
     shown = about["cases"][: view.limits.cases]
     left = len(about["cases"]) - len(shown)
-    noun = {"text": "words", "image": "parts", "table": "columns"}.get(about.get("modality", ""), "parts")
+    modality = str(about.get("modality", ""))
+    noun = {"text": "words", "image": "parts", "table": "columns"}.get(modality, "parts")
     against = "orange, underlined" if noun == "words" else "orange"
+    says = ("raise the predicted value", "lower it") if view.regression else ("speak for the answer", "against it")
     finding = (
-        f"Blue {noun} speak for the answer, {against} ones against it, on one scale for all methods of a case. "
+        f"Blue {noun} {says[0]}, {against} ones {says[1]}, on one scale for all methods of a case. "
         "Explanations that failed their own test are grey."
     )
     blocks: list[Block] = []
@@ -42,7 +44,6 @@ def cases(view: RunView) -> Section | None:
     if left:
         text = f"{count(left, 'case')} left out so that this file stays within its size; all are in cases.json."
         blocks.append(Prose((text,), "note"))
-    modality = str(about.get("modality", ""))
     blocks.append(Gallery(tuple(_case(CaseView(view, modality, case, i)) for i, case in enumerate(shown))))
     return Section("cases", "Cases", finding, tuple(blocks), _how(view))
 
@@ -88,6 +89,7 @@ def _case(shown: CaseView) -> Case:
         turn=turn,
         question=case["question"]["text"],
         scale=f"full colour = ±{number(shown.scale, digits=2)} {shown.unit}" if shown.scale else "every value is zero",
+        ends=("lowers it", "raises it") if view.regression else ("against", "for"),
         methods=tuple(methods),
         answers=_answers(case),
         notes=(f"The last {count(cut, 'word')} never reached the model: the text was cut.",) if cut else (),

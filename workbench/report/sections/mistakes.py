@@ -41,7 +41,8 @@ def _wrong(view: RunView, rows: pd.DataFrame, base: pd.DataFrame | None) -> Sect
         finding = f"Not one of {count(len(rows), 'test example')} was decided wrongly."
         return Section("mistakes", "Mistakes", finding, (_histogram(rows),))
     sure = int((wrong["confidence"] >= 0.9).sum())
-    finding = f"{len(wrong):,} of {count(len(rows), 'answer')} are wrong; the model was at least 90 % sure of {sure:,}."
+    many = f"{len(wrong):,} of {count(len(rows), 'answer')} are wrong"
+    finding = f"{many}; the model was at least 90 % sure of {f'{sure:,}' if sure else 'none'} of these."
     table = tuple(
         (
             _identity(view, row.id),

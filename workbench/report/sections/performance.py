@@ -70,7 +70,7 @@ def _table(view: RunView, names: list[str], measures: dict[str, dict[str, Measur
         )
     low, high = scales.get("share", (0.0, 1.0))
     notes = {4: f"{percent(low, places=0)} to {percent(high, places=0)}"} if "share" in scales else {}
-    note = "Shares have one axis; every other measure has its own, from the least to the greatest end of its lines."
+    note = "Measures of one kind share an axis; the others run from the least to the greatest end of their own lines."
     title = "Before, after and deployed"
     if len(sizes) == 1:
         title += f", on {count(sizes.pop(), 'test example')}"

@@ -147,7 +147,11 @@ def _deployed(view: RunView) -> list[Finding]:
         return []
     link = ("#deployed", "details")
     agreement = parity.get("label_agreement") or {}
-    same = f"same answer on {agreement['agree']:,} of {agreement['n']:,}, " if agreement.get("n") else ""
+    same = (
+        f"same answer on {agreement['agree']:,} of {agreement['n']:,}, "
+        if agreement.get("n") and not view.regression
+        else ""
+    )
     rest = f"{same}largest difference {number(parity['max_error'], digits=4)}."
     if parity["passed"]:
         return [Finding("good", "The deployed file behaves like the trained model:", rest, *link)]
