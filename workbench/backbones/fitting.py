@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_callback import EarlyStoppingCallback
 
+from workbench.backbones.batches import ByLength
 from workbench.backbones.quiet import quiet_transformers
 from workbench.backbones.strategies import apply_strategy, merge_adapters
 from workbench.backbones.torch import TorchBackbone
@@ -91,6 +92,7 @@ def fit(
             callbacks=[record] + ([EarlyStoppingCallback(config.patience)] if config.patience else []),
         )
         trainer.sides = (_collator(train, augment, kind), _collator(validation, None, kind))
+        trainer.lengths = train.encoded.lengths
         for noisy in _PRINTERS:
             trainer.remove_callback(noisy)
         with quiet_transformers():
@@ -191,12 +193,16 @@ class _Loop(Trainer):
     def __init__(self, *, loss: Callable[[Tensor, Tensor], Tensor], **options: Any) -> None:
         self._loss = loss
         self.sides: tuple[Any, Any] = (None, None)
+        self.lengths = np.zeros(0, dtype=np.int64)
         super().__init__(**options)
         self.model_accepts_loss_kwargs = False
 
     def get_train_dataloader(self) -> Any:
         self.data_collator = self.sides[0]
         return super().get_train_dataloader()
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> ByLength:
+        return ByLength(self.lengths, self.args.train_batch_size, self.args.seed)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         self.data_collator = self.sides[1]

@@ -29,6 +29,7 @@ def finetune(session: Session) -> bool:
                 raise DataError(f"the {name} split of {config.data.source} has no examples")
         if task.kind == "class":
             targets = targets.astype(np.int64)
+        validation = validation[np.argsort(encoded.lengths[validation], kind="stable")]  # little padding
         sides = tuple(Samples(Picked(encoded, r), targets[r]) for r in (train, validation))
         session.progress.say("  the model before customisation")
         before = fit_base(session, backbone, encoded, targets, train, validation)
