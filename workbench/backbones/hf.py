@@ -47,10 +47,12 @@ def resolve(source: str) -> str:
         if spec is None or not spec.submodule_search_locations:
             raise MissingDependency(package.replace("_", "-"), f"backbone {source!r}")
         return str(Path(spec.submodule_search_locations[0]) / inside)
-    if Path(source).is_dir():
+    if source and Path(source).is_dir():
         return source
     if source.startswith(("/", "./", "../", "~")) or source.count("/") > 1 or not source:
-        raise ConfigError(f"no backbone at {source!r}", hint="give a directory with config.json, or a hub id")
+        raise ConfigError(
+            f"no backbone at {source!r}", hint="set backbone.source to a directory with config.json, or a hub id"
+        )
     return source
 
 
@@ -69,6 +71,8 @@ def load_text(
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise ConfigError(f"{config.source}: its tokenizer has no fast form", hint="save it with `tokenizer.json`")
+    if len(tokenizer) <= len(set(tokenizer.all_special_ids)):  # transformers makes an empty one where files lack
+        raise ConfigError(f"{config.source}: its tokenizer knows no word", hint="add the tokenizer's files")
     limit = min(config.max_length, _positions(module) or config.max_length)
     if tokenizer.pad_token_id is None and tokenizer.eos_token_id is None:
         raise ConfigError(f"{config.source}: its tokenizer has no padding token", hint="set pad_token in its files")
