@@ -16,7 +16,7 @@ from workbench.config import Backbone, Config, build_config
 from workbench.modalities.text import TextPreparation
 from workbench.types import Column, Dataset, Example
 
-WORDS = "the cat dog sat on mat a big red house un ##believ ##able good bad film was very not".split()
+WORDS = [*"the cat dog sat on mat a big red house un ##believ ##able good bad film was very not".split()]  # noqa: SIM905
 SIDE = 16  # pixels of the tiny pictures
 LABELS = ("bad", "fine", "good")
 

@@ -80,7 +80,7 @@ def test_settings_of_an_unknown_class_are_read_as_they_are(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("bad", [{"mean": (0.5,)}, {"std": (1.0, 0.0, 1.0)}])
 def test_means_and_deviations_are_three_numbers(tmp_path: Path, bad: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="backbone.mean, backbone.std"):
+    with pytest.raises(ConfigError, match=r"backbone\.mean, backbone\.std"):
         prepared(tmp_path, SETTINGS["vit"], **bad)
 
 
