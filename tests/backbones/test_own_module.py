@@ -140,7 +140,7 @@ def test_pickled_code_is_refused_and_not_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [[1, 2], {"fc.weight": torch.zeros(3, 8)}, torch.zeros(2)])
 def test_weights_that_are_no_state_of_the_module_are_refused(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "w.pt")
-    with pytest.raises(ArtefactError, match="does not fit the module|is no state dict") as caught:
+    with pytest.raises(ArtefactError, match=r"does not fit the module|is no state dict") as caught:
         load(weights=str(tmp_path / "w.pt"))
     assert caught.value.exit_code == 4
     assert caught.value.hint
