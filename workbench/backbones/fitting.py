@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from collections.abc import Callable
@@ -12,17 +11,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers import Trainer, TrainingArguments, set_seed
 from transformers.trainer_callback import EarlyStoppingCallback
 
 from workbench.backbones.batches import ByLength
+from workbench.backbones.history import History
 from workbench.backbones.quiet import quiet_transformers
 from workbench.backbones.strategies import apply_strategy, merge_adapters
-from workbench.backbones.torch import TorchBackbone
+from workbench.backbones.torch import TorchBackbone, state_of
 from workbench.config import Finetune
-from workbench.engines.progress import Progress, Task
+from workbench.engines.progress import Progress
 from workbench.errors import ConfigError, StageError
+from workbench.run import digest
 
 _OPTIMIZERS = {"adamw": "adamw_torch", "adam": "adamw_torch"}
 
@@ -58,21 +60,24 @@ def fit(
     seed: int,
     progress: Progress,
     augment: Callable[[np.ndarray], np.ndarray] | None = None,
+    key: str = "",
 ) -> Fitted:
     """Fine-tune in place and keep the best epoch by validation loss.
 
     Checkpoints lie in `folder/training` until the end; a second call after an interruption
-    goes on from the last one and ends with the same model. `folder/history.jsonl` holds a
+    of the same settings goes on from the last one and ends with the same model; checkpoints
+    of other settings are removed. `folder/history.jsonl` holds a
     line for every logged step, `folder/tensorboard` the same as events.
 
     Args:
         kind: "class" (cross-entropy) or "value" (squared error on the standardised target).
+        key: whatever else the result depends on, such as the data.
 
     Raises:
         StageError: the loss is not finite. ConfigError: an optimiser or schedule unknown.
     """
     training = folder / "training"
-    resume = _last_checkpoint(training)
+    resume = _last_checkpoint(training, digest([key, config.model_dump(mode="json"), kind, seed, backbone.facts]))
     set_seed(seed)
     trained = apply_strategy(backbone, config)
     total = sum(p.numel() for p in backbone.module.parameters())
@@ -81,9 +86,9 @@ def fit(
     per_epoch = math.ceil(len(train.encoded) / config.batch_size)
     steps = math.ceil(per_epoch * config.epochs)
     with progress.task("fine-tuning", steps) as bar:
-        record = _Record(folder, bar, kind, resume)
+        record = History(folder, bar, kind, resume)
         trainer = _Loop(
-            loss=_loss(config, kind, train.targets, backbone),
+            loss=_loss(config, kind, train.targets),
             model=backbone.module,
             args=arguments,
             train_dataset=_Rows(len(train.encoded)),
@@ -138,6 +143,7 @@ def _arguments(folder: Path, config: Finetune, rate: float, seed: int, device: s
             optim=_OPTIMIZERS.get(config.optimizer, config.optimizer),
             lr_scheduler_type=config.schedule,
             warmup_steps=config.warmup,
+            restore_callback_states_from_checkpoint=True,  # the patience that is used up
             eval_strategy="epoch",
             save_strategy="epoch",
             save_total_limit=2,
@@ -196,6 +202,13 @@ class _Loop(Trainer):
         self.lengths = np.zeros(0, dtype=np.int64)
         super().__init__(**options)
         self.model_accepts_loss_kwargs = False
+        self._still = _frozen_norms(self.model)
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        # transformers may rename parameters as it saves, and its loop reads them back by their plain names.
+        folder = Path(output_dir or self.args.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(state_of(self.model), folder / "model.safetensors")
 
     def get_train_dataloader(self) -> Any:
         self.data_collator = self.sides[0]
@@ -212,6 +225,8 @@ class _Loop(Trainer):
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         targets = inputs.pop("labels")
+        for layer in self._still:
+            layer.eval()
         output = model(**inputs)
         logits, members = output.logits, getattr(output, "members", None)
         if members is None:
@@ -227,9 +242,14 @@ class _Loop(Trainer):
         return (loss, {"logits": logits}) if return_outputs else loss
 
 
-def _loss(
-    config: Finetune, kind: str, targets: np.ndarray, backbone: TorchBackbone
-) -> Callable[[Tensor, Tensor], Tensor]:
+def _frozen_norms(module: nn.Module) -> list[nn.Module]:
+    """Batch normalisations that are not trained: their running statistics must stay, too."""
+    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    frozen = any(not p.requires_grad for p in module.parameters())
+    return [m for m in norms if frozen and not any(p.requires_grad for p in m.parameters())]
+
+
+def _loss(config: Finetune, kind: str, targets: np.ndarray) -> Callable[[Tensor, Tensor], Tensor]:
     if kind == "value":
         scale = float(np.std(targets)) or 1.0
 
@@ -237,13 +257,18 @@ def _loss(
             return (((logits - target[:, None]) / scale) ** 2).mean()
 
         return squared
-    weight = None
-    if config.class_weights == "balanced":
-        classes = np.unique(targets)
-        counts = np.bincount(targets.astype(int), minlength=int(classes.max()) + 1)
-        weight = torch.tensor(len(targets) / (len(classes) * np.maximum(counts, 1)), dtype=torch.float32)
-        weight = weight.to(backbone.device)
-    return nn.CrossEntropyLoss(weight=weight, label_smoothing=config.label_smoothing)
+    counts = torch.from_numpy(np.bincount(targets.astype(int)))
+    present = counts > 0
+    balanced = torch.where(present, len(targets) / (present.sum() * counts.clamp(min=1)), 1.0)
+
+    def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+        weight = None
+        if config.class_weights == "balanced":  # a class that training never showed counts once
+            unseen = logits.shape[1] - len(balanced)
+            weight = nn.functional.pad(balanced, (0, unseen), value=1.0).to(logits)
+        return nn.functional.cross_entropy(logits, target, weight, label_smoothing=config.label_smoothing)
+
+    return cross_entropy
 
 
 def _score(kind: str) -> Callable[[Any], dict[str, float]]:
@@ -256,51 +281,6 @@ def _score(kind: str) -> Callable[[Any], dict[str, float]]:
     return accuracy if kind == "class" else rmse
 
 
-class _Record(TrainerCallback):
-    """Writes history.jsonl and TensorBoard events, and moves the bar."""
-
-    def __init__(self, folder: Path, bar: Task, kind: str, resume: Path | None) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self._path, self._bar = folder / "history.jsonl", bar
-        self._name = "accuracy" if kind == "class" else "rmse"
-        folder.mkdir(parents=True, exist_ok=True)
-        step = int(resume.name.rpartition("-")[2]) if resume else 0
-        kept = self._path.read_text().splitlines() if resume and self._path.exists() else []
-        kept = [line for line in kept if json.loads(line)["step"] <= step]
-        self._path.write_text("".join(line + "\n" for line in kept))
-        bar.advance(step)
-        self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=step or None)
-        self._note = ""
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._bar.advance(1, self._note)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        logs = logs or {}
-        line: dict[str, Any] = {"step": state.global_step, "epoch": round(state.epoch or 0, 6)}
-        if "loss" in logs:
-            line |= {"loss": logs["loss"], "learning_rate": logs.get("learning_rate")}
-            self._note = f"loss {logs['loss']:.4g}"
-        elif "eval_loss" in logs:
-            line |= {
-                "validation_loss": logs["eval_loss"],
-                "validation_score": logs["eval_score"],
-                "score_name": self._name,
-            }
-            self._note = f"validation {self._name} {logs['eval_score']:.4g}"
-        else:
-            return
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        for key in ("loss", "learning_rate", "validation_loss", "validation_score"):
-            if line.get(key) is not None:
-                self._events.add_scalar(key, line[key], state.global_step)
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._events.close()
-
-
 def _printers() -> tuple[type, ...]:
     from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
@@ -310,8 +290,13 @@ def _printers() -> tuple[type, ...]:
 _PRINTERS = _printers()
 
 
-def _last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written whole; half-written ones are removed."""
+def _last_checkpoint(folder: Path, key: str) -> Path | None:
+    """The newest checkpoint that was written whole; half-written ones and those of another key are removed."""
+    mark = folder / "key"
+    if not mark.is_file() or mark.read_text() != key:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        mark.write_text(key)
     found = sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
     while found and not (found[-1] / "trainer_state.json").is_file():
         shutil.rmtree(found.pop())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from workbench.assets import asset
@@ -38,14 +40,19 @@ def resolve(source: str) -> str:
         return str(folder)
     if colon and scheme == "package":
         package, _, inside = rest.partition("/")
-        spec = importlib.util.find_spec(package)
+        try:
+            spec = importlib.util.find_spec(package)
+        except (ModuleNotFoundError, ValueError):  # the parent of a dotted name is missing; no name at all
+            spec = None
         if spec is None or not spec.submodule_search_locations:
             raise MissingDependency(package.replace("_", "-"), f"backbone {source!r}")
         return str(Path(spec.submodule_search_locations[0]) / inside)
-    if Path(source).is_dir():
+    if source and Path(source).is_dir():
         return source
     if source.startswith(("/", "./", "../", "~")) or source.count("/") > 1 or not source:
-        raise ConfigError(f"no backbone at {source!r}", hint="give a directory with config.json, or a hub id")
+        raise ConfigError(
+            f"no backbone at {source!r}", hint="set backbone.source to a directory with config.json, or a hub id"
+        )
     return source
 
 
@@ -64,12 +71,18 @@ def load_text(
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise ConfigError(f"{config.source}: its tokenizer has no fast form", hint="save it with `tokenizer.json`")
-    limit = min(config.max_length, getattr(module.config, "max_position_embeddings", None) or config.max_length)
+    if len(tokenizer) <= len(set(tokenizer.all_special_ids)):  # transformers makes an empty one where files lack
+        raise ConfigError(f"{config.source}: its tokenizer knows no word", hint="add the tokenizer's files")
+    limit = min(config.max_length, _positions(module) or config.max_length)
     if tokenizer.pad_token_id is None and tokenizer.eos_token_id is None:
         raise ConfigError(f"{config.source}: its tokenizer has no padding token", hint="set pad_token in its files")
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     module.config.pad_token_id = pad
-    names = [n for n in ("input_ids", "attention_mask", "token_type_ids") if n in tokenizer.model_input_names]
+    taken = inspect.signature(module.forward).parameters  # a tokenizer may give more than the model takes
+    given = [*tokenizer.model_input_names, "attention_mask"]
+    names = [
+        n for n in ("input_ids", "attention_mask", "token_type_ids") if n in given and (n in taken or n == "input_ids")
+    ]
     preparation = TextPreparation(backend.to_str(), tuple(names), limit, pad, tokenizer.mask_token_id)
     backbone = _backbone(module, tuple(names), "text", labels, facts)
     backbone.companions = _files_of(tokenizer)
@@ -89,6 +102,15 @@ def load_image(
     backbone = _backbone(module, ("pixel_values",), "image", labels, facts)
     backbone.companions = {"preprocessor_config.json": json.dumps(_settings_of(preparation)).encode()}
     return backbone, preparation
+
+
+def _positions(module: nn.Module) -> int:
+    """How many tokens the model has positions for; 0 where there is no limit."""
+    for name, layer in module.named_modules():
+        if name.endswith("position_embeddings") and isinstance(layer, nn.Embedding):
+            # RoBERTa and its kin count positions from after the padding token's number.
+            return layer.num_embeddings - (0 if layer.padding_idx is None else layer.padding_idx + 1)
+    return int(getattr(module.config, "max_position_embeddings", None) or 0)
 
 
 def _files_of(tokenizer: Any) -> dict[str, bytes]:
@@ -168,7 +190,7 @@ def _load(
             f"backbone {config.source!r} ({model_config.model_type}) does not fit the task: {_first_line(e)}",
             hint="choose a text backbone for texts, a picture backbone for pictures",
         ) from e
-    except OSError as e:
+    except (OSError, SafetensorError) as e:
         raise ArtefactError(
             f"backbone {config.source!r} has no readable weights: {_first_line(e)}",
             hint="it must hold model.safetensors; pickled weights (.bin, .pt) are refused",
@@ -207,18 +229,27 @@ def _backbone(
 def _processor(path: str, config: Backbone) -> dict[str, Any]:
     """The preprocessor's settings as a mapping; empty where the backbone has none."""
     local = Path(path) / "preprocessor_config.json"
-    if local.is_file():
-        return json.loads(local.read_text(encoding="utf-8"))
-    if Path(path).is_dir():
+    if Path(path).is_dir() and not local.is_file():
         return {}
     from transformers import AutoImageProcessor
 
-    try:
-        return AutoImageProcessor.from_pretrained(path, **_hub(config)).to_dict()
+    try:  # older files leave out what their class takes for granted, or give sizes as bare numbers
+        with quiet_transformers():
+            return AutoImageProcessor.from_pretrained(path, backend="pil", **_hub(config)).to_dict()
     except (OSError, ValueError) as e:
+        if local.is_file():
+            return _read_settings(local)
         raise ConfigError(
             f"{config.source}: no image processor: {_first_line(e)}", hint="set image_size, mean, std"
         ) from e
+
+
+def _read_settings(file: Path) -> dict[str, Any]:
+    try:
+        settings = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as e:
+        raise ArtefactError(f"{file} is not JSON: {e}", hint="restore it, or remove it and set image_size") from e
+    return settings if isinstance(settings, dict) else {}
 
 
 def image_preparation(settings: dict[str, Any], config: Backbone, module: nn.Module | None = None) -> ImagePreparation:

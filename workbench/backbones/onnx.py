@@ -16,6 +16,9 @@ import numpy as np
 from workbench.errors import ArtefactError, StageError
 from workbench.modalities import image, table, text
 
+METADATA = "workbench"  # key of the JSON in the file's metadata
+METADATA_SCHEMA = 1
+
 PREPARATIONS = {
     "text": text.TextPreparation,
     "image": image.ImagePreparation,
@@ -50,11 +53,18 @@ class OnnxBackbone:
     def metadata(self) -> dict[str, Any]:
         """What `export` wrote into the file: task, labels, preparation."""
         try:
-            return json.loads(self._session.get_modelmeta().custom_metadata_map["workbench"])
-        except (KeyError, json.JSONDecodeError):
+            found = json.loads(self._session.get_modelmeta().custom_metadata_map[METADATA])
+            schema = int(found["schema"])
+        except (KeyError, TypeError, ValueError):
             raise ArtefactError(
                 f"{self.path} carries no workbench metadata", hint="it was not exported by `workbench export`"
             ) from None
+        if schema > METADATA_SCHEMA:
+            raise ArtefactError(
+                f"{self.path} has metadata of schema {schema}, this program reads {METADATA_SCHEMA}",
+                hint="update workbench, or export the model again",
+            )
+        return dict(found)
 
     @property
     def preparation(self) -> Any:
@@ -75,7 +85,8 @@ class OnnxBackbone:
         """Content of providers.json."""
         used = self._session.get_providers()
         cuda = used[0] == "CUDAExecutionProvider"
-        why = "" if cuda or self.requested == "cpu" else " (no CUDA device was found)"
+        reason = "ONNX Runtime could not start on CUDA" if cuda_devices() else "no CUDA device was found"
+        why = "" if cuda or self.requested == "cpu" else f" ({reason})"
         return {
             "requested": self.requested,
             "used": used,
@@ -117,7 +128,7 @@ def _session(path: Path, device: str, threads: int) -> Any:
 
         ort.set_default_logger_severity(4)
         options = ort.SessionOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # a failing run raises; it need not print as well
         options.intra_op_num_threads = threads
         providers: list[Any] = ["CPUExecutionProvider"]
         if choose_device(device) == "cuda":

@@ -85,16 +85,25 @@ def _build(file: Path, name: str) -> nn.Module:
     code = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(code)
-        factory = getattr(code, name)
-        inner = factory()
-    except AttributeError as e:
-        raise ConfigError(
-            f"backbone.factory: {file.name} has no function {name!r}", hint=f"it has: {_names(code)}"
-        ) from e
     except Exception as e:
-        raise ConfigError(f"backbone.factory: {file.name}:{name}() failed: {type(e).__name__}: {e}") from e
+        raise ConfigError(
+            f"backbone.factory: {file.name} cannot be imported: {type(e).__name__}: {e}", hint=f"try: python {file}"
+        ) from e
+    factory = getattr(code, name, None)
+    if not callable(factory):
+        raise ConfigError(f"backbone.factory: {file.name} has no function {name!r}", hint=f"it has: {_names(code)}")
+    try:
+        inner = factory()
+    except Exception as e:
+        raise ConfigError(
+            f"backbone.factory: {file.name}:{name}() failed: {type(e).__name__}: {e}",
+            hint="it is called without arguments; WORKBENCH_DEBUG=1 shows where it fails",
+        ) from e
     if not isinstance(inner, nn.Module):
-        raise ConfigError(f"backbone.factory: {file.name}:{name}() gave a {type(inner).__name__}, not a torch module")
+        raise ConfigError(
+            f"backbone.factory: {file.name}:{name}() gave a {type(inner).__name__}, not a torch module",
+            hint="the function has to return the module itself",
+        )
     return inner
 
 
@@ -112,7 +121,7 @@ def _load_weights(inner: nn.Module, path: Path) -> None:
         raise ArtefactError(f"backbone.weights: no file {path}", hint="the path is taken from the config's folder")
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except Exception as e:
+    except Exception as e:  # safetensors, pickle and zip files each have their own
         raise ArtefactError(
             f"backbone.weights: {path.name} cannot be read as plain tensors: {str(e).splitlines()[0][:200]}",
             hint="save a state dict as safetensors; pickled objects are refused",
@@ -120,6 +129,11 @@ def _load_weights(inner: nn.Module, path: Path) -> None:
     for key in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
+    if not isinstance(state, dict):
+        raise ArtefactError(
+            f"backbone.weights: {path.name} holds a {type(state).__name__}, which is no state dict",
+            hint="save module.state_dict(), best as safetensors",
+        )
     state = {k.removeprefix("module."): v for k, v in state.items() if isinstance(v, Tensor)}
     try:
         inner.load_state_dict(state, strict=True)

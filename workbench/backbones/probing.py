@@ -35,9 +35,9 @@ def head_inputs(backbone: TorchBackbone, encoded: object, rows: np.ndarray) -> t
 
 
 def is_linear(backbone: TorchBackbone, features: np.ndarray, scores: np.ndarray) -> bool:
-    """Whether the scores are exactly the head applied to its inputs."""
+    """Whether the scores are exactly the head, weights and intercept, applied to its inputs."""
     head = backbone.head_layer
-    if not isinstance(head, nn.Linear) or features.ndim != 2:
+    if not isinstance(head, nn.Linear) or head.bias is None or features.ndim != 2:
         return False
     with torch.inference_mode():
         again = head(torch.from_numpy(features[:8]).to(backbone.device)).float().cpu().numpy()

@@ -21,7 +21,7 @@ def apply_strategy(backbone: TorchBackbone, config: Finetune) -> int:
     if config.strategy == "full":
         names = {n for n, _ in module.named_parameters()}
     elif config.strategy == "lora":
-        names = _add_adapters(module, backbone.head, config) | own
+        names = _add_adapters(module, own, config) | own
     else:
         names = set(own)
         if config.strategy.startswith("last-"):
@@ -35,12 +35,14 @@ def _last_blocks(module: nn.Module, n: int) -> set[str]:
     """Parameters of the last `n` blocks and of all that is defined after them.
 
     The blocks are the items of the largest module list (transformer layers, stages of a
-    convolutional network), or the children of the largest sequential part.
+    convolutional network), or the children of the largest sequential part; an item without
+    parameters is none.
     """
     lists = [
-        (sum(p.numel() for p in m.parameters()), name, m)
+        (sum(p.numel() for p in m.parameters()), name, blocks)
         for name, m in module.named_modules()
-        if isinstance(m, (nn.ModuleList, nn.Sequential)) and len(m) > 1
+        if isinstance(m, (nn.ModuleList, nn.Sequential))
+        and len(blocks := [k for k, b in m.named_children() if any(True for _ in b.parameters())]) > 1
     ]
     if not lists:
         raise ConfigError(
@@ -51,16 +53,17 @@ def _last_blocks(module: nn.Module, n: int) -> set[str]:
         raise ConfigError(
             f"finetune.strategy = 'last-{n}', but the backbone has {len(blocks)} blocks", hint="use 'full' for all"
         )
-    first = f"{name}.{len(blocks) - n}" if name else str(len(blocks) - n)
+    first = f"{name}.{blocks[-n]}" if name else blocks[-n]
     ordered = [k for k, _ in module.named_parameters()]
     start = next(i for i, k in enumerate(ordered) if k.startswith(first + "."))
     return set(ordered[start:])
 
 
-def _add_adapters(module: nn.Module, head: str, config: Finetune) -> set[str]:
+def _add_adapters(module: nn.Module, own: frozenset[str], config: Finetune) -> set[str]:
+    """Adapters on the linear layers that were pretrained; those in `own` are trained themselves."""
     from peft import LoraConfig, inject_adapter_in_model
 
-    targets = [n for n, m in module.named_modules() if isinstance(m, nn.Linear) and n != head]
+    targets = [n for n, m in module.named_modules() if isinstance(m, nn.Linear) and f"{n}.weight" not in own]
     if not targets:
         raise ConfigError("finetune.strategy = 'lora': the backbone has no linear layer besides its head")
     adapters = LoraConfig(r=config.lora_rank, lora_alpha=config.lora_alpha, lora_dropout=0.05, target_modules=targets)

@@ -41,7 +41,8 @@ def load_tabular(config: Config, dataset: Dataset, *, kind: str) -> tuple[TorchB
         except (OSError, ValueError, RuntimeError) as e:
             reason = str(e).splitlines()[0][:300]
             raise ArtefactError(f"{source} holds no network for tables: {reason}", hint="run the config again") from e
-        return _backbone(module, preparation, source), preparation
+        _check_columns(module, preparation, dataset, source)
+        return _backbone(module, preparation, source, trained=True), preparation
     numeric, categorical, targets = _training(dataset, preparation)
     advice = recommended(len(targets), len(dataset.columns), _task(kind))
     module = TabularNet.for_data(
@@ -155,9 +156,23 @@ def _task(kind: str) -> Any:
     return "classification" if kind == "class" else "regression"
 
 
-def _backbone(module: TabularNet, preparation: TablePreparation, source: str) -> TorchBackbone:
+def _check_columns(module: TabularNet, preparation: TablePreparation, dataset: Dataset, source: str) -> None:
+    """A checkpoint is for tables of its own columns only."""
+    has = (module.config.numeric_columns, list(module.config.cardinalities), int(module.config.num_labels or 0))
+    needs = (len(preparation.numeric), _cardinalities(preparation), max(len(dataset.labels), 1))
+    for what, there, here in zip(("numeric columns", "categories", "outputs"), has, needs, strict=True):
+        if there != here:
+            raise ConfigError(
+                f"backbone.source = {source!r} was made for other data: {what} {there}, here {here}",
+                hint="leave backbone.source out to build a network for this table",
+            )
+
+
+def _backbone(
+    module: TabularNet, preparation: TablePreparation, source: str, *, trained: bool = False
+) -> TorchBackbone:
     module.eval()
-    fresh = frozenset(n for n, _ in module.named_parameters())
+    fresh = frozenset() if trained else frozenset(n for n, _ in module.named_parameters())
     facts = {"source": source, "class": "TabularNet", "sha256": None, "runs_user_code": False}
     return TorchBackbone(module, preparation.inputs, "table", _head(module), fresh, facts)
 

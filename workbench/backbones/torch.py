@@ -125,7 +125,7 @@ class TorchBackbone:
             with quiet_transformers():
                 inner.save_pretrained(folder)
         else:
-            save_file(_state(inner), folder / "model.safetensors")
+            save_file(state_of(inner), folder / "model.safetensors")
         for name, content in self.companions.items():
             (folder / name).write_bytes(content)
 
@@ -144,13 +144,13 @@ class TorchBackbone:
 
     def save_state(self, file: Path, only: frozenset[str] | None = None) -> None:
         """Write parameters and buffers as safetensors, all or those named."""
-        state = _state(self.module)
+        state = state_of(self.module)
         file.parent.mkdir(parents=True, exist_ok=True)
         save_file({k: v for k, v in state.items() if only is None or k in only}, file)
 
 
-def _state(module: nn.Module) -> dict[str, Tensor]:
-    """The state with shared tensors copied: safetensors refuses to store one memory twice."""
+def state_of(module: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers on the CPU, shared tensors copied: safetensors stores no memory twice."""
     return {k: v.detach().cpu().clone().contiguous() for k, v in module.state_dict().items()}
 
 

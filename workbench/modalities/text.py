@@ -115,7 +115,7 @@ def pad(
     attend: Sequence[np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
     """Token ids of several lengths as one batch, with only the inputs the model takes."""
-    longest = max((len(i) for i in ids), default=0)
+    longest = max((len(i) for i in ids), default=1) or 1  # no model takes a batch of no tokens at all
     shape = (len(ids), longest)
     batch = {
         "input_ids": np.full(shape, preparation.pad_id, dtype=np.int64),
@@ -133,11 +133,14 @@ def segment(text: str, preparation: TextPreparation, **_: Any) -> Words:
     """Cut a text into the words that the model sees.
 
     A word is a run of characters without spaces; in scripts without spaces, a character.
+    Words that share a token cannot be hidden apart and are one feature.
     """
     spans = [m.span() for m in _WORD.finditer(text)]
     encoding = preparation.machine.encode(text)
     starts = np.array([s for s, _ in spans] or [0])
     word = np.full(len(encoding.ids), -1)
+    seen = np.zeros(len(spans), dtype=bool)
+    joined = np.zeros(len(spans), dtype=bool)  # to the word before
     for position, ((begin, end), special) in enumerate(
         zip(encoding.offsets, encoding.special_tokens_mask, strict=True)
     ):
@@ -146,16 +149,20 @@ def segment(text: str, preparation: TextPreparation, **_: Any) -> Words:
         # A token may carry the space before its word (byte-level and SentencePiece models).
         while begin < end - 1 and text[begin : begin + 1].isspace():
             begin += 1
-        word[position] = max(int(np.searchsorted(starts, begin, side="right")) - 1, 0)
-    seen = np.unique(word[word >= 0])
-    index = {int(old): new for new, old in enumerate(seen)}
-    features = tuple(Feature(text[slice(*spans[w])], span=spans[w]) for w in seen)
+        first, last = np.maximum(np.searchsorted(starts, [begin, max(end - 1, begin)], side="right") - 1, 0)
+        word[position] = first
+        seen[first : last + 1] = True
+        joined[first + 1 : last + 1] = True
+    number = np.cumsum(seen & ~joined) - 1  # of the feature that a word belongs to
+    ends = {int(number[w]): spans[w][1] for w in np.flatnonzero(seen)}
+    begins = [spans[w][0] for w in np.flatnonzero(seen & ~joined)]
+    features = tuple(Feature(text[b : ends[i]], span=(b, ends[i])) for i, b in enumerate(begins))
     return Words(
         features,
         np.array(encoding.ids, dtype=np.int64),
         np.array(encoding.type_ids, dtype=np.int64),
-        np.array([index.get(int(w), -1) for w in word]),
-        cut=len(spans) - len(features),
+        np.array([number[w] if w >= 0 else -1 for w in word], dtype=np.int64),
+        cut=int((~seen).sum()),
     )
 
 

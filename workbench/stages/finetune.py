@@ -45,6 +45,7 @@ def finetune(session: Session) -> bool:
             seed=config.seed,
             progress=session.progress,
             augment=augment,
+            key=session.key("finetune"),
         )
         checkpoint = run.path / "tuned" / "checkpoint"
         shutil.rmtree(checkpoint, ignore_errors=True)
@@ -161,6 +162,7 @@ def _train_head(
         kind=session.task.kind,
         seed=session.config.seed,
         progress=session.progress,
+        key=session.key("finetune"),
     )
     shutil.rmtree(session.run.path / "base" / ".fit", ignore_errors=True)
     return "fresh layer trained alone by gradient descent"
@@ -168,9 +170,11 @@ def _train_head(
 
 def flip_and_shift(seed: int) -> Any:
     """Random horizontal flips and shifts by up to an eighth of the side, of (n, H, W, 3) frames."""
-    rng = np.random.default_rng(seed)
+    import torch
 
     def change(frames: np.ndarray) -> np.ndarray:
+        # torch's generator is kept in the checkpoints: an interrupted training goes on with the same draws.
+        rng = np.random.default_rng([seed, int(torch.randint(2**62, ()))])
         changed = np.empty_like(frames)
         for i, frame in enumerate(frames):
             height, width = frame.shape[:2]
