@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from workbench.errors import ConfigError
+from workbench.errors import ArtefactError, ConfigError
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 class Data(_Section):
@@ -151,14 +151,31 @@ class Config(_Section):
 def read_config(path: str | Path, overrides: tuple[str, ...] = ()) -> Config:
     """Read a TOML config; `overrides` are `key=value` pairs such as `finetune.epochs=5`.
 
-    Paths in `data` and `backbone` that exist beside the config are made absolute.
+    Paths in `data` and `backbone` that exist beside the config, or else in the current
+    folder, are made absolute.
 
     Raises:
         ConfigError: the file is missing or not TOML, or a key or value is not allowed.
     """
     path = Path(path)
+    return build_config(_read_toml(path), overrides, beside=path.resolve().parent, where=str(path))
+
+
+def read_resolved(path: Path) -> Config:
+    """Read the `config.toml` that a run keeps; its paths are taken as they stand.
+
+    Raises:
+        ArtefactError: it is missing or damaged.
+    """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return build_config(_read_toml(path), where=str(path))
+    except ConfigError as e:
+        raise ArtefactError(e.message, hint="restore it, or run the config again") from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(f"no config at {path}", hint="write one with `workbench init TASK FILE`") from None
     except IsADirectoryError:
@@ -167,7 +184,6 @@ def read_config(path: str | Path, overrides: tuple[str, ...] = ()) -> Config:
         raise ConfigError(f"{path} is not UTF-8 text: {e.reason} at byte {e.start}", hint="save it as UTF-8") from None
     except tomllib.TOMLDecodeError as e:
         raise ConfigError(f"{path} is not TOML: {e}", hint="strings need quotes, tables are [section]") from None
-    return build_config(raw, overrides, beside=path.resolve().parent, where=str(path))
 
 
 def build_config(
@@ -185,7 +201,8 @@ def build_config(
         table = raw.get(section)
         if beside is not None and isinstance(table, dict):
             for key in keys:
-                table[key] = _absolute(table[key], beside) if isinstance(table.get(key), str) else table.get(key, "")
+                if isinstance(table.get(key), str):
+                    table[key] = _absolute(table[key], beside)
     try:
         return Config.model_validate(raw)
     except ValidationError as e:
@@ -194,8 +211,10 @@ def build_config(
 
 def _absolute(value: str, beside: Path) -> str:
     name, colon, attribute = value.rpartition(":") if ".py:" in value else (value, "", "")
-    candidate = beside / name
-    return f"{candidate}{colon}{attribute}" if value and candidate.exists() else value
+    for folder in (beside, Path.cwd()) if value else ():
+        if (folder / name).exists():
+            return f"{folder / name}{colon}{attribute}"
+    return value
 
 
 def _override(raw: dict[str, Any], text: str) -> None:
