@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from collections.abc import Callable
@@ -13,14 +12,16 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers import Trainer, TrainingArguments, set_seed
 from transformers.trainer_callback import EarlyStoppingCallback
 
+from workbench.backbones.history import Record
 from workbench.backbones.quiet import quiet_transformers
+from workbench.backbones.saving import saving
 from workbench.backbones.strategies import apply_strategy, merge_adapters
 from workbench.backbones.torch import TorchBackbone
 from workbench.config import Finetune
-from workbench.engines.progress import Progress, Task
+from workbench.engines.progress import Progress
 from workbench.errors import ConfigError, StageError
 
 _OPTIMIZERS = {"adamw": "adamw_torch", "adam": "adamw_torch"}
@@ -80,7 +81,7 @@ def fit(
     per_epoch = math.ceil(len(train.encoded) / config.batch_size)
     steps = math.ceil(per_epoch * config.epochs)
     with progress.task("fine-tuning", steps) as bar:
-        record = _Record(folder, bar, kind, resume)
+        record = Record(folder, bar, kind, resume)
         trainer = _Loop(
             loss=_loss(config, kind, train.targets, backbone),
             model=backbone.module,
@@ -93,7 +94,7 @@ def fit(
         trainer.sides = (_collator(train, augment, kind), _collator(validation, None, kind))
         for noisy in _PRINTERS:
             trainer.remove_callback(noisy)
-        with quiet_transformers():
+        with quiet_transformers(), saving(folder):
             trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     merge_adapters(backbone.module)
     backbone.module.eval()
@@ -248,51 +249,6 @@ def _score(kind: str) -> Callable[[Any], dict[str, float]]:
         return {"score": float(np.sqrt(np.mean((evaluated.predictions[:, 0] - evaluated.label_ids) ** 2)))}
 
     return accuracy if kind == "class" else rmse
-
-
-class _Record(TrainerCallback):
-    """Writes history.jsonl and TensorBoard events, and moves the bar."""
-
-    def __init__(self, folder: Path, bar: Task, kind: str, resume: Path | None) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self._path, self._bar = folder / "history.jsonl", bar
-        self._name = "accuracy" if kind == "class" else "rmse"
-        folder.mkdir(parents=True, exist_ok=True)
-        step = int(resume.name.rpartition("-")[2]) if resume else 0
-        kept = self._path.read_text().splitlines() if resume and self._path.exists() else []
-        kept = [line for line in kept if json.loads(line)["step"] <= step]
-        self._path.write_text("".join(line + "\n" for line in kept))
-        bar.advance(step)
-        self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=step or None)
-        self._note = ""
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._bar.advance(1, self._note)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        logs = logs or {}
-        line: dict[str, Any] = {"step": state.global_step, "epoch": round(state.epoch or 0, 6)}
-        if "loss" in logs:
-            line |= {"loss": logs["loss"], "learning_rate": logs.get("learning_rate")}
-            self._note = f"loss {logs['loss']:.4g}"
-        elif "eval_loss" in logs:
-            line |= {
-                "validation_loss": logs["eval_loss"],
-                "validation_score": logs["eval_score"],
-                "score_name": self._name,
-            }
-            self._note = f"validation {self._name} {logs['eval_score']:.4g}"
-        else:
-            return
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        for key in ("loss", "learning_rate", "validation_loss", "validation_score"):
-            if line.get(key) is not None:
-                self._events.add_scalar(key, line[key], state.global_step)
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._events.close()
 
 
 def _printers() -> tuple[type, ...]:
