@@ -187,7 +187,9 @@ def _git() -> dict[str, Any] | None:
         return None
 
     def ask(*words: str) -> str:
-        done = subprocess.run(["git", "--no-optional-locks", *words], cwd=checkout, capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run(
+            ["git", "--no-optional-locks", *words], cwd=checkout, capture_output=True, text=True, timeout=30, check=True
+        )
         return done.stdout.strip()
 
     try:

@@ -120,6 +120,7 @@ class Run:
         return manifest
 
     def has(self, name: str) -> bool:
+        """Whether the run has a file of this name."""
         return (self.path / name).is_file()
 
     def read_json(self, name: str) -> Any:
@@ -140,6 +141,7 @@ class Run:
         write_atomically(self.path / name, (text + "\n").encode())
 
     def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a file atomically."""
         write_atomically(self.path / name, content)
 
     def files(self, *under: str) -> list[str]:
