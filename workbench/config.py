@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from workbench.errors import ConfigError
+from workbench.errors import ArtefactError, ConfigError
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 class Data(_Section):
@@ -40,9 +40,9 @@ class Data(_Section):
     subset: str = Field("", description="configuration name of a hub dataset")
     revision: str = Field("", description="revision of a hub dataset")
     delimiter: str = Field("", description="field separator; empty: by file name")
-    encoding: str = "utf-8"
-    validation_share: float = Field(0.15, gt=0, lt=1)
-    test_share: float = Field(0.2, gt=0, lt=1)
+    encoding: str = Field("utf-8", description="encoding of text files")
+    validation_share: float = Field(0.15, gt=0, lt=1, description="share of a validation split that is drawn")
+    test_share: float = Field(0.2, gt=0, lt=1, description="share of a test split that is drawn")
     limit: int = Field(0, ge=0, description="at most so many examples of each split; 0: all")
     max_skipped: float = Field(0.01, ge=0, le=1, description="share of unreadable examples that stops the run")
 
@@ -67,7 +67,9 @@ class Backbone(_Section):
 class Finetune(_Section):
     """How the backbone is customised."""
 
-    strategy: str = Field("full", pattern=r"^(head|full|lora|last-[1-9][0-9]*)$")
+    strategy: str = Field(
+        "full", pattern=r"^(head|full|lora|last-[1-9][0-9]*)$", description="`head`, `last-N` blocks, `full` or `lora`"
+    )
     optimizer: str = Field("adamw", description="adamw, sgd, adafactor, rmsprop, adagrad, ... (transformers' names)")
     learning_rate: float = Field(0.0, ge=0, description="0: by backbone and strategy")
     schedule: str = Field("linear", description="linear, cosine, constant, ... (transformers' names)")
@@ -75,42 +77,50 @@ class Finetune(_Section):
     batch_size: int = Field(0, ge=0, description="0: by the backbone (32; tables by their size)")
     epochs: float = Field(0.0, ge=0, description="0: by the backbone (3; tables by their size)")
     weight_decay: float | None = Field(None, ge=0, description="empty: by the backbone (0.01; tables 0.0003)")
-    dropout: float | None = Field(None, ge=0, lt=1)
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    class_weights: Literal["none", "balanced"] = "none"
+    dropout: float | None = Field(None, ge=0, lt=1, description="empty: the backbone's own")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of each target spread over all classes")
+    class_weights: Literal["none", "balanced"] = Field("none", description="`balanced`: rare classes weigh more")
     patience: int | None = Field(
         None, ge=0, description="epochs without improvement before stopping; 0: never; empty: by the backbone"
     )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    max_grad_norm: float = Field(1.0, gt=0)
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="`auto`: bf16 where the device has it"
+    )
+    max_grad_norm: float = Field(1.0, gt=0, description="gradients are cut to this norm")
     augment: bool = Field(False, description="random flips and crops of training pictures")
-    lora_rank: int = Field(8, ge=1)
-    lora_alpha: int = Field(16, ge=1)
+    lora_rank: int = Field(8, ge=1, description="rank of the adapters of `lora`")
+    lora_alpha: int = Field(16, ge=1, description="scale of the adapters, over their rank")
 
 
 class Export(_Section):
     """How the model is written to ONNX and what counts as equal."""
 
-    opset: int = Field(20, ge=18, le=23)
+    opset: int = Field(20, ge=18, le=23, description="ONNX operator set")
     tolerance: float = Field(1e-4, gt=0, description="largest |difference of logits| / (1 + |logit|)")
 
 
 class Predict(_Section):
-    batch_size: int = Field(64, ge=1)
+    """How predictions are computed."""
+
+    batch_size: int = Field(64, ge=1, description="examples at once")
     shard_size: int = Field(2048, ge=1, description="examples a resumable shard")
 
 
 class Evaluate(_Section):
-    resamples: int = Field(2000, ge=100)
-    confidence: float = Field(0.95, gt=0, lt=1)
+    """How sure the intervals are."""
+
+    resamples: int = Field(2000, ge=100, description="bootstrap resamples")
+    confidence: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals")
 
 
 class Explain(_Section):
     """Which predictions are explained, by what, and at what cost."""
 
-    methods: tuple[str, ...] = ("integrated-gradients", "shap", "lime")
-    samples: int = Field(24, ge=0)
-    ids: tuple[str, ...] = ()
+    methods: tuple[str, ...] = Field(
+        ("integrated-gradients", "shap", "lime"), description="names of `workbench list explainers`"
+    )
+    samples: int = Field(24, ge=0, description="test examples that are explained")
+    ids: tuple[str, ...] = Field((), description="explain these examples instead")
     budget: int = Field(512, ge=8, description="evaluations of the model for one question")
     filler: str = Field("", description="what stands for a hidden feature; empty: the modality's first")
     segments: int = Field(48, ge=2, description="segments of a picture, about")
@@ -118,24 +128,28 @@ class Explain(_Section):
 
 
 class Report(_Section):
-    title: str = ""
-    max_mb: float = Field(3.0, gt=0)
+    """What the report is called and how large it may be."""
+
+    title: str = Field("", description="empty: the run's name")
+    max_mb: float = Field(3.0, gt=0, description="megabytes; pictures, then cases, are left out to fit")
 
 
 class Card(_Section):
     """What only a person can say of the model; printed in the report."""
 
-    purpose: str = ""
-    limits: str = ""
-    owner: str = ""
-    licence: str = ""
-    users: str = ""
+    purpose: str = Field("", description="what the model is for")
+    limits: str = Field("", description="what it must not be used for, and where it fails")
+    owner: str = Field("", description="who answers for it")
+    licence: str = Field("", description="under which terms it may be used")
+    users: str = Field("", description="who uses it")
 
 
 class Config(_Section):
-    task: str
-    name: str = ""
-    seed: int = Field(0, ge=0)
+    """Everything that a run is asked for."""
+
+    task: str = Field(description="a name of `workbench list tasks`")
+    name: str = Field("", description="the run's name; empty: the config file's")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="of every random draw")
     out: str = Field("reports", description="folder in which the run's directory is made")
     data: Data
     backbone: Backbone = Backbone()
@@ -151,14 +165,31 @@ class Config(_Section):
 def read_config(path: str | Path, overrides: tuple[str, ...] = ()) -> Config:
     """Read a TOML config; `overrides` are `key=value` pairs such as `finetune.epochs=5`.
 
-    Paths in `data` and `backbone` that exist beside the config are made absolute.
+    Paths in `data` and `backbone` that exist beside the config, or else in the current
+    folder, are made absolute.
 
     Raises:
         ConfigError: the file is missing or not TOML, or a key or value is not allowed.
     """
     path = Path(path)
+    return build_config(_read_toml(path), overrides, beside=path.resolve().parent, where=str(path))
+
+
+def read_resolved(path: Path) -> Config:
+    """Read the `config.toml` that a run keeps; its paths are taken as they stand.
+
+    Raises:
+        ArtefactError: it is missing or damaged.
+    """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return build_config(_read_toml(path), where=str(path))
+    except ConfigError as e:
+        raise ArtefactError(e.message, hint="restore it, or run the config again") from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(f"no config at {path}", hint="write one with `workbench init TASK FILE`") from None
     except IsADirectoryError:
@@ -167,7 +198,6 @@ def read_config(path: str | Path, overrides: tuple[str, ...] = ()) -> Config:
         raise ConfigError(f"{path} is not UTF-8 text: {e.reason} at byte {e.start}", hint="save it as UTF-8") from None
     except tomllib.TOMLDecodeError as e:
         raise ConfigError(f"{path} is not TOML: {e}", hint="strings need quotes, tables are [section]") from None
-    return build_config(raw, overrides, beside=path.resolve().parent, where=str(path))
 
 
 def build_config(
@@ -185,7 +215,8 @@ def build_config(
         table = raw.get(section)
         if beside is not None and isinstance(table, dict):
             for key in keys:
-                table[key] = _absolute(table[key], beside) if isinstance(table.get(key), str) else table.get(key, "")
+                if isinstance(table.get(key), str):
+                    table[key] = _absolute(table[key], beside)
     try:
         return Config.model_validate(raw)
     except ValidationError as e:
@@ -194,8 +225,10 @@ def build_config(
 
 def _absolute(value: str, beside: Path) -> str:
     name, colon, attribute = value.rpartition(":") if ".py:" in value else (value, "", "")
-    candidate = beside / name
-    return f"{candidate}{colon}{attribute}" if value and candidate.exists() else value
+    for folder in (beside, Path.cwd()) if value else ():
+        if (folder / name).exists():
+            return f"{folder / name}{colon}{attribute}"
+    return value
 
 
 def _override(raw: dict[str, Any], text: str) -> None:

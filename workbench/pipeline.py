@@ -14,10 +14,10 @@ import tomli_w
 
 from workbench import __version__, registry
 from workbench.assets import asset
-from workbench.config import Config, build_config, read_config
+from workbench.config import Config, build_config, read_config, read_resolved
 from workbench.engines.progress import Progress
-from workbench.errors import ConfigError
-from workbench.run import Run, digest, write_atomically
+from workbench.errors import ConfigError, UnknownName
+from workbench.run import CONFIG, MANIFEST, Run, digest, write_atomically
 from workbench.stages.session import STAGES, Session
 
 DEMO = ("digits", "scipy-docs", "breast-cancer", "diabetes")
@@ -51,17 +51,19 @@ def run_config(
 
     Args:
         config: a `Config` or the path of a TOML file.
-        overrides: `key=value` pairs over the file's.
+        overrides: `key=value` pairs over the config's.
         device: "auto", "cpu" or "cuda".
 
     Returns:
         The run, whose `path` is `<config.out>/<config.name>`.
     """
-    if not isinstance(config, Config):
+    if isinstance(config, Config):
+        config = build_config(config.model_dump(mode="json"), overrides) if overrides else config
+    else:
         path = Path(config)
         config = read_config(path, overrides)
         config = config if config.name else config.model_copy(update={"name": path.stem})
-    registry.load("tasks", config.task)  # an unknown task is said before a directory is made
+    _check_names(config)  # a wrong name is said before a directory is made
     name = config.name or config.task
     if Path(name).name != name or name in ("", ".", ".."):
         raise ConfigError(f"name = {name!r} is not a folder's name", hint="leave out slashes and dots")
@@ -86,9 +88,10 @@ def run_stage(path: str | Path, name: str, overrides: tuple[str, ...] = (), **op
     if overrides:
         raw = session.config.model_dump(mode="json")
         session = Session(session.run, build_config(raw, overrides), session.device, session.progress)
+        _check_names(session.config)
     with session.run.lock():
         _identify(session, session.run.manifest["name"])
-        advance(session, name)
+        advance(session, "compare" if name == "evaluate" else name)
     return session.run
 
 
@@ -96,7 +99,7 @@ def build_report(run: Run, *, progress: Progress | None = None) -> Path:
     """Write `report.html` of a run; needs no torch."""
     from workbench.report.build import build_report as build
 
-    config = read_config(run.path / "config.toml")
+    config = read_resolved(run.path / CONFIG)
     if progress:
         progress.say("report ...")
     with run.stage("report", digest([__version__, run.manifest["stages"]]), ("report.html",)):
@@ -125,14 +128,26 @@ def _stage(name: str) -> Callable[[Session], bool]:
     return found
 
 
+def _check_names(config: Config) -> None:
+    """Refuse names that no registry knows before any work is done for them."""
+    task = registry.load("tasks", config.task)
+    known = registry.names("explainers")
+    for method in config.explain.methods:
+        if method not in known:
+            raise UnknownName("explainer", method, known)
+    if config.explain.filler and config.explain.filler not in task.modality.FILLERS:
+        raise UnknownName("filler", config.explain.filler, task.modality.FILLERS)
+
+
 def _identify(session: Session, name: str) -> None:
     """Write the config as resolved and the manifest's identity."""
     config, made = session.config, session.run
-    resolved = config.model_dump(mode="json", exclude_none=True)
-    write_atomically(made.path / "config.toml", tomli_w.dumps(resolved).encode())
     created = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
-    if made.has("manifest.json"):
+    if made.has(MANIFEST):  # a newer or damaged one is refused before anything is written
         created = made.manifest.get("created", created)
+    device = {"asked": session.device, "torch": session.torch_device, "text": _device_text(session)}
+    resolved = config.model_dump(mode="json", exclude_none=True)
+    write_atomically(made.path / CONFIG, tomli_w.dumps(resolved).encode())
     made.begin(
         name=name,
         task=config.task,
@@ -144,7 +159,7 @@ def _identify(session: Session, name: str) -> None:
         packages=_versions(),
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
-        device={"asked": session.device, "torch": session.torch_device, "text": _device_text(session)},
+        device=device,
         git=_git(),
     )
 
@@ -166,12 +181,18 @@ def _versions() -> dict[str, str]:
 
 
 def _git() -> dict[str, Any] | None:
-    """Commit of the folder the command runs in, and whether it has changes; None outside a repository."""
-    try:
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
-        dirty = subprocess.run(
-            ["git", "status", "--porcelain", "-uno"], capture_output=True, text=True, timeout=30, check=True
+    """Commit of this program's checkout, and whether it has changes; None where it is an installed wheel."""
+    checkout = Path(__file__).resolve().parent.parent
+    if not (checkout / ".git").exists():
+        return None
+
+    def ask(*words: str) -> str:
+        done = subprocess.run(
+            ["git", "--no-optional-locks", *words], cwd=checkout, capture_output=True, text=True, timeout=30, check=True
         )
+        return done.stdout.strip()
+
+    try:
+        return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain", "-uno"))}
     except (OSError, subprocess.SubprocessError):
         return None
-    return {"commit": commit.stdout.strip(), "dirty": bool(dirty.stdout.strip())}

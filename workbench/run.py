@@ -24,7 +24,9 @@ from workbench.errors import ArtefactError, StageError, UsageError
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
+CONFIG = "config.toml"
 _LOCK = ".lock"
+_START_AGAIN = "restore it, or delete it and run the config again"
 
 
 def digest(value: Any) -> str:
@@ -77,7 +79,7 @@ class Run:
         run = cls(path)
         if run.path.exists() and not run.path.is_dir():
             raise UsageError(f"{run.path} is a file", hint="choose another name with --set name=NAME")
-        ours = any((run.path / name).exists() for name in (MANIFEST, "config.toml", _LOCK))
+        ours = any((run.path / name).exists() for name in (MANIFEST, CONFIG, _LOCK))
         if run.path.is_dir() and not ours and any(run.path.iterdir()):
             raise UsageError(
                 f"{run.path} holds other files and no run", hint="choose another name with --set name=NAME"
@@ -107,15 +109,18 @@ class Run:
             raise ArtefactError(f"{self.path} has no {MANIFEST}", hint="start it again with `workbench run CONFIG`")
         manifest = self.read_json(MANIFEST)
         if not isinstance(manifest, dict) or not isinstance(manifest.get("schema"), int):
-            raise ArtefactError(f"{path} is not a manifest", hint="restore it, or run the config again")
+            raise ArtefactError(f"{path} is not a manifest", hint=_START_AGAIN)
         if manifest["schema"] > SCHEMA:
             raise ArtefactError(
                 f"{path} has schema {manifest['schema']}, this workbench reads up to {SCHEMA}",
                 hint="pip install --upgrade workbench",
             )
+        if not all(isinstance(manifest.get(key), dict) for key in ("stages", "files")):
+            raise ArtefactError(f"{path} lacks its stages or files", hint=_START_AGAIN)
         return manifest
 
     def has(self, name: str) -> bool:
+        """Whether the run has a file of this name."""
         return (self.path / name).is_file()
 
     def read_json(self, name: str) -> Any:
@@ -136,6 +141,7 @@ class Run:
         write_atomically(self.path / name, (text + "\n").encode())
 
     def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a file atomically."""
         write_atomically(self.path / name, content)
 
     def files(self, *under: str) -> list[str]:
@@ -156,7 +162,9 @@ class Run:
     def begin(self, **identity: Any) -> None:
         """Write or refresh the manifest's identity: task, seed, packages, git, device, ..."""
         old = self.manifest if self.has(MANIFEST) else {"stages": {}, "files": {}}
-        self.write_json(MANIFEST, {**old, "schema": SCHEMA, **identity})
+        own = {CONFIG: hash_file(self.path / CONFIG)} if self.has(CONFIG) else {}
+        files = dict(sorted({**old["files"], **own}.items()))
+        self.write_json(MANIFEST, {**old, "files": files, "schema": SCHEMA, **identity})
 
     def fresh(self, stage: str, key: str) -> bool:
         """Whether a stage was done with this key and its files are still what they were."""
@@ -214,10 +222,11 @@ class Run:
             raise _cannot_write(path, e) from e
         try:
             if not _try_lock(handle):
-                holder = os.pread(handle, 64, 0).decode(errors="replace").strip() or "another process"
-                raise StageError(f"{self.path} is in use by process {holder}", hint="wait for it, or stop it")
+                holder = os.read(handle, 64).decode(errors="replace").strip()
+                who = f"process {holder}" if holder else "another process"
+                raise StageError(f"{self.path} is in use by {who}", hint="wait for it, or stop it")
             os.ftruncate(handle, 0)
-            os.pwrite(handle, str(os.getpid()).encode(), 0)
+            os.write(handle, str(os.getpid()).encode())
             yield
         finally:
             os.close(handle)

@@ -19,6 +19,7 @@ from transformers.trainer_callback import EarlyStoppingCallback
 from workbench.backbones.batches import ByLength
 from workbench.backbones.history import History
 from workbench.backbones.quiet import quiet_transformers
+from workbench.backbones.saving import saving
 from workbench.backbones.strategies import apply_strategy, merge_adapters
 from workbench.backbones.torch import TorchBackbone, state_of
 from workbench.config import Finetune
@@ -100,7 +101,7 @@ def fit(
         trainer.lengths = train.encoded.lengths
         for noisy in _PRINTERS:
             trainer.remove_callback(noisy)
-        with quiet_transformers():
+        with quiet_transformers(), saving(folder):
             trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     merge_adapters(backbone.module)
     backbone.module.eval()

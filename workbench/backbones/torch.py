@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from workbench.backbones.saving import saving
 from workbench.errors import ArtefactError, ConfigError
 
 
@@ -122,10 +123,11 @@ class TorchBackbone:
         if hasattr(inner, "save_pretrained"):
             from workbench.backbones.quiet import quiet_transformers
 
-            with quiet_transformers():
+            with quiet_transformers(), saving(folder):
                 inner.save_pretrained(folder)
         else:
-            save_file(state_of(inner), folder / "model.safetensors")
+            with saving(folder):
+                save_file(state_of(inner), folder / "model.safetensors")
         for name, content in self.companions.items():
             (folder / name).write_bytes(content)
 
@@ -146,7 +148,8 @@ class TorchBackbone:
         """Write parameters and buffers as safetensors, all or those named."""
         state = state_of(self.module)
         file.parent.mkdir(parents=True, exist_ok=True)
-        save_file({k: v for k, v in state.items() if only is None or k in only}, file)
+        with saving(file.parent):
+            save_file({k: v for k, v in state.items() if only is None or k in only}, file)
 
 
 def state_of(module: nn.Module) -> dict[str, Tensor]:

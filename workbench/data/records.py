@@ -71,9 +71,9 @@ def table_records(parts: Sequence[tuple[str, Table]], data: Data, modality: str,
         for name in dict.fromkeys((*needed, *roles.slices)):
             if name:
                 require(table, name, f"a column of {training.where}")
-        inputs, reasons = _INPUTS[modality](table, roles, records.columns)
+        inputs, reasons = table_inputs(table, roles, records.columns, modality)
         targets = _values(table, roles.target) if kind == "value" else list(map(category, table.columns[roles.target]))
-        ids = _ids(table, split, roles.id)
+        ids = row_ids(table, split, roles.id)
         splits = _splits(table, roles.split) if roles.split else [split] * len(table)
         meta_names = dict.fromkeys((*roles.slices, roles.group))
         meta = {name: list(map(category, table.columns[name])) for name in meta_names if name}
@@ -167,6 +167,15 @@ _INPUTS: dict[str, Callable[[Table, Roles, Sequence[Column]], tuple[list[Any], l
 }
 
 
+def table_inputs(table: Table, roles: Roles, columns: Sequence[Column], modality: str) -> tuple[list[Any], list[str]]:
+    """The input of every row, and why it cannot be used ("" where it can).
+
+    Raises:
+        DataError: a cell is not what the column must hold.
+    """
+    return _INPUTS[modality](table, roles, columns)
+
+
 def _values(table: Table, name: str) -> list[str | float | None]:
     """Regression targets; NaN stays (it is skipped later, and counted)."""
     values: list[str | float | None] = []
@@ -193,7 +202,12 @@ def _splits(table: Table, name: str) -> list[str]:
     return splits
 
 
-def _ids(table: Table, split: str, name: str) -> list[str]:
+def row_ids(table: Table, split: str, name: str) -> list[str]:
+    """The ids in the column `name`, or the rows' numbers where there is none.
+
+    Raises:
+        DataError: an id is missing or there twice.
+    """
     if not name or name not in table.columns:
         return [f"{split or 'row'}-{i + 1}" for i in range(len(table))]
     ids: dict[str, int] = {}

@@ -53,7 +53,7 @@ def find_roles(table: Table, data: Data, modality: str) -> Roles:
             hint="a target is neither a feature nor left out",
         )
     notes: list[str] = []
-    id_column = data.id or _find_id(table, {target, *data.features, *data.ignore}, notes)
+    id_column = data.id or find_id(table, {target, *data.features, *data.ignore}, notes)
     taken = {target, id_column, data.split, data.group, *data.ignore} - {""}
     if modality == "table":
         inputs = _features(table, data, taken, notes)
@@ -88,7 +88,22 @@ def _find_target(table: Table) -> str:
     raise DataError(f"{table.where}: which column is the target? {why}", hint=f"set data.target; {_columns(table)}")
 
 
-def _find_id(table: Table, taken: set[str], notes: list[str]) -> str:
+def input_column(table: Table, data: Data, modality: str) -> str:
+    """The column of the text or picture in a table that may have no target.
+
+    Raises:
+        DataError: the named column is not there, or an unnamed one cannot be told for sure.
+    """
+    if name := getattr(data, _INPUT_ROLE[modality]):
+        require(table, name, f"data.{_INPUT_ROLE[modality]}")
+        return str(name)
+    targets = {data.target} if data.target else {name for name in table.columns if name.lower() in _TARGETS}
+    others = {data.id or find_id(table, targets, []), data.split, data.group, *data.slices, *data.ignore}
+    return _find_input(table, _INPUT_ROLE[modality], targets | others)
+
+
+def find_id(table: Table, taken: set[str], notes: list[str]) -> str:
+    """The column called "id" whose values are all different, with a note; "" where there is none."""
     for name, cells in table.columns.items():
         if name.lower() == "id" and name not in taken and not is_nested(cells) and len(set(cells)) == len(cells):
             notes.append(f"Column {name!r} of {table.where} is used as the examples' id.")

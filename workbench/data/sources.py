@@ -238,10 +238,11 @@ def _fixture(config: Config, modality: str, kind: str) -> Dataset:
             f"not what task {config.task!r} takes",
             hint="choose another fixture (`workbench list fixtures`) or another task",
         )
-    for name in data.slices:
-        if any(name not in e.meta for e in dataset.examples):
-            known = ", ".join(dataset.examples[0].meta) or "none"
-            raise DataError(f"{data.source} has no column {name!r} (data.slices)", hint=f"columns: {known}")
+    for key, names in (("slices", data.slices), ("group", (data.group,) if data.group else ())):
+        for name in names:
+            if any(name not in e.meta for e in dataset.examples):
+                known = ", ".join(dataset.examples[0].meta) or "none"
+                raise DataError(f"{data.source} has no column {name!r} (data.{key})", hint=f"columns: {known}")
     if not data.limit:
         return dataset
     targets = [dataset.labels[int(e.target)] if dataset.labels else e.target for e in dataset.examples]  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.metrics.catalogue import MEASURES
+from workbench.metrics.recall import compare_recall, paired_cells
 from workbench.metrics.settings import Settings
 from workbench.metrics.splits import class_rows, paired_rows, value_rows
 from workbench.metrics.statistics import (
@@ -26,7 +27,6 @@ from workbench.stats import (
     bootstrap,
     delong,
     evaluate,
-    holm,
     mcnemar_exact,
     newcombe_paired,
     two_sided_p,
@@ -93,7 +93,7 @@ def _classification(
     n = len(a.targets)
     right_a, right_b = a.predicted == a.targets, b.predicted == b.targets
     # Outputs that are not finite decide nothing; counts would be of noise.
-    cells = (0, 0, 0, 0) if problem else _cells(right_a, right_b)
+    cells = (0, 0, 0, 0) if problem else paired_cells(right_a, right_b)
     n11, n10, n01, _ = cells
     estimate = newcombe_paired(*cells, settings.confidence)
     changed = int(np.sum(a.predicted != b.predicted))
@@ -141,7 +141,7 @@ def _classification(
         "accuracy": accuracy,
         "flips": flips,
         "measures": measures,
-        "classes": _classes(a, right_a, right_b, settings.confidence),
+        "classes": compare_recall(a, right_a, right_b, settings.confidence),
     }
 
 
@@ -162,12 +162,6 @@ def _regression(
     result["measures"] = measures
     result["verdict"] = verdict_on_error(measures[0], before.unit, settings.confidence)
     return result
-
-
-def _cells(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    pairs = ((right_a & right_b), (right_a & ~right_b), (~right_a & right_b), (~right_a & ~right_b))
-    n11, n10, n01, n00 = (int(p.sum()) for p in pairs)
-    return n11, n10, n01, n00
 
 
 def _statistics(scores: ClassScores) -> list[Statistic]:
@@ -238,34 +232,3 @@ def _by_confidence(scores: ClassScores, which: NDArray[np.bool_]) -> list[str]:
     rows = np.flatnonzero(which)
     sure = scores.probabilities.max(axis=1)[rows]
     return [str(scores.ids[rows[i]]) for i in np.argsort(-sure, kind="stable")]
-
-
-def _classes(
-    scores: ClassScores, right_a: NDArray[np.bool_], right_b: NDArray[np.bool_], confidence: float
-) -> list[dict[str, Any]]:
-    """Difference of recall per class, exact tests corrected over the classes that occur."""
-    entries = []
-    for k, label in enumerate(scores.labels):
-        of = scores.targets == k
-        n11, n10, n01, n00 = _cells(right_a[of], right_b[of])
-        estimate = newcombe_paired(n11, n10, n01, n00, confidence)
-        n = estimate.n
-        entry: dict[str, Any] = {
-            "label": label,
-            "n": n,
-            "before": (n11 + n10) / n if n else None,
-            "after": (n11 + n01) / n if n else None,
-            "difference": estimate.value,
-            "low": estimate.low,
-            "high": estimate.high,
-            "b": n10,
-            "c": n01,
-            "p": mcnemar_exact(n10, n01) if n else None,
-        }
-        if not n:
-            entry["reason"] = f"no example of the class {label!r} in this split"
-        entries.append(entry)
-    adjusted = holm([np.nan if e["p"] is None else e["p"] for e in entries])
-    for entry, p in zip(entries, adjusted.tolist(), strict=True):
-        entry["p_holm"] = None if entry["p"] is None else p
-    return entries

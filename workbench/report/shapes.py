@@ -177,6 +177,8 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
+    """A list of findings, each with its light and where to read on."""
+
     template: ClassVar[str] = "findings.html"
     findings: tuple[Finding, ...]
     heading: str = ""
@@ -230,6 +232,8 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
+    """The explained cases, one below the other."""
+
     template: ClassVar[str] = "gallery.html"
     cases: tuple[Case, ...]
 

@@ -94,6 +94,7 @@ def signed(value: float, *, digits: int = 3) -> str:
 
 
 def percent(share: float, *, places: int = 1) -> str:
+    """A share in percent; nothing and everything without decimals."""
     return f"{100 * share:.{0 if share in (0, 1) else places}f} %"
 
 
@@ -113,6 +114,7 @@ def between(low: float | None, high: float | None, *, like: float | None = None)
 
 
 def p_value(p: float | None) -> str:
+    """A p-value as it is printed; "" where there is none."""
     if p is None:
         return ""
     return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".")
@@ -146,6 +148,7 @@ def date(text: str) -> str:
 
 
 def duration(seconds: float) -> str:
+    """Seconds in the unit that a person would use."""
     if seconds < 90:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
@@ -168,6 +171,7 @@ def none(reason: str) -> Cell:
 
 
 def word(value: Any, note: str = "", href: str = "") -> Cell:
+    """A cell of words."""
     return Cell(str(value), note, "word", href)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from workbench.metrics.paired import compare as compare_predictions
 from workbench.records import finite, read_predictions
-from workbench.stages.evaluate import settings_of
+from workbench.stages.evaluate import clusters_of, settings_of
 from workbench.stages.session import Session, do_stage
 
 
@@ -15,7 +15,8 @@ def compare(session: Session) -> bool:
 
     def work(entry: dict[str, Any]) -> None:
         before, after = read_predictions(session.run, "base"), read_predictions(session.run, "onnx")
-        found = compare_predictions(before, after, split="test", **settings_of(session))
+        settings = {**settings_of(session), "clusters": clusters_of(session, before.ids)}
+        found = compare_predictions(before, after, split="test", **settings)
         session.run.write_json("comparison.json", finite(found))
 
     return do_stage(session, "compare", work, ("comparison.json",))

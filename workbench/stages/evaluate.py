@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from workbench.data.records import MISSING
 from workbench.metrics.classification import classification_measures
 from workbench.metrics.regression import regression_measures
 from workbench.records import read_predictions, write_measures
@@ -44,4 +45,5 @@ def clusters_of(session: Session, ids: np.ndarray) -> np.ndarray | None:
     group = session.config.data.group
     if not group:
         return None
-    return np.array([session.dataset.by_id[str(i)].meta.get(group, "") for i in ids], dtype=object)
+    found = [session.dataset.by_id[str(i)].meta[group] for i in ids]
+    return np.array([i if g == MISSING else g for i, g in zip(ids, found, strict=True)], dtype=object)

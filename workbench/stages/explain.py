@@ -71,7 +71,7 @@ def explain(session: Session) -> bool:
         session.run.write_json("cases.json", finite(asked.describe()))
         session.run.write_json("timings.json", session.timings)
 
-    outputs = ("cases.json", "previews", *(f"{m}/attributions" for m in ("base", "tuned", "onnx")))
+    outputs = ("cases.json", "previews", "timings.json", *(f"{m}/attributions" for m in ("base", "tuned", "onnx")))
     return do_stage(session, "explain", work, (*outputs, "base/bank.safetensors", "onnx/bank.safetensors"))
 
 

@@ -32,13 +32,13 @@ def export(session: Session) -> bool:
             "unit": dataset.unit,
             "preparation": preparation.to_json(),
             "workbench": __version__,
-            "data_sha256": session._fingerprint,
+            "data_sha256": session.sha256,
         }
         content = export_onnx(tuned, tracing_batch(encoded, session.task.modality_name), metadata, config.export.opset)
         partial = run.path / "onnx" / ".model.partial.onnx"
         partial.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
         try:
+            partial.write_bytes(content)
             parity = check_parity(
                 tuned,
                 OnnxBackbone(partial, device=session.device),
@@ -47,7 +47,7 @@ def export(session: Session) -> bool:
                 config.export.tolerance,
             )
         finally:
-            partial.unlink()
+            partial.unlink(missing_ok=True)
         parity |= {
             "opset": config.export.opset,
             "exporter": "torch.onnx (dynamo)",

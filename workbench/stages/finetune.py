@@ -10,7 +10,10 @@ import numpy as np
 from workbench.backbones.torch import TorchBackbone, parameters_of
 from workbench.config import Finetune
 from workbench.errors import DataError
+from workbench.run import write_atomically
 from workbench.stages.session import Session, do_stage
+
+_RESUMABLE = "tuned/.resumable"  # holds the key of the fine-tuning that `tuned/training` belongs to
 
 
 def finetune(session: Session) -> bool:
@@ -31,6 +34,7 @@ def finetune(session: Session) -> bool:
             targets = targets.astype(np.int64)
         validation = validation[np.argsort(encoded.lengths[validation], kind="stable")]  # little padding
         sides = tuple(Samples(Picked(encoded, r), targets[r]) for r in (train, validation))
+        _forget_other(session)
         session.progress.say("  the model before customisation")
         before = fit_base(session, backbone, encoded, targets, train, validation)
         backbone, _ = session.load_source()
@@ -53,6 +57,7 @@ def finetune(session: Session) -> bool:
         shutil.rmtree(partial, ignore_errors=True)
         backbone.save(partial)
         partial.rename(checkpoint)
+        (run.path / _RESUMABLE).unlink()
         facts = dict(backbone.facts)
         run.write_json(
             "tuned/finetune.json",
@@ -77,6 +82,16 @@ def finetune(session: Session) -> bool:
         work,
         ("base/model.safetensors", "tuned/checkpoint", "tuned/history.jsonl", "tuned/finetune.json"),
     )
+
+
+def _forget_other(session: Session) -> None:
+    """Remove what an interrupted fine-tuning by another config or other data left to be resumed."""
+    marker, key = session.run.path / _RESUMABLE, session.key("finetune")
+    if marker.is_file() and marker.read_text(encoding="utf-8") == key:
+        return
+    for name in ("tuned/training", "tuned/tensorboard", "base/.fit"):
+        shutil.rmtree(session.run.path / name, ignore_errors=True)
+    write_atomically(marker, key.encode())
 
 
 def settle(session: Session, rows: int) -> Finetune:

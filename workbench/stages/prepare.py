@@ -17,9 +17,10 @@ def prepare(session: Session) -> bool:
 
     def work(entry: dict[str, Any]) -> None:
         dataset = session.dataset
-        found = fingerprint(dataset)
-        session.run.write_json("data/fingerprint.json", finite({**found, "source": session.config.data.source}))
-        checks = check(dataset)
+        data = session.config.data
+        found = fingerprint(dataset, source=data.source, hashes=session.hashes)
+        session.run.write_json("data/fingerprint.json", finite(found))
+        checks = check(dataset, group=data.group, hashes=session.hashes)
         session.run.write_json("data/checks.json", finite(checks))
         targets = [
             None if e.target is None else dataset.labels[int(e.target)] if dataset.labels else str(e.target)
@@ -30,9 +31,11 @@ def prepare(session: Session) -> bool:
                 "id": pa.array([e.id for e in dataset.examples], pa.string()),
                 "split": pa.array([e.split for e in dataset.examples], pa.string()),
                 "target": pa.array(targets, pa.string()),
+                "sha256": pa.array(session.hashes, pa.string()),
             }
         )
         session.run.write_bytes("data/splits.parquet", parquet_bytes(table))
+        entry |= {"asked": session.asked, "sha256": session.sha256}
         for finding in checks:
             if finding["level"] == "warning":
                 session.progress.say(f"  ! {finding['sentence']}")

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from workbench import __version__, registry
-from workbench.config import Config, read_config
+from workbench.config import Config, read_resolved
 from workbench.engines.progress import Progress
 from workbench.errors import ArtefactError, DataError
-from workbench.run import Run, digest
+from workbench.run import CONFIG, Run, digest
 from workbench.tasks.record import Task
 from workbench.types import Dataset
 
@@ -35,31 +35,50 @@ class Session:
     def open(cls, path: str | Path, *, device: str = "auto", progress: Progress | None = None) -> Session:
         """A session on an existing run, with the config that it was made with."""
         run = Run.open(path)
-        config = run.path / "config.toml"
-        if not config.is_file():
-            raise ArtefactError(f"{config} is missing", hint="restore it, or run the config again")
-        return cls(run, read_config(config), device, progress or Progress())
+        return cls(run, read_resolved(run.path / CONFIG), device, progress or Progress())
 
     @cached_property
     def task(self) -> Task:
         return registry.load("tasks", self.config.task)
 
-    @cached_property
+    @property
     def dataset(self) -> Dataset:
         """The data, read from its source; refused where it is no longer what the run was prepared with."""
-        from workbench.data.fingerprint import fingerprint
+        return self._read[0]
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """SHA-256 of every example's input, in the dataset's order."""
+        return self._read[1]
+
+    @property
+    def sha256(self) -> str:
+        """The fingerprint's hash of all the data."""
+        return self._read[2]
+
+    @cached_property
+    def asked(self) -> str:
+        """Hash of what the config asks for in data: the same wish should find the same data."""
+        return digest(self.config.model_dump(mode="json", include={"task", "seed", "data"}))
+
+    @cached_property
+    def _read(self) -> tuple[Dataset, tuple[str, ...], str]:
+        from workbench.data.fingerprint import fingerprint, input_hashes
         from workbench.data.sources import load_dataset
 
         dataset = load_dataset(self.config, self.task.modality_name, self.task.kind)
-        if self.run.has("data/fingerprint.json"):
-            then, now = self.run.read_json("data/fingerprint.json")["sha256"], fingerprint(dataset)["sha256"]
-            if then != now and "finetune" in self.run.manifest["stages"]:
-                raise DataError(
-                    f"{self.config.data.source} changed since this run was prepared "
-                    f"(fingerprint {then[:12]} then, {now[:12]} now)",
-                    hint="run the config under another name, or bring the data back",
-                )
-        return dataset
+        hashes = input_hashes(dataset)
+        now: str = fingerprint(dataset, hashes=hashes)["sha256"]
+        stages = self.run.manifest["stages"]
+        prepared = stages.get("prepare", {})
+        then = prepared.get("sha256", now)
+        if "finetune" in stages and prepared.get("asked") == self.asked and then != now:
+            raise DataError(
+                f"{self.config.data.source} changed since this run was prepared "
+                f"(fingerprint {then[:12]} then, {now[:12]} now)",
+                hint="run the config under another name, or bring the data back",
+            )
+        return dataset, hashes, now
 
     def key(self, stage: str) -> str:
         """What a stage's result depends on: the program, its config sections and the stage before it."""
@@ -84,14 +103,8 @@ class Session:
             "assess": ("explain",),
         }[stage]
         own = self.config.model_dump(mode="json", include={*sections, "task", "seed"})
-        extra = [self._fingerprint] if stage == "prepare" else []
+        extra = [self.sha256] if stage == "prepare" else []
         return digest([stage, __version__, own, [self.key(b) for b in before], extra])
-
-    @cached_property
-    def _fingerprint(self) -> str:
-        from workbench.data.fingerprint import fingerprint
-
-        return fingerprint(self.dataset)["sha256"]
 
     @cached_property
     def torch_device(self) -> str:

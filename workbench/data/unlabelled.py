@@ -1,0 +1,69 @@
+"""New inputs without targets, read by the same rules as the data that a model learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.data.pictures import pictures_below
+from workbench.data.records import row_ids, table_inputs
+from workbench.data.roles import Roles, find_id, input_column, require
+from workbench.data.tables import read_table
+from workbench.errors import DataError
+from workbench.types import Column
+
+if TYPE_CHECKING:
+    from workbench.config import Data
+
+
+def new_inputs(
+    source: Path, data: Data, modality: str, columns: Sequence[Column] = ()
+) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+    """Ids and inputs of new data.
+
+    Args:
+        source: pictures: one file or a folder; texts: a table, or a `.txt` with one text a
+            line; tables: a file with the feature columns. Other columns are not read.
+        data: the section of the config that the model was trained with.
+        modality: "text", "image" or "table".
+        columns: the model's feature columns (tables).
+
+    Raises:
+        DataError: nothing is there, a column is missing, or an input cannot be used; the
+            message names the row.
+    """
+    if not source.exists():
+        raise DataError(f"no data at {source}", hint="give a file or a folder")
+    if modality == "image":
+        files = [source] if source.is_file() else pictures_below(source)
+        if not files:
+            raise DataError(f"no picture below {source}", hint="give a picture, or a folder of them")
+        root = source.parent if source.is_file() else source
+        return tuple(p.relative_to(root).as_posix() for p in files), tuple(files)
+    if modality == "text" and source.suffix.lower() == ".txt":
+        return _lines(source, data.encoding)
+    table = read_table(source, delimiter=data.delimiter, encoding=data.encoding)
+    if modality == "text":
+        names = (input_column(table, data, "text"),)
+    else:
+        names = tuple(column.name for column in columns)
+        for name in names:
+            require(table, name, "a column that the model takes")
+    own_id = data.id if data.id in table.columns else find_id(table, {*names, data.target, *data.ignore}, [])
+    inputs, reasons = table_inputs(table, Roles("", names, own_id, "", "", ()), columns, modality)
+    for i, reason in enumerate(reasons):
+        if reason:
+            raise DataError(f"{table.row(i)}: {reason}", hint="repair or remove the row")
+    return tuple(row_ids(table, "", own_id)), tuple(inputs)
+
+
+def _lines(source: Path, encoding: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    try:
+        lines = source.read_text(encoding=encoding).splitlines()
+    except (UnicodeDecodeError, LookupError) as e:
+        raise DataError(f"{source} is not {encoding} text: {e}", hint="save the file as UTF-8") from None
+    kept = [(f"row-{i + 1}", line) for i, line in enumerate(lines) if line.strip()]
+    if not kept:
+        raise DataError(f"{source} holds no text", hint="write one text a line")
+    return tuple(i for i, _ in kept), tuple(line for _, line in kept)
