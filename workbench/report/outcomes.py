@@ -144,7 +144,7 @@ def curves(view: RunView) -> list[Block]:
         title = "Found against false alarms (ROC)"
         if len(drawn) > len(charted):
             title += f": the {len(charted)} classes of {len(drawn)} that are hardest to tell apart"
-        blocks += [Prose((f"{title}.",), heading="Trade-off"), Pair(charted, narrow=True)]
+        blocks += [Prose((), heading=title), Pair(charted, narrow=True)]
     if undefined:
         text = f"No ROC for {', '.join(undefined)}: the test split holds only examples of it, or none."
         blocks.append(Prose((text,), "note"))

@@ -240,6 +240,7 @@ class Case:
     notes: tuple[str, ...] = ()
     lights: tuple[tuple[str, str], ...] = ()  # (method, light) for the summary line
     agreement: Table | None = None
+    hidden: str = ""  # what a hidden part is replaced by, where that is the same for every method
     agreed: str = ""  # the agreement in one sentence
     open: bool = False
 

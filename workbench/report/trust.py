@@ -109,8 +109,10 @@ def overview(view: RunView) -> Table | None:
             word(f"{found:,} of {n:,} called unreliable") if n else none("no control for this model")
             for found, n in controls.values()
         ]
-        rows.append((word("Random values", "the control: a test that works calls these unreliable"), *cells))
-    return Table("Did the explanations pass their tests?", ("Method", *SIDES), tuple(rows))
+        rows.append((word("Random values", "the control"), *cells))
+    note = "The control puts values drawn by lot to the same tests: tests that work call them unreliable."
+    shown = note if any(n for _, n in controls.values()) else ""
+    return Table("Did the explanations pass their tests?", ("Method", *SIDES), tuple(rows), shown, compact=True)
 
 
 def _lights(counts: Counter[str] | None) -> Cell:

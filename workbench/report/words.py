@@ -7,6 +7,7 @@ and text from data cannot change the direction or the look of the text around it
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -210,13 +211,23 @@ def word(value: Any, note: str = "", href: str = "") -> Cell:
     return Cell(str(value), note, "word", href)
 
 
-def estimate(value: Measure | Estimate | None, *, why: str = "", n: bool = True) -> Cell:
-    """A value above its interval and n, or why there is none; n may stand in the header instead."""
+def ends(value: Measure | Estimate | None) -> list[float]:
+    """The numbers of a value and its interval; none where it was not computed."""
+    if value is None or value.value is None:
+        return []
+    return [v for v in (value.value, value.low, value.high) if v is not None]
+
+
+def estimate(value: Measure | Estimate | None, *, why: str = "", n: bool = True, beside: Sequence[float] = ()) -> Cell:
+    """A value above its interval and n, or why there is none; n may stand in the header instead.
+
+    All have as many decimals, and as many as the values `beside` which they stand.
+    """
     if value is None:
         return none(why)
     if value.value is None:
         return none(value.reason)
-    ends = [abs(v) for v in (value.value, value.low, value.high) if v is not None]
-    like = max(ends) if max(ends) >= 1e-3 else None
+    scale = max(abs(v) for v in (*ends(value), *beside))
+    like = scale if scale >= 1e-3 else None
     span = between(value.low, value.high, like=like) or "no interval"
     return Cell(number(value.value, like=like), f"{span} · n {value.n:,}" if n else span)

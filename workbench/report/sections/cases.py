@@ -85,11 +85,14 @@ def _how(view: RunView) -> tuple[str, ...]:
 def _case(shown: CaseView) -> Case:
     view, case = shown.view, shown.case
     methods, lights = [], []
+    answers = [view.answer("after", e) or view.answer("before", e) for e in view.explainers]
+    fillers = {str(a.about.get("filler", "")) for a in answers if a}
+    same = fillers.pop() if len(fillers) == 1 else ""
     for explainer in view.explainers:
         panels = tuple(panel(shown, explainer, who) for who in SIDES)
         some, title = view.answer("after", explainer) or view.answer("before", explainer), title_of(view, explainer)
         filler = some.about.get("filler", "") if some else ""
-        methods.append(Method(title, f"a hidden part is replaced by {filler}" if filler else "", panels))
+        methods.append(Method(title, f"a hidden part is replaced by {filler}" if filler and not same else "", panels))
         if panels[1].light:
             lights.append((title, panels[1].light))
     headline, level, turn = _regressed(view, case) if view.regression else _decided(case)
@@ -115,6 +118,7 @@ def _case(shown: CaseView) -> Case:
         lights=tuple(lights),
         agreement=table,
         agreed=agreed,
+        hidden=same,
         open=shown.place < _OPEN,
         **{key: value for key, value in picture.items() if key != "segments"},
     )
@@ -156,9 +160,9 @@ def _answers(case: Mapping[str, Any]) -> Table | None:
         return None
     chances = {who: {str(label): p for label, p in top} for who, top in tops.items()}
 
-    def chance(who: str, label: str) -> Cell:
+    def cell(who: str, label: str) -> Cell:
         known = chances[who]
         return Cell(chance(known[label])) if label in known else Cell(f"not in its first {len(known)}")
 
-    rows = tuple((word(label), *(chance(who, label) for who in SIDES)) for label in labels)
+    rows = tuple((word(label), *(cell(who, label) for who in SIDES)) for label in labels)
     return Table("Answers of the two models", ("Class", *SIDES), rows, compact=True)

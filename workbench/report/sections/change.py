@@ -89,18 +89,18 @@ def _lost(view: RunView) -> list[Block]:
         rows.append(
             (
                 Cell(example, "explained" if anchor else "", "word", f"#{anchor}" if anchor else ""),
-                word(said["before"].get(example, "not predicted"), "rightly"),
+                word(said["before"].get(example, "not predicted")),
                 word(said["after"].get(example, "not predicted")),
             )
         )
     more = len(lost) - len(rows)
     note = f"{count(more, 'more', 'more')} in comparison.json." if more else ""
-    head, title = ("Example", "Before", "After"), "Was right, is now wrong"
+    head, title = ("Example", "Before, rightly", "After"), "Was right, is now wrong"
     if len(rows) <= _OPEN:
-        return [Table(title, head, tuple(rows), note)]
-    rest = Table(f"{title}, continued", head, tuple(rows[_OPEN:]), note)
+        return [Table(title, head, tuple(rows), note, compact=True)]
+    rest = Table(f"{title}, continued", head, tuple(rows[_OPEN:]), note, compact=True)
     return [
-        Table(f"{title}: the surest {_OPEN} of {len(lost):,}", head, tuple(rows[:_OPEN])),
+        Table(f"{title}: the surest {_OPEN} of {len(lost):,}", head, tuple(rows[:_OPEN]), compact=True),
         Fold(
             f"{count(len(rows) - _OPEN, 'more answer')} that {'was' if len(rows) - _OPEN == 1 else 'were'} right",
             (rest,),
@@ -133,7 +133,10 @@ def _classes(classes: list[dict[str, Any]]) -> list[Block]:
     else:
         text = f"No class moved beyond chance once the {len(classes)} tests are corrected for their number (Holm)."
     table = Table("Share of each class that is found (recall)", head, tuple(rows), compact=True)
-    return [Prose((text,), heading="Class by class"), Fold(f"All {len(classes)} classes", (table,))]
+    return [
+        Prose((text,), heading="Class by class"),
+        Fold(f"Each of the {count(len(classes), 'class', 'classes')}", (table,)),
+    ]
 
 
 def _measures(measures: list[dict[str, Any]]) -> Table:

@@ -68,9 +68,12 @@ def _wrong(view: RunView, rows: pd.DataFrame, base: pd.DataFrame | None) -> Sect
 def _folded(caption: str, head: tuple[str, ...], rows: tuple[tuple[Cell, ...], ...], note: str = "") -> list[Block]:
     """The first rows of a list, and the longer list behind one line."""
     if len(rows) <= _OPEN + 2:
-        return [Table(caption, head, rows, note)]
-    rest = Table(f"{caption}, continued", head, rows[_OPEN:], note)
-    return [Table(caption, head, rows[:_OPEN]), Fold(f"{count(len(rows) - _OPEN, 'more', 'more')} of these", (rest,))]
+        return [Table(caption, head, rows, note, compact=True)]
+    rest = Table(f"{caption}, continued", head, rows[_OPEN:], note, compact=True)
+    return [
+        Table(caption, head, rows[:_OPEN], compact=True),
+        Fold(f"{count(len(rows) - _OPEN, 'more', 'more')} of these", (rest,)),
+    ]
 
 
 def _histogram(rows: pd.DataFrame) -> Chart:

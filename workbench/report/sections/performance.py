@@ -11,6 +11,7 @@ from workbench.report.view import MODELS, RunView
 from workbench.report.words import (
     change,
     count,
+    ends,
     estimate,
     listing,
     measure_name,
@@ -88,7 +89,8 @@ def _table(view: RunView, names: list[str], measures: dict[str, dict[str, Measur
     sizes = {m.n for found in measures.values() for m in found.values()}
     rows = []
     for name in names:
-        cells = [estimate(measures[m].get(name), why=_why(view, m), n=len(sizes) > 1) for m in MODELS]
+        beside = [v for found in measures.values() for v in ends(found.get(name))]
+        cells = [estimate(measures[m].get(name), why=_why(view, m), n=len(sizes) > 1, beside=beside) for m in MODELS]
         said = _REFERENCES.get(name)
         moved = Cell(said, kind="none") if said else _change(changes.get(name), view)
         rows.append((word(measure_name(name).title, _small_print(name, measures)), *cells,
@@ -116,19 +118,13 @@ def _why(view: RunView, model: str) -> str:
     return "not among the measures of this model"
 
 
-def _ends(measure: Measure | None) -> list[float]:
-    if measure is None or measure.value is None:
-        return []
-    return [v for v in (measure.value, measure.low, measure.high) if v is not None]
-
-
 def _scales(names: list[str], measures: dict[str, dict[str, Measure]]) -> dict[str, tuple[float, float]]:
     """Least and greatest end of the lines that share an axis."""
-    ends: dict[str, list[float]] = {}
-    for name in names:
+    spans: dict[str, list[float]] = {}
+    for name in (n for n in names if n not in _REFERENCES):  # a reference far away must not squeeze the others
         for found in measures.values():
-            ends.setdefault(measure_name(name).scale, []).extend(_ends(found.get(name)))
-    scales = {scale: (min(v), max(v)) for scale, v in ends.items() if v}
+            spans.setdefault(measure_name(name).scale, []).extend(ends(found.get(name)))
+    scales = {scale: (min(v), max(v)) for scale, v in spans.items() if v}
     if "share" in scales:  # whole tenths, so that the ends can be named
         low, high = scales["share"]
         scales["share"] = (int(low * 10) / 10, min(1.0, -int(-high * 10 - 0.999) / 10))
@@ -144,6 +140,8 @@ def _dots(name: str, measures: dict[str, dict[str, Measure]], scales: dict[str, 
         if measure is None or measure.value is None:
             continue
         place = [None if v is None else (v - low) / width for v in (measure.value, measure.low, measure.high)]
+        if name in _REFERENCES and not all(v is None or 0 <= v <= 1 for v in place):
+            return Cell("outside this axis", kind="none")
         dots.append(Dot(who, place[0] or 0.0, place[1], place[2]))
         said.append(f"{who} {number(measure.value)}")
     return Cell(f"{measure_name(name).title}: {', '.join(said)}", kind="dots", dots=tuple(dots))
@@ -167,7 +165,11 @@ def _splits(view: RunView) -> list[Block]:
         return [Prose(("The training split was not evaluated, so over-fitting cannot be read off here.",), "note")]
     rows = []
     for name in by_split["test"]:
-        cells = [estimate(by_split[s].get(name), why=f"not computed on the {s} split", n=False) for s in by_split]
+        beside = [v for found in by_split.values() for v in ends(found.get(name))]
+        cells = [
+            estimate(found.get(name), why=f"not computed on the {split} split", n=False, beside=beside)
+            for split, found in by_split.items()
+        ]
         rows.append((word(measure_name(name).title), *cells, _gap(by_split["train"].get(name), by_split["test"][name])))
     sizes = {i + 1: f"n {max(m.n for m in found.values()):,}" for i, found in enumerate(by_split.values()) if found}
     table = Table("The model after, on each split", ("Measure", *by_split, "test − train"), tuple(rows), "", sizes)
@@ -183,7 +185,7 @@ def _by_heart(by_split: dict[str, dict[str, Measure]], name: str) -> str:
         if m is not None and m.value is not None
     ]
     said = f"{measure_name(name).title} is {listing(shown)}. " if shown else ""
-    return f"{said}Much better there than on new examples would mean that it has learned them by heart."
+    return f"{said}Much better on training examples than on new ones would mean that it has learned them by heart."
 
 
 def _gap(train: Measure | None, test: Measure) -> Cell:
