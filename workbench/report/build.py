@@ -21,7 +21,7 @@ from markupsafe import Markup
 from workbench.assets import asset
 from workbench.errors import StageError, WorkbenchError
 from workbench.report.sections import SECTIONS
-from workbench.report.shapes import Chart, Finding, Findings, Pair, Prose, Section
+from workbench.report.shapes import Chart, Finding, Findings, Fold, Pair, Prose, Section
 from workbench.report.view import Limits, RunView
 from workbench.report.words import clean, count, date, sentence
 from workbench.run import Run, write_atomically
@@ -97,7 +97,7 @@ def render(view: RunView) -> str:
 
 
 def _flat(blocks: tuple[Any, ...]) -> list[Any]:
-    return [inner for b in blocks for inner in (_flat(b.blocks) if isinstance(b, Pair) else [b])]
+    return [inner for b in blocks for inner in (_flat(b.blocks) if isinstance(b, Pair | Fold) else [b])]
 
 
 def _section(view: RunView, name: str, title: str, build: Callable[[RunView], Section | None], empty: str) -> Section:
@@ -127,7 +127,7 @@ def _summary(view: RunView) -> tuple[str, ...]:
     backbone = (view.finetune.get("backbone") or {}).get("source") or view.config.get("backbone", {}).get("source")
     if backbone:
         trained = f" customised on {count(splits['train'], 'example')}" if splits.get("train") else ""
-        facts.append(f"{backbone}{trained}")
+        facts.append(f"{Path(str(backbone)).name if Path(str(backbone)).is_absolute() else backbone}{trained}")
     if splits.get("test"):
         facts.append(f"judged on {splits['test']:,} it never saw")
     return tuple(facts)
@@ -195,6 +195,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["coded"] = coded
     environment.filters["lower_first"] = lambda text: text[:1].lower() + text[1:]
     environment.globals["render"] = partial(_render_block, environment)
     return environment
@@ -203,6 +204,15 @@ def _environment() -> jinja2.Environment:
 def _finalize(value: Any) -> Any:
     """Foreign text is cleaned on its way out; the templates escape it after that."""
     return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def coded(text: str) -> Markup:
+    """Escaped text in which what stands between backticks is code."""
+    parts = clean(text).split("`")
+    if len(parts) % 2 == 0:  # a backtick without a partner is a backtick
+        parts[-2:] = [f"{parts[-2]}`{parts[-1]}"]
+    inside = (Markup("<code>{}</code>").format(part) if i % 2 else Markup.escape(part) for i, part in enumerate(parts))
+    return Markup("").join(inside)
 
 
 def environment() -> jinja2.Environment:

@@ -6,12 +6,15 @@ import pandas as pd
 
 from workbench.report import charts
 from workbench.report.performance import area, confusion, known, roc
-from workbench.report.shapes import Block, Cell, Chart, HeatCell, Heatmap, Pair, Prose, Table
+from workbench.report.shapes import Block, Cell, Chart, Fold, HeatCell, Heatmap, Pair, Prose, Table
 from workbench.report.view import MODELS, RunView
 from workbench.report.words import count, estimate, number, percent, short, word
 
 MATRIX = 14  # classes of a confusion matrix; beyond, the commonest confusions are listed
-_CURVES = 4
+_WORST, _ALL = 5, 200  # classes of the short table, and of the long one
+_CURVES = 3
+_PLAIN = 6  # classes beyond which a matrix shows counts alone
+_LISTED = 12  # rows of a table that stand open
 _SIDE_BY_SIDE = 4  # classes up to which two matrices stand beside each other
 _POINTS = 1200  # of a scatter
 
@@ -28,7 +31,9 @@ def confusions(view: RunView) -> list[Block]:
             maps.append(_commonest(frame, view.labels, title))
     if not maps:
         return []
-    return [Pair(tuple(maps))] if len(view.labels) <= _SIDE_BY_SIDE else maps
+    if len(view.labels) <= _SIDE_BY_SIDE or len(maps) == 1:
+        return [Pair(tuple(maps))] if len(maps) > 1 else maps
+    return [maps[-1], Fold("The same for the model before", (maps[0],))]
 
 
 def _matrix(frame: pd.DataFrame, labels: list[str], title: str) -> Heatmap:
@@ -40,7 +45,8 @@ def _matrix(frame: pd.DataFrame, labels: list[str], title: str) -> Heatmap:
         for j, n in enumerate(counts[i]):
             rate = n / total if total else 0.0
             shade = round(20 * rate * 0.75) if i == j else -round(20 * min(1.0, 2.5 * rate))
-            cells.append(HeatCell(f"{n:,}", f"{100 * rate:.0f} %" if total else "no examples", shade, i == j))
+            share = f"{100 * rate:.0f} %" if total else "no examples"
+            cells.append(HeatCell(f"{n:,}", share if len(labels) <= _PLAIN else "", shade, i == j))
         rows.append((short(label), tuple(cells)))
     return Heatmap(
         f"{title}: what was decided",
@@ -48,7 +54,8 @@ def _matrix(frame: pd.DataFrame, labels: list[str], title: str) -> Heatmap:
         "in truth",
         tuple(short(label) for label in labels),
         tuple(rows),
-        "Counts, and below them the share of the row. Blue: right. Orange: wrong.",
+        ("Counts, and below them the share of the row." if len(labels) <= _PLAIN else "Counts of test examples.")
+        + " Blue: right. Orange: wrong.",
     )
 
 
@@ -78,14 +85,30 @@ def classes(view: RunView) -> list[Block]:
     if not kinds:
         return []
     titles = {"recall": "found (recall)", "precision": "right when said (precision)", "f1": "F1"}
-    rows = tuple(
-        (word(label), *(estimate(per_class.get(label), why="not recorded for this class") for _, per_class in kinds))
-        for label in view.labels[:40]
-    )
-    left = len(view.labels) - 40
+    head, who = ("Class", *(titles[n] for n, _ in kinds)), MODELS[view.shipped].capitalize()
+
+    def table(caption: str, labels: list[str], note: str = "") -> Table:
+        rows = tuple(
+            (word(label), *(estimate(of.get(label), why="not recorded for this class") for _, of in kinds))
+            for label in labels
+        )
+        return Table(caption, head, rows, note)
+
+    if len(view.labels) <= _LISTED:
+        return [table(f"{who}: each class", view.labels)]
+
+    def score(label: str) -> float:
+        known_ = kinds[0][1].get(label)
+        return 2.0 if known_ is None or known_.value is None else known_.value
+
+    worst = sorted(view.labels, key=lambda label: (score(label), label))[:_WORST]
+    left = len(view.labels) - _ALL
     note = f"{count(left, 'more class', 'more classes')} in metrics.json." if left > 0 else ""
-    who = MODELS[view.shipped].capitalize()
-    return [Table(f"{who}: each class", ("Class", *(titles[n] for n, _ in kinds)), rows, note)]
+    every = table(f"{who}: each class", view.labels[:_ALL], note)
+    return [
+        table(f"{who}: the {_WORST} classes that are found least", worst),
+        Fold(f"All {len(view.labels)} classes", (every,)),
+    ]
 
 
 def curves(view: RunView) -> list[Block]:
@@ -113,6 +136,7 @@ def curves(view: RunView) -> list[Block]:
             f"ROC of {label}: area {number(value)}",
             f"{label}: area {number(value)}. The dashed line is chance.",
             250,
+            square=True,
         )
         for value, label, lines in hardest
     )
@@ -120,7 +144,7 @@ def curves(view: RunView) -> list[Block]:
         title = "Found against false alarms (ROC)"
         if len(drawn) > len(charted):
             title += f": the {len(charted)} classes of {len(drawn)} that are hardest to tell apart"
-        blocks += [Prose((f"{title}.",), heading="Trade-off"), Pair(charted)]
+        blocks += [Prose((), heading=title), Pair(charted, narrow=True)]
     if undefined:
         text = f"No ROC for {', '.join(undefined)}: the test split holds only examples of it, or none."
         blocks.append(Prose((text,), "note"))
@@ -153,6 +177,7 @@ def regression(view: RunView) -> list[Block]:
                     f"Predicted against actual values of {len(points):,} examples",
                     f"Each dot is an example; on the dashed line the prediction is exact.{thinned}",
                     300,
+                    square=True,
                 ),
                 Chart(
                     charts.residuals(points, unit=view.unit),
@@ -160,6 +185,7 @@ def regression(view: RunView) -> list[Block]:
                     "Above the dashed line the model says too much, below it too little; "
                     "a slope or a funnel is a pattern that it missed.",
                     300,
+                    square=True,
                 ),
             )
         )

@@ -16,15 +16,15 @@ import pandas as pd
 
 from workbench.report import pictures
 from workbench.report.shapes import Bar, Bars, Block, Overlay, Pair, Panel, Piece, Prose, Tokens
+from workbench.report.trust import measure_title
 from workbench.report.view import Answer, RunView
 from workbench.report.words import count, number, sentence, signed
 
 SHADES = 20
 LIGHTS = ("good", "fair", "poor")
 SIDES = ("before", "after")
-_BARS = 14  # columns of a table's attribution that are drawn; the rest is summed
+_BARS = 10  # columns of a table's attribution that are drawn; the rest stands behind its sum
 _DENSE = 112  # pixels a side of a pixel-by-pixel map
-_DIGITS = 2
 
 
 @dataclass(frozen=True)
@@ -119,22 +119,31 @@ def panel(shown: CaseView, explainer: str, who: str) -> Panel:
     reasons = tuple(sentence(reason) for reason in quality.get("reasons", []))
     if not quality and shown.view.json("quality.json"):
         reasons = ("How far to trust it was not measured.",)
-    return Panel(who, block, _facts(answer, shown), light if light in LIGHTS else "", reasons)
+    return Panel(who, block, (*_facts(answer, shown), *_missing(quality)), light if light in LIGHTS else "", reasons)
 
 
 def _facts(answer: Answer, shown: CaseView) -> tuple[str, ...]:
     known = answer.case(shown.id)
     facts = []
     if known.get("base_score") is not None and known.get("score") is not None:
-        start, end = (signed(known[key], digits=_DIGITS) for key in ("base_score", "score"))
-        facts.append(f"everything hidden {start}, nothing hidden {end} {shown.unit}")
+        like = max(abs(known["base_score"]), abs(known["score"])) or 1.0
+        write = number if shown.view.regression else signed
+        start, end = (write(known[key], like=like) for key in ("base_score", "score"))
+        facts.append(f"Everything hidden: {start} {shown.unit}. Nothing hidden: {end} {shown.unit}.")
     if known.get("gap") is not None:
-        facts.append(f"the values miss the difference by {number(known['gap'])}")
+        facts.append(f"The values miss the difference by {number(known['gap'])} {shown.unit}.")
     elif known:
-        facts.append("the values need not add up with this method")
+        facts.append("The values need not add up with this method.")
     if known.get("evaluations"):
-        facts.append(f"{known['evaluations']:,} evaluations")
+        facts.append(f"{known['evaluations']:,} evaluations of the model.")
     return (*facts, *(sentence(note) for note in known.get("notes", [])))
+
+
+def _missing(quality: Mapping[str, Any]) -> tuple[str, ...]:
+    """The tests that light up an explanation and that this one could not be put to, with the reason."""
+    thresholds = ("orders_beaten", "faithfulness_correlation", "held_out_r2", "relative_gap", "interval_share")
+    missing = quality.get("missing") or {}
+    return tuple(f"{measure_title(n)}: not measured. {sentence(missing[n])}" for n in thresholds if n in missing)
 
 
 def _shade(value: float, scale: float) -> int:
@@ -144,7 +153,7 @@ def _shade(value: float, scale: float) -> int:
 def _tokens(shown: CaseView, explainer: str, who: str, label: str) -> Tokens:
     text, pieces, at = str(shown.case.get("text", "")), [], 0
     for feature, value in zip(shown.case["features"], shown.values(who, explainer), strict=True):
-        shade, said = _shade(value, shown.scale), f"{signed(float(value), digits=_DIGITS)} {shown.unit}"
+        shade, said = _shade(value, shown.scale), f"{signed(float(value), like=shown.scale or 1.0)} {shown.unit}"
         if not feature.get("span"):
             pieces += [Piece(feature["name"], shade, said), Piece(" ")]
             continue
@@ -167,14 +176,16 @@ def _bars(shown: CaseView, explainer: str, who: str, label: str) -> Bars:
         if pd.notna(low) and pd.notna(high)
     }
     bars = []
-    for i in order[:_BARS]:
+    for i in order:
         feature = shown.case["features"][i]
         share = [float(np.clip(v / scale, -1, 1)) if scale else 0.0 for v in (values[i], *ends.get(i, ()))]
-        text = signed(float(values[i]), digits=_DIGITS)
+        text = signed(float(values[i]), like=scale or 1.0)
         bars.append(Bar(feature["name"], text, share[0], str(feature.get("value") or ""), *share[1:]))
-    rest = order[_BARS:]
-    together = signed(float(values[rest].sum()), digits=_DIGITS)
-    return Bars(label, tuple(bars), f"{count(len(rest), 'more column')} together {together}." if rest else "")
+    shown_first = _BARS if len(order) > _BARS + 2 else len(order)
+    rest = order[shown_first:]
+    together = signed(float(values[rest].sum()), like=scale or 1.0)
+    note = f"{count(len(rest), 'more column')}, together {together}" if rest else ""
+    return Bars(label, tuple(bars[:shown_first]), note, tuple(bars[shown_first:]))
 
 
 def _overlay(shown: CaseView, answer: Answer, who: str, label: str) -> Block:
@@ -183,7 +194,7 @@ def _overlay(shown: CaseView, answer: Answer, who: str, label: str) -> Block:
         return Prose(("Not drawn: the parts of this picture are not in the run.",), "note")
     longest, size = shown.view.limits.picture, (picture["width"], picture["height"])
     strongest = float(values[int(np.abs(values).argmax())]) if len(values) else 0.0
-    note = f"strongest part {signed(strongest, digits=_DIGITS)} {shown.unit}"
+    note = f"strongest part {signed(strongest, like=shown.scale or 1.0)} {shown.unit}"
     drawn = pictures.overlay(pictures.segment_map(picture["segments"], values, longest), shown.scale)
     parts = Overlay(picture["base"], drawn, *size, f"{label}: {note}", note, pixelated=True)
     dense = shown.view.dense(answer.model, answer.explainer).get(shown.id)

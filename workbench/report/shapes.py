@@ -25,7 +25,8 @@ class Cell:
     """One cell of a table.
 
     `kind` is "number" (right-aligned, tabular), "word", "none" (a value that was not
-    computed; `text` says why), "code", "mark" (with a `level`) or "dots" (a picture).
+    computed; `text` says why), "code", "mark" (with a `level`), "prose" (what stands between
+    backticks is code) or "dots" (a picture).
     """
 
     text: str = ""
@@ -46,6 +47,8 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
     notes: dict[int, str] = field(default_factory=dict)  # a second line under a header, by its place
+    compact: bool = False  # notes stand beside their values, not below
+    faint: frozenset[int] = frozenset()  # rows that say little, by their place
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Chart:
     label: str
     caption: str
     height: int = 260
+    square: bool = False  # as wide as it is high, where there is room
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,16 @@ class Pair:
 
     template: ClassVar[str] = "pair.html"
     blocks: tuple[Any, ...]
+    narrow: bool = False  # small blocks: more than two beside each other
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Blocks behind one line that names them; they open on demand and on paper."""
+
+    template: ClassVar[str] = "fold.html"
+    title: str
+    blocks: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +124,7 @@ class Bars:
     caption: str
     bars: tuple[Bar, ...]
     note: str = ""
+    rest: tuple[Bar, ...] = ()  # behind the note, which names them
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +242,8 @@ class Case:
     notes: tuple[str, ...] = ()
     lights: tuple[tuple[str, str], ...] = ()  # (method, light) for the summary line
     agreement: Table | None = None
+    hidden: str = ""  # what a hidden part is replaced by, where that is the same for every method
+    agreed: str = ""  # the agreement in one sentence
     open: bool = False
 
 
@@ -236,9 +253,10 @@ class Gallery:
 
     template: ClassVar[str] = "gallery.html"
     cases: tuple[Case, ...]
+    legend: tuple[str, ...] = ()  # the methods, in the order of the lights of a row
 
 
-Block = Table | Chart | Heatmap | Pair | Bars | Tokens | Overlay | Prose | Facts | Findings | Gallery
+Block = Table | Chart | Heatmap | Pair | Fold | Bars | Tokens | Overlay | Prose | Facts | Findings | Gallery
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from workbench.run import Run
 from workbench.types import Estimate, Measure
 
 _NAMED = 42  # letters up to which a title names every class
+_ASKED_FIRST = ("asked for", "wrong", "changed", "unsure", "right")
 MODELS = {"base": "before", "tuned": "after", "onnx": "deployed"}
 
 
@@ -180,9 +181,12 @@ class RunView:
 
     # -- explanations -----------------------------------------------------------------
 
-    @property
+    @cached_property
     def cases(self) -> list[dict[str, Any]]:
-        return list((self.json("cases.json") or {}).get("cases", []))
+        """The explained examples, those first that a reader asks for first: wrong, then changed, unsure, right."""
+        place = {why: i for i, why in enumerate(_ASKED_FIRST)}
+        found = (self.json("cases.json") or {}).get("cases", [])
+        return sorted(found, key=lambda case: place.get(case.get("why", ""), len(place)))
 
     @cached_property
     def anchors(self) -> dict[str, str]:

@@ -7,10 +7,12 @@ and text from data cannot change the direction or the look of the text around it
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from workbench.metrics.catalogue import MEASURES, MeasureInfo
 from workbench.report.shapes import Cell
 from workbench.types import Estimate, Measure
 
@@ -19,6 +21,7 @@ _MONTHS = (
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_CALIBRATION = ("ece", "ece_floor", "ace", "mce")
 _REPLACED: dict[int, str] = {c: chr(0x2400 + c) for c in range(32) if chr(c) not in "\t\n\r"}
 _REPLACED |= {0x7F: "␡"} | dict.fromkeys((*range(128, 160), *range(55296, 57344), 65534, 65535), "�")
 # embeddings, overrides and isolates reorder the text around them; marks (200E, 200F) do not
@@ -34,28 +37,38 @@ class Name:
     scale: str
 
 
-MEASURES = {
-    "accuracy": Name("Accuracy", "share of examples that are decided rightly", "share"),
-    "balanced_accuracy": Name("Balanced accuracy", "mean over classes of the share found", "share"),
-    "f1_macro": Name("F1, macro", "harmonic mean of precision and recall, each class counts the same", "share"),
-    "f1_weighted": Name("F1, weighted", "the same, each class counts by its size", "share"),
-    "precision": Name("Precision", "share of the answers for a class that are right, mean over classes", "share"),
-    "recall": Name("Recall", "share of a class that is found, mean over classes", "share"),
-    "f1": Name("F1", "harmonic mean of precision and recall, mean over classes", "share"),
-    "auroc": Name("AUROC", "chance that an example of a class scores higher than one of another", "share"),
-    "log_loss": Name("Log-loss", "mean of −log(probability of the true class)", "log_loss"),
-    "mae": Name("Mean absolute error", "how far off a prediction is, on average", "unit"),
-    "median_ae": Name("Median absolute error", "half of the predictions are closer than this", "unit"),
-    "rmse": Name("Root mean squared error", "like the mean error, large errors count more", "unit"),
-    "mse": Name("Mean squared error", "the square of the one above", "mse"),
-    "r2": Name("R²", "share of the target's variance that is predicted", "r2"),
-}
-SHARES = frozenset(name for name, words in MEASURES.items() if words.scale == "share")
-
-
 def measure_name(name: str) -> Name:
-    """The words for a measure; one that the report does not know keeps its own name."""
-    return MEASURES.get(name, Name(name.replace("_", " "), "", name))
+    """The words for a measure, from the catalogue; one that it does not know keeps its own name."""
+    known = MEASURES.get(name)
+    if known is None:
+        return Name(name.replace("_", " "), "", name)
+    return Name(known.title, known.text, _scale(name, known))
+
+
+def _scale(name: str, known: MeasureInfo) -> str:
+    """Which measures may share an axis: shares of all, calibration errors, errors in the target's unit."""
+    if name in _CALIBRATION:
+        return "calibration"
+    if known.bounds == (0.0, 1.0):
+        return "share"
+    same_unit = known.has_unit and not known.squared_unit and known.bounds[0] == 0
+    return "unit" if same_unit else name
+
+
+_INTERVALS = {
+    "newcombe": "Newcombe, paired",
+    "wilson": "Wilson",
+    "delong": "DeLong",
+    "bootstrap-bca": "bootstrap, BCa",
+    "bootstrap-centred": "bootstrap, centred",
+    "simulated-5-95": "5th to 95th percentile of simulated calibrated models",
+}
+
+
+def interval_name(name: str) -> str:
+    """An interval's method in words; one that the report does not know keeps its own name."""
+    paired = name.removeprefix("paired ")
+    return f"{'paired ' if paired != name else ''}{_INTERVALS.get(paired, paired)}"
 
 
 def clean(text: str) -> str:
@@ -73,10 +86,14 @@ def number(value: float, *, digits: int = 3, like: float | None = None) -> str:
     size = abs(value)
     if like is None and size and size < 10.0**-digits:
         return scientific(value)
-    scale = size if like is None else abs(like)
-    places = digits if scale < 10 else max(0, digits - 1 - int(math.log10(scale)))
+    places = decimals(size if like is None else abs(like), digits)
     text = f"{size:,.{places}f}"
     return f"−{text}" if value < 0 and float(text.replace(",", "")) else text
+
+
+def decimals(scale: float, digits: int = 3) -> int:
+    """Decimals that give a number of this size about `digits` significant ones; shares (up to 1) get `digits`."""
+    return digits if scale <= 1 else max(0, digits - 1 - int(math.log10(scale)))
 
 
 def scientific(value: float) -> str:
@@ -87,10 +104,10 @@ def scientific(value: float) -> str:
     return f"{'−' if value < 0 else ''}{mantissa}·10{str(int(exponent)).translate(_SUPERSCRIPT)}"
 
 
-def signed(value: float, *, digits: int = 3) -> str:
-    """A difference with its sign."""
-    text = number(value, digits=digits)
-    return text if text.startswith("−") or not value else f"+{text}"
+def signed(value: float, *, digits: int = 3, like: float | None = None) -> str:
+    """A difference with its sign; what rounds to nothing has none."""
+    text = number(value, digits=digits, like=like)
+    return text if text.startswith("−") or not text.strip("0.,") else f"+{text}"
 
 
 def percent(share: float, *, places: int = 1) -> str:
@@ -98,19 +115,42 @@ def percent(share: float, *, places: int = 1) -> str:
     return f"{100 * share:.{0 if share in (0, 1) else places}f} %"
 
 
+def chance(probability: float) -> str:
+    """A probability in percent that is never rounded to a certainty."""
+    if probability >= 0.9995 or 0 <= probability < 0.0005:
+        return (
+            "100 %"
+            if probability == 1
+            else "0 %"
+            if probability == 0
+            else "> 99.9 %"
+            if probability > 0.5
+            else "< 0.1 %"
+        )
+    return percent(probability, places=0 if 0.01 <= probability < 0.99 else 1)
+
+
 def points(share: float) -> str:
     """A difference of shares in percentage points, without its sign."""
     return f"{abs(100 * share):.1f}"
 
 
-def between(low: float | None, high: float | None, *, like: float | None = None) -> str:
+def between(low: float | None, high: float | None, *, like: float | None = None, sign: bool = False) -> str:
     """An interval in words, or nothing where there is none; both ends have the same decimals."""
     if low is None or high is None:
         return ""
     scale = max(abs(low), abs(high)) if like is None else like
     if 0 < scale < 1e-3:
         return f"{scientific(low)} to {scientific(high)}"
-    return f"{number(low, like=scale)} to {number(high, like=scale)}"
+    write = signed if sign else number
+    return f"{write(low, like=scale)} to {write(high, like=scale)}"
+
+
+def change(difference: float, low: float | None, high: float | None) -> tuple[str, str]:
+    """A difference and its interval, signed, with as many decimals each."""
+    scale = max(abs(v) for v in (difference, low, high) if v is not None)
+    like = scale if scale >= 1e-3 else None
+    return signed(difference, like=like), between(low, high, like=like, sign=like is not None)
 
 
 def p_value(p: float | None) -> str:
@@ -175,13 +215,23 @@ def word(value: Any, note: str = "", href: str = "") -> Cell:
     return Cell(str(value), note, "word", href)
 
 
-def estimate(value: Measure | Estimate | None, *, why: str = "", n: bool = True) -> Cell:
-    """A value above its interval and n, or why there is none; n may stand in the header instead."""
+def ends(value: Measure | Estimate | None) -> list[float]:
+    """The numbers of a value and its interval; none where it was not computed."""
+    if value is None or value.value is None:
+        return []
+    return [v for v in (value.value, value.low, value.high) if v is not None]
+
+
+def estimate(value: Measure | Estimate | None, *, why: str = "", n: bool = True, beside: Sequence[float] = ()) -> Cell:
+    """A value above its interval and n, or why there is none; n may stand in the header instead.
+
+    All have as many decimals, and as many as the values `beside` which they stand.
+    """
     if value is None:
         return none(why)
     if value.value is None:
         return none(value.reason)
-    ends = [abs(v) for v in (value.value, value.low, value.high) if v is not None]
-    like = max(ends) if max(ends) >= 1e-3 else None
+    scale = max(abs(v) for v in (*ends(value), *beside))
+    like = scale if scale >= 1e-3 else None
     span = between(value.low, value.high, like=like) or "no interval"
     return Cell(number(value.value, like=like), f"{span} · n {value.n:,}" if n else span)

@@ -7,15 +7,24 @@ from typing import Any
 
 from workbench.report.panels import SIDES, CaseView, panel
 from workbench.report.shapes import Block, Case, Cell, Gallery, Method, Prose, Section, Table
+from workbench.report.trust import agreement, overview, thresholds, title_of
 from workbench.report.view import RunView
-from workbench.report.words import count, number, percent, sentence, word
+from workbench.report.words import chance, count, listing, number, sentence, signed, word
 
-_OPEN = 2  # cases that stand open at first
+_NAMED = 5  # examples of a list in a sentence
+_OPEN = 1  # cases that stand open at first
 _WHY = {
     "right": "a right answer",
     "wrong": "a wrong answer",
     "unsure": "one of which the model was unsure",
     "changed": "one whose answer changed",
+    "asked for": "one that was asked for",
+}
+_WHY_VALUE = {
+    "right": "one of the smallest errors",
+    "wrong": "one of the largest errors",
+    "unsure": "an error of middling size",
+    "changed": "one whose prediction changed most",
     "asked for": "one that was asked for",
 }
 
@@ -25,26 +34,35 @@ def cases(view: RunView) -> Section | None:
     about = view.json("cases.json")
     if about is None or not about.get("cases"):
         return None
-    shown = about["cases"][: view.limits.cases]
-    left = len(about["cases"]) - len(shown)
+    shown = view.cases[: view.limits.cases]
+    left = len(view.cases) - len(shown)
     modality = str(about.get("modality", ""))
     noun = {"text": "words", "image": "parts", "table": "columns"}.get(modality, "parts")
     against = "orange, underlined" if noun == "words" else "orange"
     says = ("raise the predicted value", "lower it") if view.regression else ("speak for the answer", "against it")
     finding = (
         f"Blue {noun} {says[0]}, {against} ones {says[1]}, on one scale for all methods of a case. "
-        "Explanations that failed their own test are grey."
+        "Explanations that failed their own tests are grey."
     )
     blocks: list[Block] = []
-    if about.get("selection"):
-        blocks.append(Prose((sentence(about["selection"]),)))
-    if not view.json("quality.json"):
+    trusted = overview(view)
+    if trusted:
+        blocks.append(trusted)
+    else:
         text = "How far to trust these explanations was not measured (no quality.json), so none is marked."
+        blocks.append(Prose((text,), "note"))
+    if about.get("left_out"):
+        named = listing([f"{entry['id']} ({entry['reason'].rstrip('.')})" for entry in about["left_out"][:_NAMED]])
+        more = len(about["left_out"]) - _NAMED
+        text = f"Not explained: {named}{f' and {more:,} more in cases.json' if more > 0 else ''}."
         blocks.append(Prose((text,), "note"))
     if left:
         text = f"{count(left, 'case')} left out so that this file stays within its size; all are in cases.json."
         blocks.append(Prose((text,), "note"))
-    blocks.append(Gallery(tuple(_case(CaseView(view, modality, case, i)) for i, case in enumerate(shown))))
+    if about.get("selection"):
+        blocks.append(Prose((sentence(about["selection"]),)))
+    legend = tuple(title_of(view, name) for name in view.explainers) if trusted else ()
+    blocks.append(Gallery(tuple(_case(CaseView(view, modality, case, i)) for i, case in enumerate(shown)), legend))
     return Section("cases", "Cases", finding, tuple(blocks), _how(view))
 
 
@@ -61,40 +79,46 @@ def _how(view: RunView) -> tuple[str, ...]:
             caption, filler = answer.about.get("caption", ""), answer.about.get("filler", "")
             hidden = f" A hidden part is replaced by: {filler}." if filler else ""
             how.append(f"{answer.about.get('title', explainer)}. {sentence(caption)}{hidden}")
-    thresholds = (view.json("quality.json") or {}).get("thresholds", {})
-    how += [f"Light, {name}: {sentence(t['text'])}" for name, t in thresholds.items() if t.get("text")]
-    return tuple(how)
+    return (*how, *thresholds(view))
 
 
 def _case(shown: CaseView) -> Case:
     view, case = shown.view, shown.case
     methods, lights = [], []
+    answers = [view.answer("after", e) or view.answer("before", e) for e in view.explainers]
+    fillers = {str(a.about.get("filler", "")) for a in answers if a}
+    same = fillers.pop() if len(fillers) == 1 else ""
     for explainer in view.explainers:
         panels = tuple(panel(shown, explainer, who) for who in SIDES)
-        some = view.answer("after", explainer) or view.answer("before", explainer)
-        title = str(some.about.get("title", explainer)) if some else explainer
+        some, title = view.answer("after", explainer) or view.answer("before", explainer), title_of(view, explainer)
         filler = some.about.get("filler", "") if some else ""
-        methods.append(Method(title, f"hidden parts: {filler}" if filler else "", panels))
+        methods.append(Method(title, f"a hidden part is replaced by {filler}" if filler and not same else "", panels))
         if panels[1].light:
             lights.append((title, panels[1].light))
     headline, level, turn = _regressed(view, case) if view.regression else _decided(case)
     picture = shown.picture if shown.modality == "image" else {}
     cut = case.get("cut")
+    table, agreed = agreement(view, case)
+    reasons = _WHY_VALUE if view.regression else _WHY
     return Case(
         anchor=f"case-{shown.place + 1}",
         id=shown.id,
         headline=headline,
-        why=_WHY.get(case.get("why", ""), str(case.get("why", "not recorded"))),
+        why=reasons.get(case.get("why", ""), str(case.get("why", "not recorded"))),
         level=level,
         turn=turn,
         question=case["question"]["text"],
-        scale=f"full colour = ±{number(shown.scale, digits=2)} {shown.unit}" if shown.scale else "every value is zero",
+        scale=f"full colour = ±{number(shown.scale, like=shown.scale)} {shown.unit}"
+        if shown.scale
+        else "every value is zero",
         ends=("lowers it", "raises it") if view.regression else ("against", "for"),
         methods=tuple(methods),
         answers=_answers(case),
         notes=(f"The last {count(cut, 'word')} never reached the model: the text was cut.",) if cut else (),
         lights=tuple(lights),
-        agreement=_agreement(view, case),
+        agreement=table,
+        agreed=agreed,
+        hidden=same,
         open=shown.place < _OPEN,
         **{key: value for key, value in picture.items() if key != "segments"},
     )
@@ -103,10 +127,16 @@ def _case(shown: CaseView) -> Case:
 def _regressed(view: RunView, case: Mapping[str, Any]) -> tuple[str, str, str]:
     before, after = case.get("before") or {}, case.get("after") or {}
     unit = f" {view.unit}" if view.unit else ""
-    headline = f"Predicted {number(after['value'])}{unit}" if after.get("value") is not None else "Not predicted"
-    turn = f"actual {number(case['target'])}" if case.get("target") is not None else "actual value unknown"
+    known = [v for v in (after.get("value"), case.get("target"), before.get("value")) if v is not None]
+    like = max((abs(float(v)) for v in known), default=1.0) or 1.0
+    headline = (
+        f"Predicted {number(after['value'], like=like)}{unit}" if after.get("value") is not None else "Not predicted"
+    )
+    turn = f"actual {number(case['target'], like=like)}" if case.get("target") is not None else "actual value unknown"
+    if after.get("value") is not None and case.get("target") is not None:
+        turn += f", off by {signed(after['value'] - case['target'], like=like)}"
     if before.get("value") is not None:
-        turn += f" · before customisation {number(before['value'])}"
+        turn += f" · before customisation {number(before['value'], like=like)}"
     return headline, "open", turn
 
 
@@ -116,7 +146,7 @@ def _decided(case: Mapping[str, Any]) -> tuple[str, str, str]:
     level = {True: "good", False: "poor"}.get(after.get("right"), "open")  # type: ignore[arg-type]
     headline = f"Decided {after.get('label', 'nothing')}{said.get(after.get('right'), ', truth unknown')}"  # type: ignore[arg-type]
     sides = [
-        f"{who} {side['label']} {percent(side['probability'], places=0)}"
+        f"{who} {side['label']} {chance(side['probability'])}"
         for who, side in (("before", before), ("after", after))
         if side.get("label") is not None and side.get("probability") is not None
     ]
@@ -130,29 +160,9 @@ def _answers(case: Mapping[str, Any]) -> Table | None:
         return None
     chances = {who: {str(label): p for label, p in top} for who, top in tops.items()}
 
-    def chance(who: str, label: str) -> Cell:
+    def cell(who: str, label: str) -> Cell:
         known = chances[who]
-        return Cell(percent(known[label])) if label in known else Cell(f"not in its first {len(known)}")
+        return Cell(chance(known[label])) if label in known else Cell(f"not in its first {len(known)}")
 
-    rows = tuple((word(label), *(chance(who, label) for who in SIDES)) for label in labels)
-    return Table("Answers of the two models", ("Class", *SIDES), rows)
-
-
-def _agreement(view: RunView, case: Mapping[str, Any]) -> Table | None:
-    pairs = []
-    for model in ("onnx", "tuned"):
-        found = (view.json("quality.json") or {}).get("agreement", {}).get(model, {}).get(str(case["id"]), {})
-        pairs += found.get("pairs", [])
-    if not pairs:
-        return None
-    answers = {name: view.answer("after", name) for name in view.explainers}
-    titles = {name: str(a.about.get("title", name)) for name, a in answers.items() if a}
-    rows = tuple(
-        (
-            word(f"{titles.get(p['a'], p['a'])} and {titles.get(p['b'], p['b'])}"),
-            Cell(number(p["rank"], digits=2) if p.get("rank") is not None else "not defined"),
-            Cell(percent(p["top_k"], places=0) if p.get("top_k") is not None else "not defined"),
-        )
-        for p in pairs
-    )
-    return Table("Do the methods agree?", ("Methods", "rank correlation", "same strongest parts"), rows)
+    rows = tuple((word(label), *(cell(who, label) for who in SIDES)) for label in labels)
+    return Table("Answers of the two models", ("Class", *SIDES), rows, compact=True)

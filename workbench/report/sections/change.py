@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from workbench.report.shapes import Block, Cell, HeatCell, Heatmap, Prose, Section, Table
+from workbench.report.shapes import Block, Cell, Fold, HeatCell, Heatmap, Prose, Section, Table
 from workbench.report.view import RunView
-from workbench.report.words import between, count, measure_name, none, number, p_value, percent, sentence, signed, word
+from workbench.report.words import (
+    between,
+    count,
+    interval_name,
+    listing,
+    measure_name,
+    none,
+    number,
+    p_value,
+    percent,
+    sentence,
+    signed,
+    word,
+)
+from workbench.report.words import change as moved_by
 
 _ROWS = 30
+_OPEN = 6  # rows that stand open
+_CLEAR = 0.05
 
 
 def change(view: RunView) -> Section | None:
@@ -18,14 +34,15 @@ def change(view: RunView) -> Section | None:
         return None
     blocks: list[Block] = []
     if comparison.get("flips"):
-        blocks += [*_turned(view), *_lost(view)]
+        blocks += [*_turned(view), *_classes(comparison.get("classes") or []), *_lost(view)]
     if comparison.get("measures"):
-        blocks.append(_measures(comparison["measures"]))
+        table = _measures(comparison["measures"])
+        blocks.append(table if view.regression else Fold("Every difference, its interval and its test", (table,)))
     finding = sentence(comparison.get("verdict") or "Before and after were compared on the same examples")
     accuracy = comparison.get("accuracy") or {}
     how = ["Both models answered the same examples; intervals and p are of paired differences."]
     if accuracy.get("method"):
-        how.append(f"Interval of the difference of accuracy: {accuracy['method']}.")
+        how.append(f"Interval of the difference of accuracy: {interval_name(accuracy['method'])}.")
     if accuracy.get("mcnemar_p") is not None:
         how.append(
             f"Exact McNemar test on the {accuracy.get('b', '?')} answers that turned wrong and the "
@@ -72,26 +89,81 @@ def _lost(view: RunView) -> list[Block]:
         rows.append(
             (
                 Cell(example, "explained" if anchor else "", "word", f"#{anchor}" if anchor else ""),
-                word(said["before"].get(example, "not predicted"), "rightly"),
+                word(said["before"].get(example, "not predicted")),
                 word(said["after"].get(example, "not predicted")),
             )
         )
     more = len(lost) - len(rows)
     note = f"{count(more, 'more', 'more')} in comparison.json." if more else ""
-    return [Table("Was right, is now wrong", ("Example", "Before", "After"), tuple(rows), note)]
+    head, title = ("Example", "Before, rightly", "After"), "Was right, is now wrong"
+    if len(rows) <= _OPEN:
+        return [Table(title, head, tuple(rows), note, compact=True)]
+    rest = Table(f"{title}, continued", head, tuple(rows[_OPEN:]), note, compact=True)
+    return [
+        Table(f"{title}: the surest {_OPEN} of {len(lost):,}", head, tuple(rows[:_OPEN]), compact=True),
+        Fold(
+            f"{count(len(rows) - _OPEN, 'more answer')} that {'was' if len(rows) - _OPEN == 1 else 'were'} right",
+            (rest,),
+        ),
+    ]
+
+
+def _classes(classes: list[dict[str, Any]]) -> list[Block]:
+    """Recall of each class before and after; tests are corrected for there being several classes."""
+    if not classes:
+        return []
+    moved = [c for c in classes if c.get("p_holm") is not None and c["p_holm"] < _CLEAR]
+    rows = []
+    for entry in sorted(classes, key=lambda c: -abs(c["difference"]) if c.get("difference") is not None else 1.0):
+        if entry.get("difference") is None:
+            cells = (none(entry.get("reason", "")),) * 4
+        else:
+            low, high = entry.get("low"), entry.get("high")
+            span = (
+                "no interval" if low is None or high is None else between(100 * low, 100 * high, like=10.0, sign=True)
+            )
+            p = none("no test") if entry.get("p_holm") is None else Cell(p_value(entry["p_holm"]))
+            values = (Cell(percent(entry[k])) for k in ("before", "after"))
+            cells = (*values, Cell(f"{signed(100 * entry['difference'], like=10.0)} points", span), p)
+        rows.append((word(entry["label"], f"n {entry.get('n', 0):,}"), *cells))
+    head = ("Class", "found before", "after", "difference", "p, corrected")
+    if moved:
+        said = [f"“{c['label']}” {signed(100 * c['difference'], like=10.0)} points" for c in moved[:_OPEN]]
+        text = f"Beyond chance, after correction for {len(classes)} classes: {listing(said)}."
+    else:
+        text = f"No class moved beyond chance once the {len(classes)} tests are corrected for their number (Holm)."
+    table = Table("Share of each class that is found (recall)", head, tuple(rows), compact=True)
+    return [
+        Prose((text,), heading="Class by class"),
+        Fold(f"Each of the {count(len(classes), 'class', 'classes')}", (table,)),
+    ]
 
 
 def _measures(measures: list[dict[str, Any]]) -> Table:
     rows = []
     for m in measures:
+        known = [abs(m[k]) for k in ("before", "after") if m.get(k) is not None]
+        like = max(known, default=0.0)
         values = [
-            Cell(number(m[k])) if m.get(k) is not None else none(m.get("reason", "")) for k in ("before", "after")
+            Cell(number(m[k], like=like if like >= 1e-3 else None))
+            if m.get(k) is not None
+            else none(m.get("reason", ""))
+            for k in ("before", "after")
         ]
         if m.get("difference") is None:
             difference = none(m.get("reason", ""))
         else:
-            difference = Cell(signed(m["difference"]), between(m.get("low"), m.get("high")) or "no interval")
+            moved, span = moved_by(m["difference"], m.get("low"), m.get("high"))
+            difference = Cell(moved, span or "no interval")
         p = Cell(p_value(m["p"])) if m.get("p") is not None else none(m.get("reason") or "no test for this measure")
         arrow = "lower is better" if m.get("better") == "lower" else ""
-        rows.append((word(measure_name(m["name"]).title, arrow), *values, difference, p, word(m.get("method", ""))))
+        rows.append(
+            (
+                word(measure_name(m["name"]).title, arrow),
+                *values,
+                difference,
+                p,
+                word(interval_name(m.get("method", ""))),
+            )
+        )
     return Table("Differences", ("Measure", "before", "after", "difference", "p", "method"), tuple(rows))

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-from workbench.report.shapes import Block, Cell, Facts, Prose, Section, Table
+from collections import Counter
+from typing import Any
+
+from workbench.report.shapes import Block, Cell, Facts, Fold, Prose, Section, Table
 from workbench.report.view import RunView
 from workbench.report.words import count, listing, number, percent, sentence, word
 from workbench.types import SPLITS
 
 _ROWS = 40  # of a list
+_OPEN = 12  # rows of a table that stand open; more are behind a line
+_CHECKS = {
+    "unreadable": "Unreadable examples",
+    "leak_test": "Test examples seen in training",
+    "leak_validation": "Validation examples seen in training",
+    "duplicates": "Duplicates within a split",
+    "conflicting_targets": "Equal inputs, different targets",
+    "class_imbalance": "Balance of the classes",
+    "small_classes": "Classes with few test examples",
+    "group_leak": "Groups across splits",
+    "empty_texts": "Empty texts",
+    "long_texts": "Very long texts",
+    "tiny_pictures": "Tiny pictures",
+    "missing_values": "Missing values",
+    "constant_columns": "Constant columns",
+    "unseen_categories": "Categories unseen in training",
+    "id_columns": "Columns that name the row",
+    "numbers_as_categories": "Numbers read as categories",
+    "target_leak": "Columns that tell the target",
+}
 _LEVELS = {"ok": ("good", "fine"), "note": ("open", "note"), "warning": ("fair", "look")}
 
 
@@ -22,8 +45,9 @@ def data(view: RunView) -> Section | None:
     finding = f"{count(total, 'example')} of {about.get('name', 'unnamed data')}: {listing(parts)}."
     warnings = sum(c["level"] == "warning" for c in view.checks or [])
     if view.checks:
-        finding += f" {count(warnings, 'check')} of {len(view.checks)} asks for a look." if warnings else ""
-    blocks: list[Block] = [*_classes(view), *_target(view), _checks(view), *_columns(view), *_skipped(view)]
+        verb = "asks" if warnings == 1 else "ask"
+        finding += f" {warnings} of {count(len(view.checks), 'check')} {verb} for a look." if warnings else ""
+    blocks: list[Block] = [*_classes(view), *_target(view), *_checks(view), *_columns(view), *_skipped(view)]
     origin = [("Source", word(about.get("source", "not recorded")))]
     origin += [("Split", word(sentence(about.get("split_method", "not recorded"))))]
     if about.get("sha256"):
@@ -64,7 +88,8 @@ def _classes(view: RunView) -> list[Block]:
     )
     left = len(labels) - _ROWS
     note = f"{count(left, 'more class', 'more classes')} in data/fingerprint.json." if left > 0 else ""
-    return [Table("Examples of each class", ("Class", *splits), rows, note)]
+    table = Table("Examples of each class", ("Class", *splits), rows, note, compact=True)
+    return [table] if len(rows) <= _OPEN else [Fold(f"Examples of each of the {len(labels):,} classes", (table,))]
 
 
 def _target(view: RunView) -> list[Block]:
@@ -75,7 +100,7 @@ def _target(view: RunView) -> list[Block]:
         (
             word(split),
             Cell(f"{view.fingerprint['splits'].get(split, 0):,}"),
-            *(Cell(number(target[split][key])) for key in ("mean", "sd", "min", "max")),
+            *(Cell(number(target[split][key], like=abs(target[split]["max"]))) for key in ("mean", "sd", "min", "max")),
         )
         for split in _splits(view)
         if split in target
@@ -85,22 +110,36 @@ def _target(view: RunView) -> list[Block]:
     return [Table(title, ("Split", "n", "mean", "standard deviation", "least", "greatest"), rows)]
 
 
-def _checks(view: RunView) -> Block:
+def _checks(view: RunView) -> list[Block]:
+    """What the checks found; those that found nothing stand behind one line."""
     if not view.checks:
-        return Prose(
-            ("The checks of the data are not in this run (data/checks.json), so nothing is said of them.",), "note"
-        )
+        text = "The checks of the data are not in this run (data/checks.json), so nothing is said of them."
+        return [Prose((text,), "note")]
+    found, clear = ([c for c in view.checks if (c["level"] == "ok") == ok] for ok in (False, True))
+    blocks: list[Block] = [_listed("What the checks found", found)] if found else []
+    if clear:
+        title = f"{count(len(clear), 'check')} found nothing" if found else f"All {len(clear)} checks found nothing"
+        blocks.append(Fold(title, (_listed("Checks that found nothing", clear),)))
+    return blocks
+
+
+def _listed(caption: str, checks: list[dict[str, Any]]) -> Table:
     order = {"warning": 0, "note": 1, "ok": 2}
     rows = []
-    for check in sorted(view.checks, key=lambda c: order.get(c["level"], 1)):
+    for check in sorted(checks, key=lambda c: order.get(c["level"], 1)):
         level, text = _LEVELS.get(check["level"], ("open", check["level"]))
         named = [str(i) for i in check.get("examples") or []][:5]
         note = f"for example {listing(named)}" if named else ""
         found = Cell("none recorded", kind="word") if check.get("n") is None else Cell(f"{check['n']:,}")
-        rows.append(
-            (word(check["check"]), Cell(text, kind="mark", level=level), word(sentence(check["sentence"]), note), found)
-        )
-    return Table("Checks", ("Check", "Result", "What was found", "n"), tuple(rows))
+        said = word(sentence(check["sentence"]), note)
+        rows.append((word(_check_title(check["check"])), Cell(text, kind="mark", level=level), said, found))
+    return Table(caption, ("Check", "Result", "What was found", "n"), tuple(rows))
+
+
+def _check_title(name: str) -> str:
+    """A check in plain words; one that the report does not know keeps its own name."""
+    spaced = name.replace("_", " ")
+    return _CHECKS.get(name, spaced[:1].upper() + spaced[1:])
 
 
 def _columns(view: RunView) -> list[Block]:
@@ -125,7 +164,14 @@ def _columns(view: RunView) -> list[Block]:
         )
     left = len(columns) - _ROWS
     note = f"{count(left, 'more column')} in data/fingerprint.json." if left > 0 else ""
-    return [Table("Columns", ("Column", "Kind", "Missing"), tuple(rows), note)]
+    table = Table("Columns", ("Column", "Kind", "Missing"), tuple(rows), note, compact=True)
+    if len(columns) <= _OPEN:
+        return [table]
+    kinds = Counter(str(column["kind"]) for column in columns)
+    said = listing([f"{n} {kind}" for kind, n in kinds.most_common()])
+    holes = sum(any((column.get("missing") or {}).values()) for column in columns)
+    title = f"All {len(columns):,} columns: {said}; {f'{holes:,} with' if holes else 'none has'} missing values"
+    return [Fold(title, (table,))]
 
 
 def _skipped(view: RunView) -> list[Block]:
@@ -135,4 +181,7 @@ def _skipped(view: RunView) -> list[Block]:
     rows = tuple((word(s["where"]), word(sentence(s["reason"]))) for s in skipped[:_ROWS])
     left = len(skipped) - _ROWS
     note = f"{count(left, 'more', 'more')} in data/fingerprint.json." if left > 0 else ""
-    return [Table("Examples that could not be read", ("Where", "Why"), rows, note)]
+    table = Table("Examples that could not be read", ("Where", "Why"), rows, note)
+    if len(rows) <= _OPEN:
+        return [table]
+    return [Fold(f"{count(len(skipped), 'example')} could not be read", (table,))]

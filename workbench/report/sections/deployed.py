@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from workbench.report.shapes import Block, Cell, Facts, Section, Table
+from workbench.report.shapes import Block, Cell, Facts, Fold, Section, Table
 from workbench.report.view import RunView
 from workbench.report.words import listing, none, number, percent, size, word
 
@@ -24,7 +24,7 @@ def deployed(view: RunView) -> Section | None:
             f"The ONNX file differs from the trained model by {number(parity['max_error'], digits=4)}, "
             f"more than the {number(parity['tolerance'], digits=4)} that is allowed, on {parity['n']:,} real examples."
         )
-    blocks: list[Block] = []
+    blocks: list[Block] = [Facts(_facts(view, parity))]
     per_batch = parity.get("per_batch") or []
     if per_batch:
         rows = tuple(
@@ -35,14 +35,9 @@ def deployed(view: RunView) -> Section | None:
             )
             for b in per_batch
         )
-        blocks.append(
-            Table(
-                "Trained model and deployed file side by side",
-                ("Examples at once", "Largest error", "Largest difference"),
-                rows,
-            )
-        )
-    blocks.append(Facts(_facts(view, parity)))
+        head = ("Examples at once", "Largest error", "Largest difference")
+        table = Table("Trained model and deployed file side by side", head, rows, compact=True)
+        blocks.append(Fold("The same for each number of examples at once", (table,)))
     batches = listing([f"{b:,}" for b in parity.get("batch_sizes", [])])
     how = (
         "Error = |trained − deployed| / (1 + |trained|) of each output number, the largest over all examples, "

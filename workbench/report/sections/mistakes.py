@@ -7,11 +7,12 @@ import pandas as pd
 
 from workbench.report import charts
 from workbench.report.performance import confidence, known
-from workbench.report.shapes import Block, Cell, Chart, Section, Table
+from workbench.report.shapes import Block, Cell, Chart, Fold, Section, Table
 from workbench.report.view import MODELS, RunView
-from workbench.report.words import count, number, percent, signed, word
+from workbench.report.words import chance, count, number, percent, signed, word
 
-_ROWS = 15
+_ROWS = 20
+_OPEN = 6  # rows that stand open
 _BINS = 20
 
 
@@ -48,22 +49,31 @@ def _wrong(view: RunView, rows: pd.DataFrame, base: pd.DataFrame | None) -> Sect
             _identity(view, row.id),
             word(row.target),
             word(row.predicted),
-            Cell(percent(float(row.confidence))),
+            Cell(chance(float(row.confidence))),
             word(before.get(str(row.id), "not predicted")),
         )
         for row in wrong.head(_ROWS).itertuples()
     )
     more = len(wrong) - len(table)
     note = f"{count(more, 'more', 'more')} in {view.shipped}/predictions.parquet." if more > 0 else ""
-    blocks: tuple[Block, ...] = (
-        _histogram(rows),
-        Table("Most confident mistakes", ("Example", "In truth", "Decided", "Probability", "Before"), table, note),
-    )
+    head = ("Example", "In truth", "Decided", "Probability", "Before")
+    blocks: tuple[Block, ...] = (_histogram(rows), *_folded("Most confident mistakes", head, table, note))
     how = (
         f"Answers of the {MODELS[view.shipped]} model on the test split. The probability is the one that the model "
         "gives its own answer; it is right that often only where the model is calibrated.",
     )
     return Section("mistakes", "Mistakes", finding, blocks, how)
+
+
+def _folded(caption: str, head: tuple[str, ...], rows: tuple[tuple[Cell, ...], ...], note: str = "") -> list[Block]:
+    """The first rows of a list, and the longer list behind one line."""
+    if len(rows) <= _OPEN + 2:
+        return [Table(caption, head, rows, note, compact=True)]
+    rest = Table(f"{caption}, continued", head, rows[_OPEN:], note, compact=True)
+    return [
+        Table(caption, head, rows[:_OPEN], compact=True),
+        Fold(f"{count(len(rows) - _OPEN, 'more', 'more')} of these", (rest,)),
+    ]
 
 
 def _histogram(rows: pd.DataFrame) -> Chart:
@@ -93,16 +103,18 @@ def _errors(view: RunView, rows: pd.DataFrame, base: pd.DataFrame | None) -> Sec
         f"makes up {percent(share, places=0)} of all error."
     )
 
+    like = float(actual.abs().max()) or 1.0
+
     def earlier(example: object) -> Cell:
         value = before.get(str(example))
-        return Cell(number(float(value))) if isinstance(value, float) else word("not predicted")
+        return Cell(number(float(value), like=like)) if isinstance(value, float) else word("not predicted")
 
     table = tuple(
         (
             _identity(view, row.id),
-            Cell(number(float(row.actual))),
-            Cell(number(float(row.value))),
-            Cell(signed(float(row.error))),
+            Cell(number(float(row.actual), like=like)),
+            Cell(number(float(row.value), like=like)),
+            Cell(signed(float(row.error), like=like)),
             earlier(row.id),
         )
         for row in rows.head(_ROWS).itertuples()
@@ -110,4 +122,4 @@ def _errors(view: RunView, rows: pd.DataFrame, base: pd.DataFrame | None) -> Sec
     head = ("Example", "Actual", "Predicted", "Off by", "Before")
     caption = f"Largest errors{f' ({view.unit})' if view.unit else ''}"
     how = (f"Predicted minus actual value of the {MODELS[view.shipped]} model on the test split.",)
-    return Section("mistakes", "Largest errors", finding, (Table(caption, head, table),), how)
+    return Section("mistakes", "Largest errors", finding, tuple(_folded(caption, head, table)), how)

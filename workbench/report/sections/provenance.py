@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from workbench.report.shapes import Block, Cell, Facts, Section, Table
+from workbench.report.shapes import Block, Cell, Facts, Fold, Section, Table
 from workbench.report.view import RunView
-from workbench.report.words import count, date, duration, word
+from workbench.report.words import count, date, duration, interval_name, measure_name, word
 
 OWN = "report.html"
 
@@ -32,18 +32,24 @@ def provenance(view: RunView) -> Section:
             (word(name), Cell(duration(float(entry.get("seconds", 0)))), Cell(f"{len(entry.get('outputs', [])):,}"))
             for name, entry in stages.items()
         )
-        blocks.append(Table("Stages", ("Stage", "Time", "Files"), rows))
+        table = Table("Stages", ("Stage", "Time", "Files"), rows, compact=True)
+        blocks.append(Fold(f"Time and files of {count(len(stages), 'stage')}", (table,)))
     signatures = _signatures(view)
     if signatures:
-        blocks.append(Table("How each number was computed", ("Measure", "Interval", "Signature"), signatures))
+        table = Table("How each number was computed", ("Measure", "Interval", "Signature"), signatures)
+        blocks.append(Fold("How each number was computed", (table,)))
     packages = manifest.get("packages") or {}
     if packages:
         versions = tuple((word(name), Cell(str(version), kind="code")) for name, version in sorted(packages.items()))
-        blocks.append(Table("Packages", ("Package", "Version"), versions))
+        blocks.append(
+            Fold(
+                f"Versions of {count(len(versions), 'package')}", (Table("Packages", ("Package", "Version"), versions),)
+            )
+        )
     files = {k: v for k, v in (manifest.get("files") or {}).items() if k != OWN}
     if files:
         hashes = tuple((Cell(name, kind="code"), Cell(digest, kind="code")) for name, digest in files.items())
-        blocks.append(Table("Files", ("File", "SHA-256"), hashes))
+        blocks.append(Fold(f"Hashes of {count(len(files), 'file')}", (Table("Files", ("File", "SHA-256"), hashes),)))
     finding = f"{count(len(files), 'file')} with their hashes; the same config, data and seed give the same bytes."
     return Section("provenance", "Provenance", finding, tuple(blocks))
 
@@ -59,6 +65,6 @@ def _signatures(view: RunView) -> tuple[tuple[Cell, ...], ...]:
     if not view.shipped:
         return ()
     return tuple(
-        (word(m.name), word(m.interval or "none"), Cell(m.signature, kind="code"))
+        (word(measure_name(m.name).title), word(interval_name(m.interval or "none")), Cell(m.signature, kind="code"))
         for m in view.measures(view.shipped).values()
     )

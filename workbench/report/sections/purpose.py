@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from workbench.report.shapes import Block, Facts, Prose, Section
+from workbench.report.shapes import Block, Cell, Facts, Prose, Section
 from workbench.report.view import RunView
-from workbench.report.words import listing, word
+from workbench.report.words import listing
 
 _ASKED = {
     "purpose": "Purpose",
@@ -22,15 +22,15 @@ def purpose(view: RunView) -> Section:
     missing = [key for key in _ASKED if key not in given]
     blocks: list[Block] = []
     if given:
-        blocks.append(Facts(tuple((_ASKED[key], word(text)) for key, text in given.items())))
+        blocks.append(Facts(tuple((_ASKED[key], Cell(text, kind="prose")) for key, text in given.items())))
     if missing:
-        keys = listing([f'{key} = "…"' for key in missing])
+        keys = listing([f'`{key} = "…"`' for key in missing])
         blocks.append(
             Prose(
                 (
                     f"Not stated: {listing([_ASKED[key].lower() for key in missing])}. "
                     "Only a person can say these; no number below replaces them.",
-                    f"To fill them in, write {keys} under [card] in the config and run `workbench report` again.",
+                    f"To fill them in, write {keys} under `[card]` in the config and run `workbench report` again.",
                 ),
                 "note",
             )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from workbench.report import charts
-from workbench.report.shapes import Block, Cell, Chart, Facts, Prose, Section, Table
+from workbench.report.shapes import Block, Cell, Chart, Facts, Fold, Prose, Section, Table
 from workbench.report.view import RunView
 from workbench.report.words import measure_name, none, number, percent, scientific, sentence, word
 
@@ -15,6 +17,7 @@ _STRATEGIES = {
     "lora": "small added matrices were trained (LoRA), the model's own parameters stayed",
 }
 _POINTS = 300  # of the training loss
+_EPOCHS = 4  # that are listed one by one
 
 
 def training(view: RunView) -> Section | None:
@@ -44,7 +47,10 @@ def training(view: RunView) -> Section | None:
         ),
         ("End of training", word(sentence(about.get("stopped", "") or "not recorded"))),
     ]
-    config = view.config.get("finetune", {})
+    # what was resolved, where the run kept it; the config alone may say 0 for "by the backbone"
+    config = {**(about.get("settings") or view.config.get("finetune", {}))}
+    if about.get("learning_rate"):
+        config["learning_rate"] = about["learning_rate"]
     keys = (
         "optimizer",
         "learning_rate",
@@ -52,11 +58,15 @@ def training(view: RunView) -> Section | None:
         "warmup",
         "batch_size",
         "epochs",
+        "patience",
         "weight_decay",
+        "dropout",
+        "label_smoothing",
         "class_weights",
+        "augment",
         "precision",
     )
-    settings = " · ".join(f"{k.replace('_', ' ')} {_setting(config[k])}" for k in keys if k in config)
+    settings = " · ".join(f"{k.replace('_', ' ')} {_setting(config[k])}" for k in keys if config.get(k))
     if settings:
         facts.append(("Settings", word(settings)))
     blocks.append(Facts(tuple(facts)))
@@ -68,8 +78,11 @@ def training(view: RunView) -> Section | None:
 
 
 def _setting(value: object) -> str:
-    """A setting; 0.0 learning rate and the like mean that it was chosen by the backbone (see the config)."""
-    return scientific(value) if isinstance(value, float) and 0 < abs(value) < 1e-3 else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return scientific(value) if 0 < abs(value) < 1e-3 else f"{value:g}"
+    return str(value)
 
 
 def _curve(view: RunView) -> list[Block]:
@@ -86,14 +99,32 @@ def _curve(view: RunView) -> list[Block]:
         label += f": validation from {number(epochs[0]['validation_loss'])} to {number(epochs[-1]['validation_loss'])}"
     blocks: list[Block] = [Chart(charts.training(losses), label, "Loss while training: lower is better.")]
     if epochs:
-        name = measure_name(epochs[-1].get("score_name") or "score").title
-        table = tuple(
-            (
-                Cell(f"{h['epoch']:g}", kind="word"),
-                Cell(number(h["validation_loss"])),
-                Cell(number(h["validation_score"])) if h.get("validation_score") is not None else none("not recorded"),
-            )
-            for h in epochs
-        )
-        blocks.append(Table("After each epoch, on the validation split", ("Epoch", "Loss", name), table))
+        blocks += _epochs(view, epochs)
     return blocks
+
+
+def _epochs(view: RunView, epochs: list[dict[str, Any]]) -> list[Block]:
+    """The first, the best and the last epoch; all of them behind one line."""
+    name = measure_name(epochs[-1].get("score_name") or "score").title
+    best = view.finetune.get("best_step")
+
+    def row(entry: dict[str, Any]) -> tuple[Cell, ...]:
+        score = entry.get("validation_score")
+        kept = "kept" if best is not None and entry.get("step") == best else ""
+        return (
+            word(f"{entry['epoch']:g}", kept),
+            Cell(number(entry["validation_loss"])),
+            Cell(number(score)) if score is not None else none("not recorded"),
+        )
+
+    def table(caption: str, shown: list[dict[str, Any]]) -> Table:
+        return Table(caption, ("Epoch", "Loss", name), tuple(row(entry) for entry in shown), compact=True)
+
+    caption = "After each epoch, on the validation split"
+    if len(epochs) <= _EPOCHS:
+        return [table(caption, epochs)]
+    kept = [entry for entry in epochs[1:-1] if entry.get("step") == best]
+    said = "First, best and last epoch" if kept else "First and last epoch"
+    shown = [epochs[0], *kept, epochs[-1]]
+    every = table(caption, epochs)
+    return [table(f"{said}, on the validation split", shown), Fold(f"All {len(epochs)} epochs", (every,))]

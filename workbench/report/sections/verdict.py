@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from workbench.errors import ArtefactError, WorkbenchError
 from workbench.report.performance import known
 from workbench.report.shapes import Finding, Findings, Section
+from workbench.report.slices import apart, slices
+from workbench.report.trust import explanations
 from workbench.report.view import RunView
-from workbench.report.words import between, count, listing, measure_name, number, percent, points, sentence
+from workbench.report.words import (
+    between,
+    count,
+    listing,
+    measure_name,
+    number,
+    percent,
+    points,
+    sentence,
+    signed,
+)
+from workbench.report.words import change as change_of
 from workbench.types import Measure
 
 _SHARE_MARGIN = 1e-9
+_ROUNDED = 0.0005  # differences of accuracy that print as 0.0 points
 
 
 def verdict(view: RunView) -> Section:
     """Good, attention, problem or not checked: one line each, the most important first."""
-    parts = (_decides, _change, _lost, _deployed, _explanations, _data, _code)
+    parts = (_decides, _change, _lost, _groups, _deployed, explanations, _data, _code)
     lines = [line for part in parts for line in _guarded(part, view)]
     return Section("verdict", "Verdict", "", (Findings(tuple(lines)), Findings(_unchecked(view), "Not checked")))
 
@@ -61,14 +75,17 @@ def _right(view: RunView, model: str, measure: Measure) -> Finding:
 def _off_by(view: RunView, model: str, measure: Measure) -> Finding:
     rows, unit = known(_frame(view, model)), f" {view.unit}" if view.unit else ""
     mean = view.fingerprint.get("target", {}).get("train", {}).get("mean")
-    span = between(measure.low, measure.high)
+    like = max(abs(v) for v in (measure.value, measure.low, measure.high) if v is not None)
+    span = between(measure.low, measure.high, like=like)
     rest = f"on {count(len(rows), 'unseen example')}{f' (95 % interval {span})' if span else ''}."
     level = "good"
     if mean is not None:
         constant = float(np.abs(rows["target"] - mean).mean())
         level = "good" if measure.high is not None and measure.high < constant else "poor"
-        rest += f" Always answering the training mean would be off by {number(constant)}{unit}."
-    return Finding(level, f"Off by {number(measure.value or 0)}{unit} on average", rest, "#performance", "how sure")
+        rest += f" Always answering the training mean would be off by {number(constant, like=like)}{unit}."
+    return Finding(
+        level, f"Off by {number(measure.value or 0, like=like)}{unit} on average", rest, "#performance", "how sure"
+    )
 
 
 def _interval_of_shares(measure: Measure) -> str:
@@ -106,20 +123,44 @@ def _change(view: RunView) -> list[Finding]:
         return [Finding("good", "Better than before customisation", f"by {how} ({span}).", *link)]
     if best < -_SHARE_MARGIN:
         return [Finding("poor", "Worse than before customisation", f"by {how} ({span}).", *link)]
-    towards = "better" if gain > 0 else "worse" if gain < 0 else "apart"
-    rest = f"{how} {towards}, which chance alone could bring about ({span})."
-    return [Finding("fair", "No clear difference from before customisation:", rest, *link)]
+    return [Finding("fair", "No clear difference from before customisation:", _undecided(view, entry, name), *link)]
+
+
+def _undecided(view: RunView, entry: Mapping[str, Any], name: str) -> str:
+    """A difference that chance explains, in the measure's own direction."""
+    difference, title = float(entry["difference"]), measure_name(name).title.lower()
+    if name == "accuracy":
+        low, high = (signed(100 * entry[end], like=10.0) for end in ("low", "high"))
+        span = f"95 % interval {low} to {high} points"
+        if abs(difference) < _ROUNDED:
+            return f"the accuracy is the same ({span})."
+        better = "higher" if difference > 0 else "lower"
+        return f"the accuracy is {points(difference)} points {better}, which chance alone could bring about ({span})."
+    unit = f" {view.unit}" if view.unit else ""
+    amount, span = change_of(difference, entry["low"], entry["high"])
+    larger = "larger" if difference > 0 else "smaller"
+    return (
+        f"the {title} is {amount.lstrip('+−')}{unit} {larger}, which chance alone could bring about "
+        f"(95 % interval {span})."
+    )
 
 
 def _amount(view: RunView, name: str, gain: float, low: float | None, high: float | None) -> tuple[str, str]:
+    """How much better or worse, and its interval; both without a sign, as the words say the direction."""
     if name == "accuracy":
         how = f"{points(gain)} points of accuracy"
-        span = "" if low is None or high is None else f"95 % interval {100 * low:.1f} to {100 * high:.1f}"
+        span = "" if low is None or high is None else f"95 % interval {_size(100 * low, 100 * high, like=10.0)}"
     else:
         unit = f" {view.unit}" if view.unit else ""
-        how = f"{number(abs(gain))}{unit} of {measure_name(name).title.lower()}"
-        span = f"95 % interval {between(low, high)}"
-    return how, span.replace("-", "−")
+        like = max(abs(v) for v in (gain, low, high) if v is not None)
+        how = f"{number(abs(gain), like=like)}{unit} of {measure_name(name).title.lower()}"
+        span = "" if low is None or high is None else f"95 % interval {_size(low, high, like=like)}"
+    return how, span
+
+
+def _size(low: float, high: float, *, like: float) -> str:
+    """An interval of one direction, from the smaller to the larger amount."""
+    return between(*sorted((abs(low), abs(high))), like=like) if low * high > 0 else between(low, high, like=like)
 
 
 def _lost(view: RunView) -> list[Finding]:
@@ -141,6 +182,26 @@ def _lost(view: RunView) -> list[Finding]:
     return [Finding("fair", f"{len(lost):,} of {was_right:,} {verb} now wrong", f"{where}.", "#change", "see them")]
 
 
+def _groups(view: RunView) -> list[Finding]:
+    """Whether some group is served worse than another; only where intervals leave no doubt it is called a finding."""
+    link, lines, found = ("#performance", "by group"), [], slices(view)
+    for column, groups in found.items():
+        gap = apart(groups)
+        if gap is not None:
+            worst, best = gap
+            rest = (
+                f"{percent(worst.score)} of {worst.n:,} for “{worst.value}”, {percent(best.score)} of {best.n:,} "
+                f"for “{best.value}”; their 95 % intervals do not overlap."
+            )
+            lines.append(Finding("fair", f"Right less often for some groups of {column}:", rest, *link))
+    if found and not lines:
+        columns = listing(list(found))
+        rest = "are in the tables." if view.regression else "show no gap that their 95 % intervals leave no doubt of."
+        level = "open" if view.regression else "good"
+        lines.append(Finding(level, f"The groups by {columns}", rest, *link))
+    return lines
+
+
 def _deployed(view: RunView) -> list[Finding]:
     parity = view.json("onnx/parity.json")
     if parity is None:
@@ -152,34 +213,10 @@ def _deployed(view: RunView) -> list[Finding]:
         if agreement.get("n") and not view.regression
         else ""
     )
-    rest = f"{same}largest difference {number(parity['max_error'], digits=4)}."
+    rest = f"{same}largest relative error {number(parity['max_error'], digits=4)}."
     if parity["passed"]:
         return [Finding("good", "The deployed file behaves like the trained model:", rest, *link)]
     return [Finding("poor", "The deployed file does not behave like the trained model:", rest, *link)]
-
-
-def _explanations(view: RunView) -> list[Finding]:
-    if not view.cases or not view.json("quality.json"):
-        return []
-    judged, poor_in = 0, set()
-    poor = 0
-    for explainer in view.explainers:
-        answer = view.answer("after", explainer)
-        for case in view.cases if answer else []:
-            found = view.quality(answer.model, explainer, case["id"]) if answer else {}
-            judged += bool(found)
-            if found.get("light") == "poor":
-                poor += 1
-                poor_in.add(case["id"])
-    if not judged:
-        return []
-    link = ("#cases", "which")
-    if not poor:
-        rest = f"({judged:,} of {len(view.cases):,} examples, {count(len(view.explainers), 'method')})."
-        return [Finding("good", "No explanation was found unreliable", rest, *link)]
-    rest = f"in {len(poor_in):,} of {count(len(view.cases), 'case')}, and shown in grey."
-    level = "poor" if poor > judged / 2 else "fair"
-    return [Finding(level, f"{poor:,} of {count(judged, 'explanation')} are unreliable,", rest, *link)]
 
 
 def _data(view: RunView) -> list[Finding]:
@@ -230,23 +267,8 @@ def _unchecked(view: RunView) -> tuple[Finding, ...]:
         add("How far the explanations can be trusted.", "Their quality was not measured in this run.", "#cases")
     if not has("data/checks.json"):
         add("The data itself.", "No checks of the data were recorded in this run.")
-    groups = _groups(view)
-    if groups:
-        add("Differences between groups.", f"{listing(groups)}: kept with the predictions, not tested here.")
-    else:
+    if not slices(view):
         add("Differences between groups of people or places.", "No column that names groups was given (data.slices).")
     add("Disturbed or manipulated inputs.", "Only the examples as they came were tested.")
     add("Change of the data over time.", "Only one snapshot of the data was seen.")
     return tuple(found)
-
-
-def _groups(view: RunView) -> list[str]:
-    """Slice columns of the predictions, from the file's schema alone."""
-    path = view.run.path / view.shipped / "predictions.parquet"
-    if not view.shipped:
-        return []
-    try:
-        names = pq.read_schema(path).names
-    except (OSError, ValueError):  # a damaged file: the line on the answers says so
-        return []
-    return [name.removeprefix("group.") for name in names if name.startswith("group.")]

@@ -1,0 +1,197 @@
+"""How far the explanations can be trusted: lights counted, controls beside them, agreement in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.report.shapes import Cell, Finding, Table
+from workbench.report.view import RunView
+from workbench.report.words import count, listing, none, number, sentence, word
+
+LIGHTS = {"good": "trustworthy", "fair": "with care", "poor": "unreliable"}
+SIDES = {"before": "base", "after": "after"}  # as `controls` and `agreement` of quality.json name them
+CAUGHT = 0.9  # share of random explanations that the tests must call unreliable to be believed
+_TITLES = {
+    "orders_beaten": "Order of hiding",
+    "faithfulness_correlation": "Faithfulness",
+    "held_out_r2": "Fit of the linear stand-in",
+    "relative_gap": "Completeness",
+    "interval_share": "Width of the intervals",
+}
+
+
+def measure_title(name: str) -> str:
+    """A quality measure in plain words."""
+    return _TITLES.get(name, name.replace("_", " ").capitalize())
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The lights of one model's explanations, by method and by case."""
+
+    by_method: dict[str, Counter[str]]
+    poor_cases: frozenset[str]
+
+    @property
+    def n(self) -> int:
+        return sum(counts.total() for counts in self.by_method.values())
+
+    @property
+    def poor(self) -> int:
+        return sum(counts["poor"] for counts in self.by_method.values())
+
+
+def judged(view: RunView, who: str) -> Judged:
+    """The lights of every explanation of the model before or after."""
+    by_method: dict[str, Counter[str]] = {}
+    poor: set[str] = set()
+    for explainer in view.explainers:
+        answer = view.answer(who, explainer)
+        for case in view.cases if answer else []:
+            light = view.quality(answer.model, explainer, str(case["id"])).get("light") if answer else None
+            if light:
+                by_method.setdefault(explainer, Counter())[light] += 1
+                if light == "poor":
+                    poor.add(str(case["id"]))
+    return Judged(by_method, frozenset(poor))
+
+
+def caught(view: RunView, who: str) -> tuple[int, int]:
+    """How many random attributions the tests called unreliable, of how many."""
+    cards = ((view.json("quality.json") or {}).get("controls") or {}).get(SIDES[who]) or {}
+    return sum(card.get("light") == "poor" for card in cards.values()), len(cards)
+
+
+def title_of(view: RunView, explainer: str) -> str:
+    """A method's name for people."""
+    answer = view.answer("after", explainer) or view.answer("before", explainer)
+    return str(answer.about.get("title", explainer)) if answer else explainer
+
+
+def explanations(view: RunView) -> list[Finding]:
+    """The first screen's line on the explanations: how many failed their tests, and whether the tests work."""
+    if not view.cases or not view.json("quality.json"):
+        return []
+    after = judged(view, "after")
+    if not after.n:
+        return []
+    cases, link = len(view.cases), ("#cases", "which")
+    found, n = caught(view, "after")
+    control = f" The same tests called {found:,} of {count(n, 'random explanation')} unreliable." if n else ""
+    methods = count(len(after.by_method), "method")
+    if not after.poor:
+        strong = f"None of {count(after.n, 'explanation')} was found unreliable"
+        weak = n and found < CAUGHT * n
+        rest = f"({count(cases, 'case')}, {methods}, the model after).{control}"
+        return [Finding("fair" if weak else "good", strong, rest, *link)]
+    by = listing([f"{c['poor']:,} by {title_of(view, e)}" for e, c in after.by_method.items() if c["poor"]])
+    many = f"Explanations of {len(after.poor_cases):,} of {count(cases, 'case')} are unreliable"
+    rest = f"and shown in grey: {by}, of {count(after.n, 'explanation')} by {methods} (the model after).{control}"
+    return [Finding("poor" if after.poor > after.n / 2 else "fair", many, rest, *link)]
+
+
+def overview(view: RunView) -> Table | None:
+    """Lights of each method before and after, and beside them what the tests say of random values."""
+    if not view.json("quality.json"):
+        return None
+    sides = {who: judged(view, who) for who in SIDES}
+    if not any(side.n for side in sides.values()):
+        return None
+    rows = []
+    for explainer in view.explainers:
+        cells = [_lights(sides[who].by_method.get(explainer)) for who in SIDES]
+        rows.append((word(title_of(view, explainer)), *cells))
+    controls = {who: caught(view, who) for who in SIDES}
+    if any(n for _, n in controls.values()):
+        cells = [
+            word(f"{found:,} of {n:,} called unreliable") if n else none("no control for this model")
+            for found, n in controls.values()
+        ]
+        rows.append((word("Random values", "the control"), *cells))
+    note = "The control puts values drawn by lot to the same tests: tests that work call them unreliable."
+    shown = note if any(n for _, n in controls.values()) else ""
+    return Table("Did the explanations pass their tests?", ("Method", *SIDES), tuple(rows), shown, compact=True)
+
+
+def _lights(counts: Counter[str] | None) -> Cell:
+    if not counts:
+        return none("not measured")
+    return word(" · ".join(f"{counts[light]:,} {text}" for light, text in LIGHTS.items() if counts[light]))
+
+
+def thresholds(view: RunView) -> tuple[str, ...]:
+    """What each test measures and from where on it is good or poor."""
+    lines = []
+    for name, row in ((view.json("quality.json") or {}).get("thresholds") or {}).items():
+        side = ("from", "below") if row.get("better", "higher") == "higher" else ("up to", "above")
+        limits = (
+            f" Green {side[0]} {row['good']:g}, with care {side[0]} {row['fair']:g}, unreliable {side[1]} that."
+            if "good" in row and "fair" in row
+            else ""
+        )
+        lines.append(f"{measure_title(name)}. {sentence(str(row.get('text') or 'not described'))}{limits}")
+    return tuple(lines)
+
+
+def agreement(view: RunView, case: dict[str, Any]) -> tuple[Table | None, str]:
+    """Pairs of methods on one case: a table of both models, and the model after in one sentence."""
+    found = (view.json("quality.json") or {}).get("agreement") or {}
+    pairs = {who: (found.get(key, {}).get(str(case["id"])) or {}).get("pairs") or [] for who, key in SIDES.items()}
+    if not any(pairs.values()):
+        return None, ""
+    k = top_size(len(case["features"]))
+    named: dict[tuple[str, str], dict[str, Cell]] = {}
+    for who, entries in pairs.items():
+        for pair in entries:
+            named.setdefault((pair["a"], pair["b"]), {})[who] = _shared(pair, k)
+    rows = tuple(
+        (
+            word(f"{title_of(view, a)} and {title_of(view, b)}"),
+            *(cells.get(who, none("not compared")) for who in SIDES),
+        )
+        for (a, b), cells in named.items()
+    )
+    noun = "column" if view.modality == "table" else "word" if view.modality == "text" else "part"
+    caption = f"Do the methods name the same {count(k, f'strongest {noun}')}?"
+    return Table(caption, ("Methods", *SIDES), rows), _sentence(view, pairs["after"] or pairs["before"], k, noun)
+
+
+def top_size(features: int) -> int:
+    """How many features count as the strongest: 5 or a tenth of all, whichever is more."""
+    return min(features, max(5, round(0.1 * features)))
+
+
+def _shared(pair: dict[str, Any], k: int) -> Cell:
+    same = pair.get("feature") or {}
+    if same.get("value") is None:
+        return none("not defined")
+    lots = f"by lot {number(k * same['random'], digits=1)}" if same.get("random") is not None else ""
+    order = pair.get("spearman") or {}
+    rank = f"rank correlation {number(order['value'], digits=2)}" if order.get("value") is not None else ""
+    return Cell(f"{round(k * same['value'])} of {k}", " · ".join(part for part in (lots, rank) if part))
+
+
+def _sentence(view: RunView, pairs: list[dict[str, Any]], k: int, noun: str) -> str:
+    same = [p["feature"] for p in pairs if (p.get("feature") or {}).get("value") is not None]
+    if not same:
+        return ""
+    shares = sorted({round(k * f["value"]) for f in same})
+    spread = f"{shares[0]} to {shares[-1]}" if len(shares) > 1 else f"{shares[0]}"
+    who = "The two methods" if len(pairs) == 1 else "Any two of the methods"
+    beyond = [p for p in pairs if _beyond(p.get("feature") or {})]
+    text = f"{who} share {spread} of their {k} strongest {noun}s"
+    if all(f.get("random") is not None for f in same):
+        text += f"; methods that draw lots would share {number(k * max(f['random'] for f in same), digits=1)}"
+    if len(beyond) == len(pairs):
+        return f"{text}. They agree more than chance explains."
+    if not beyond:
+        return f"{text}. That is no more than chance explains."
+    named = listing([f"{title_of(view, p['a'])} with {title_of(view, p['b'])}" for p in beyond])
+    return f"{text}. More than chance explains: {named}."
+
+
+def _beyond(measure: dict[str, Any]) -> bool:
+    value, top = measure.get("value"), measure.get("random_p95")
+    return value is not None and top is not None and value > top
