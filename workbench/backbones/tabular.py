@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 
 from workbench.backbones.quiet import quiet_transformers
 from workbench.backbones.tabular_net import TabularNet, recommended
@@ -38,7 +39,7 @@ def load_tabular(config: Config, dataset: Dataset, *, kind: str) -> tuple[TorchB
         try:
             with quiet_transformers():
                 module = TabularNet.from_pretrained(source)
-        except (OSError, ValueError, RuntimeError) as e:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as e:
             reason = str(e).splitlines()[0][:300]
             raise ArtefactError(f"{source} holds no network for tables: {reason}", hint="run the config again") from e
         _check_columns(module, preparation, dataset, source)
