@@ -119,9 +119,13 @@ class Explain(_Section):
     methods: tuple[str, ...] = Field(
         ("integrated-gradients", "shap", "lime"), description="names of `workbench list explainers`"
     )
-    samples: int = Field(24, ge=0, description="test examples that are explained")
+    samples: int | None = Field(
+        None, ge=0, description="test examples that are explained; empty: 24 rows of a table, else 12"
+    )
     ids: tuple[str, ...] = Field((), description="explain these examples instead")
-    budget: int = Field(512, ge=8, description="evaluations of the model for one question")
+    budget: int = Field(
+        0, ge=0, description="evaluations of the model for one question; 0: 512 for a row of a table, else 256"
+    )
     filler: str = Field("", description="what stands for a hidden feature; empty: the modality's first")
     segments: int = Field(48, ge=2, description="segments of a picture, about")
     background: int = Field(32, ge=1, description="training rows that stand for hidden columns")

@@ -88,9 +88,10 @@ class Asked:
         self.after: Predictions = read_predictions(session.run, "onnx")
         self.filler = self.modality.choose_filler(settings.filler, session.preparation)
         self.background = self._background(settings.background)
-        chosen = choose_cases(
-            self.before, self.after, samples=settings.samples, ids=settings.ids, seed=session.config.seed
-        )
+        table = session.task.modality_name == "table"  # rows cost little, texts and pictures much
+        samples = settings.samples if settings.samples is not None else 24 if table else 12
+        self.budget = settings.budget or (512 if table else 256)
+        chosen = choose_cases(self.before, self.after, samples=samples, ids=settings.ids, seed=session.config.seed)
         self.left_out: list[dict[str, str]] = []
         self.cases: list[dict[str, Any]] = []
         for row, why in chosen:
@@ -140,7 +141,7 @@ class Asked:
     def coalitions(self, case: dict[str, Any]) -> Any:
         """The masks of a case, the same for every model."""
         seed = [self.session.config.seed, case["row"]]
-        return coalitions(len(case["cut"].features), self.session.config.explain.budget, np.random.default_rng(seed))
+        return coalitions(len(case["cut"].features), self.budget, np.random.default_rng(seed))
 
     def describe(self) -> dict[str, Any]:
         """Content of cases.json; pictures are written to previews/ on the way."""
