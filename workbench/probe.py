@@ -33,6 +33,7 @@ class Differentiable:
         dense: numpy function from (*shape) attributions to a map at the input's own
             resolution (a picture's (H, W)), or None.
         batch: rows of coordinates that are evaluated at once.
+        filler: what `baselines` are, in words, where it is not the probe's own filler.
     """
 
     forward: Callable[[Any], Any]
@@ -41,6 +42,7 @@ class Differentiable:
     pool: Callable[[np.ndarray], np.ndarray]
     dense: Callable[[np.ndarray], np.ndarray] | None = None
     batch: int = 64
+    filler: str = ""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from workbench.config import Backbone
 from workbench.errors import ArtefactError, ExportError, StageError
 from workbench.modalities import table
 
-NAMES = ("bert", "distilbert", "roberta", "vit", "resnet", "own", "table", "table, value")
+NAMES = ("bert", "roberta", "vit", "resnet", "own", "table", "table, value")
 
 
 class Made:
@@ -68,7 +68,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return get
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, pytest.param("distilbert", marks=pytest.mark.slow)])
 def test_the_file_equals_the_model_at_every_batch_size(made: Any, name: str) -> None:
     m = made(name)
     file = OnnxBackbone(m.path, device="cpu", threads=1)

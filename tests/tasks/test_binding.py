@@ -114,6 +114,8 @@ def test_integrated_gradients_converge_to_the_difference(bound: Any, case: str) 
     ends = probe.score(np.stack([np.zeros(len(b.cut.features), bool)]))
     if b.filler not in ("delete", "pad"):  # those two shorten the text, which gradients cannot
         assert found.base_score == pytest.approx(ends[0], rel=1e-4, abs=1e-4)
+    said = "the padding token in the word's place" if b.filler in ("delete", "pad") else b.modality.FILLERS[b.filler]
+    assert found.params["filler"] == said
     if b.task.modality_name == "image":
         assert found.dense is not None
         assert found.dense.shape == b.cut.label.shape

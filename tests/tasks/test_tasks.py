@@ -10,7 +10,8 @@ import tiny
 import torch
 
 from workbench import registry
-from workbench.types import ClassScores, Question, Values
+from workbench.errors import ConfigError
+from workbench.types import ClassScores, Dataset, Question, Values
 
 FACTS: dict[str, Any] = {
     "ids": np.array(["a", "b", "c"], dtype=object),
@@ -97,3 +98,31 @@ def test_a_task_loads_its_backbone(task: str, backbone: dict[str, Any]) -> None:
     assert set(batch) >= set(made.inputs)
     assert made.modality == loaded.modality_name
     assert made.outputs(batch).shape == (1, 1 if loaded.kind == "value" else len(dataset.labels))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "match"),
+    [
+        ({"source": "vit", "image_size": 20}, "20 by 20 pixels: ValueError"),
+        ({"factory": "picky", "image_size": 8}, "8 by 8 pixels: RuntimeError"),
+        ({"factory": "maps", "image_size": 8}, r"gave scores of shape \(2, 3, 6, 6\), not \(2, 3\)"),
+    ],
+)
+def test_pictures_that_the_backbone_does_not_take_are_a_wrong_config(
+    tmp_path: Any, backbone: dict[str, Any], match: str
+) -> None:
+    (tmp_path / "own.py").write_text(
+        "from torch import nn\n"
+        "def picky():\n    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 3))\n"
+        "def maps():\n    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 3, 1))\n"
+    )
+    keys = dict(backbone)
+    if "source" in keys:
+        keys["source"] = str(tiny.model(keys["source"]))
+    else:
+        keys["factory"] = f"{tmp_path / 'own.py'}:{keys['factory']}"
+    task: Any = registry.load("tasks", "image-classification")
+    with pytest.raises(ConfigError, match=match) as caught:
+        task.load(tiny.config(task.name, backbone=keys), Dataset("d", "image", (), tiny.LABELS))
+    assert caught.value.exit_code == 2
+    assert caught.value.hint

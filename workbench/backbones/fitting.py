@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -168,7 +168,7 @@ def _arguments(folder: Path, config: Finetune, rate: float, seed: int, device: s
         raise ConfigError(f"[finetune]: {str(e).splitlines()[0]}", hint="see docs/config.md for what is allowed") from e
 
 
-class _Rows(torch.utils.data.Dataset):
+class _Rows(torch.utils.data.Dataset[int]):
     """Row numbers; the collator turns a list of them into a batch."""
 
     def __init__(self, n: int) -> None:
@@ -203,13 +203,13 @@ class _Loop(Trainer):
         self.lengths = np.zeros(0, dtype=np.int64)
         super().__init__(**options)
         self.model_accepts_loss_kwargs = False
-        self._still = _frozen_norms(self.model)
+        self._still = _frozen_norms(options["model"])
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         # transformers may rename parameters as it saves, and its loop reads them back by their plain names.
-        folder = Path(output_dir or self.args.output_dir)
+        folder = Path(str(output_dir or self.args.output_dir))
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(state_of(self.model), folder / "model.safetensors")
+        save_file(state_of(cast(nn.Module, self.model)), folder / "model.safetensors")
 
     def get_train_dataloader(self) -> Any:
         self.data_collator = self.sides[0]

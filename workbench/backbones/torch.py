@@ -157,6 +157,27 @@ def state_of(module: nn.Module) -> dict[str, Tensor]:
     return {k: v.detach().cpu().clone().contiguous() for k, v in module.state_dict().items()}
 
 
+def check_pictures(backbone: TorchBackbone, height: int, width: int, classes: int) -> None:
+    """Try an empty picture, so that a size or shape that does not fit is known before the work begins.
+
+    Raises:
+        ConfigError: the backbone fails on it, or does not answer with one score a class.
+    """
+    what = f"the backbone was tried on pictures of {height} by {width} pixels"
+    try:
+        scores = backbone.outputs({"pixel_values": np.zeros((2, 3, height, width), np.float32)})
+    except Exception as e:  # a user's module may raise anything
+        reason = " ".join(str(e).split())[:200]
+        raise ConfigError(
+            f"{what}: {type(e).__name__}: {reason}", hint="set backbone.image_size to what it takes"
+        ) from e
+    if scores.shape != (2, classes):
+        raise ConfigError(
+            f"{what}: two of them gave scores of shape {scores.shape}, not (2, {classes})",
+            hint="the module must give one score a class; name its last layer with backbone.head",
+        )
+
+
 def find_head(module: nn.Module, classes: int | None = None) -> str:
     """The last linear (or 1 by 1 convolution) layer, with `classes` outputs where that is given.
 

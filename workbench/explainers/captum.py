@@ -79,6 +79,8 @@ def integrated_gradients(
         "tolerance": tolerance,
         "quadrature": "gausslegendre",
     }
+    if form.filler:
+        facts["filler"] = form.filler
     return Explanation(
         values=np.asarray(form.pool(fine), dtype=np.float64),
         dense=None if form.dense is None else np.asarray(form.dense(fine)),

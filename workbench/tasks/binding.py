@@ -17,6 +17,7 @@ from workbench.types import Example, Question
 # Model inputs at once: enough to keep the processor busy, few enough to stay in its caches.
 _ROWS = {"text": 128, "image": 64, "table": 8192}
 _GRADIENT_ROWS = {"text": 32, "image": 32, "table": 4096}
+_PADDED = "the padding token in the word's place"  # gradients can neither shorten a text nor hide a place
 
 
 def bind(
@@ -62,6 +63,7 @@ def bind(
             ),
             dense=getattr(modality, "dense", None),
             batch=_GRADIENT_ROWS[task.modality_name],
+            filler=_PADDED if filler in ("delete", "pad") else "",
         )
 
     return Probe(
@@ -75,4 +77,3 @@ def bind(
         rows=_ROWS[task.modality_name],
         differentiable=differentiable if hasattr(backbone, "from_coordinates") else None,
     )
-

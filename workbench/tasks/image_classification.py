@@ -14,11 +14,15 @@ from workbench.types import Dataset
 def load(config: Config, dataset: Dataset) -> tuple[Any, Any]:
     """transformers' image model, or the user's own module where `backbone.factory` is given."""
     from workbench.backbones import hf, own
+    from workbench.backbones.torch import check_pictures
 
     if config.backbone.factory:
         backbone = own.load_own(config.backbone, dataset.labels)
-        return backbone, hf.image_preparation({}, config.backbone)
-    return hf.load_image(config.backbone, dataset.labels, dropout=config.finetune.dropout)
+        preparation = hf.image_preparation({}, config.backbone)
+    else:
+        backbone, preparation = hf.load_image(config.backbone, dataset.labels, dropout=config.finetune.dropout)
+    check_pictures(backbone, preparation.height, preparation.width, len(dataset.labels))
+    return backbone, preparation
 
 
 TASK = Task(

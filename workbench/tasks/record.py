@@ -35,9 +35,9 @@ class Task:
     kind: str
     load: Callable[[Config, Dataset], tuple[Any, Any]]
     decode: Callable[[np.ndarray, Mapping[str, Any]], Predictions]
-    question: Callable[[Predictions, int], Question]
+    question: Callable[[Any, int], Question]
     scalar: Callable[[Any, Question], Any]
-    frame: Callable[[Predictions, int], dict[str, Any]]
+    frame: Callable[..., dict[str, Any]]
 
     @property
     def modality_name(self) -> str:
