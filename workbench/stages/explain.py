@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from safetensors.numpy import save
 
 from workbench import registry
 from workbench.bank import coalitions, evaluate
@@ -35,14 +36,13 @@ def explain(session: Session) -> bool:
         with session.progress.task("explaining", len(asked.cases) * len(SIDES)) as bar:
             for case in asked.cases:
                 for _side, (black_box, gradient) in SIDES.items():
-                    bank = None
+                    bank = evaluate(asked.probe(case, black_box), asked.coalitions(case))
+                    banks[black_box] |= bank_arrays(case["id"], bank)
                     for name, method in methods.items():
                         model = gradient if "gradient" in method.needs else black_box
                         probe = asked.probe(case, model)
-                        if method.uses_bank and bank is None:
-                            bank = evaluate(probe, asked.coalitions(case))
-                            banks[model] |= bank_arrays(case["id"], bank)
-                        attribution = run_explainer(method, probe, bank=bank, seed=session.config.seed)
+                        own = bank if method.uses_bank and model == black_box else None
+                        attribution = run_explainer(method, probe, bank=own, seed=session.config.seed)
                         found.setdefault((model, name), []).append(attribution)
                     bar.advance(1)
         for (model, name), answers in found.items():
@@ -64,10 +64,7 @@ def explain(session: Session) -> bool:
                 "cases": len(answers),
             }
         for model, arrays in banks.items():
-            if arrays:
-                from safetensors.numpy import save
-
-                session.run.write_bytes(f"{model}/bank.safetensors", save(dict(sorted(arrays.items()))))
+            session.run.write_bytes(f"{model}/bank.safetensors", save(dict(sorted(arrays.items()))))
         session.run.write_json("cases.json", finite(asked.describe()))
         session.run.write_json("timings.json", session.timings)
 
