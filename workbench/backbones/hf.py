@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from workbench.assets import asset
@@ -168,7 +169,7 @@ def _load(
             f"backbone {config.source!r} ({model_config.model_type}) does not fit the task: {_first_line(e)}",
             hint="choose a text backbone for texts, a picture backbone for pictures",
         ) from e
-    except OSError as e:
+    except (OSError, SafetensorError) as e:
         raise ArtefactError(
             f"backbone {config.source!r} has no readable weights: {_first_line(e)}",
             hint="it must hold model.safetensors; pickled weights (.bin, .pt) are refused",
