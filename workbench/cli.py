@@ -142,6 +142,17 @@ def run(
         _print_json({"run": str(made.path), "report": str(path)}) if as_json else print(path)
 
 
+def _do_stage(run: Path, name: str, overrides: list[str] | None, device: str, as_json: bool, quiet: bool) -> None:
+    from workbench import pipeline
+
+    made = pipeline.run_stage(run, name, tuple(overrides or ()), device=_device(device), progress=_progress(quiet))
+    entry = made.manifest["stages"][name]
+    if as_json:
+        _print_json({"run": str(made.path), "stage": name, **entry})
+    else:
+        print("\n".join(str(made.path / n) for n in entry["outputs"]))
+
+
 def _add_stage(name: str, text: str) -> None:
     def command(
         run: RunArgument,
@@ -152,15 +163,7 @@ def _add_stage(name: str, text: str) -> None:
         verbose: VerboseOption = False,
     ) -> None:
         with _answering(verbose):
-            from workbench import pipeline
-
-            made = pipeline.run_stage(
-                run, name, tuple(overrides or ()), device=_device(device), progress=_progress(quiet)
-            )
-            entry = made.manifest["stages"][name]
-            _print_json({"run": str(made.path), "stage": name, **entry}) if as_json else print(
-                "\n".join(str(made.path / n) for n in entry["outputs"][:20])
-            )
+            _do_stage(run, name, overrides, device, as_json, quiet)
 
     command.__doc__ = text
     app.command(name)(command)
@@ -189,13 +192,7 @@ def predict(
         if input is None:
             if out is not None:
                 raise UsageError("--out without --input", hint="predictions of a run's splits lie in the run")
-            from workbench import pipeline
-
-            made = pipeline.run_stage(
-                run, "predict", tuple(overrides or ()), device=_device(device), progress=_progress(quiet)
-            )
-            outputs = [str(made.path / n) for n in made.manifest["stages"]["predict"]["outputs"]]
-            _print_json({"run": str(made.path), "outputs": outputs}) if as_json else print("\n".join(outputs))
+            _do_stage(run, "predict", overrides, device, as_json, quiet)
             return
         if overrides:
             raise UsageError("--set with --input", hint="new data is read by the run's own config; leave out --set")
