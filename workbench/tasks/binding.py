@@ -75,4 +75,3 @@ def bind(
         rows=_ROWS[task.modality_name],
         differentiable=differentiable if hasattr(backbone, "from_coordinates") else None,
     )
-
