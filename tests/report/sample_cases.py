@@ -73,7 +73,9 @@ def write_cases(run: Run, sample: Any, frames: dict[str, pd.DataFrame]) -> None:
                 light = "poor" if noise > 1.2 else "fair" if noise > 0.6 else "good"
                 reason = REASONS[light]
                 per_model = quality.setdefault(model, {}).setdefault(explainer, {})
-                per_model[case["id"]] = {"measures": {"held_out_r2": 0.41}, "light": light, "reasons": [reason]}
+                missing = {} if explainer == "lime" else {"held_out_r2": "The method fits no surrogate."}
+                measures = {"held_out_r2": 0.41 if explainer == "lime" else None}
+                per_model[case["id"]] = {"measures": measures, "light": light, "reasons": [reason], "missing": missing}
                 if kind == "image" and explainer == "integrated-gradients":
                     dense[case["id"]] = rng.normal(size=(case["height"], case["width"])).astype(np.float32)
             names = ("id", "question", "feature", "index", "value", "low", "high")
@@ -84,14 +86,24 @@ def write_cases(run: Run, sample: Any, frames: dict[str, pd.DataFrame]) -> None:
             run.write_json(f"{model}/attributions/{explainer}.json", {**about, "cases": answers})
             if dense:
                 save_file(dense, run.path / model / "attributions" / f"{explainer}.safetensors")
-    pairs = [{"a": "SHAP", "b": "LIME", "rank": 0.61, "top_k": 0.6}]
+    lots = {"random": 0.12, "random_p95": 0.4}
+    order = {"value": 0.61, "random": 0.0, "random_p95": 0.2}
+    pairs = [
+        {"a": "shap", "b": "lime", "feature": {"value": 0.6, **lots}, "spearman": order},
+        {"a": "integrated-gradients", "b": "shap", "feature": {"value": 0.4, **lots}, "spearman": order},
+    ]
+    reason = "It does no better than hiding the parts at random"
+    caught = {"measures": {}, "light": "poor", "reasons": [reason], "missing": {}}
+    passed = {**caught, "light": "fair"}  # one random explanation that the tests let pass
+    controls = {side: {c["id"]: caught if i else passed for i, c in enumerate(cases)} for side in ("base", "after")}
+    text = "R² on masks it was not fitted to"
     run.write_json(
         "quality.json",
         {
-            "thresholds": {"held_out_r2": {"good": 0.8, "fair": 0.5, "text": "R² on masks it was not fitted to"}},
+            "thresholds": {"held_out_r2": {"good": 0.8, "fair": 0.5, "better": "higher", "text": text}},
             "cases": quality,
-            "agreement": {"onnx": {c["id"]: {"pairs": pairs} for c in cases}},
-            "controls": {},
+            "agreement": {side: {c["id"]: {"pairs": pairs} for c in cases} for side in ("base", "after")},
+            "controls": controls,
         },
     )
 

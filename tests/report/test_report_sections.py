@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,18 @@ from workbench.report.sections.mistakes import mistakes
 from workbench.report.sections.performance import performance
 from workbench.report.sections.purpose import purpose
 from workbench.report.sections.verdict import verdict
-from workbench.report.shapes import Bars, Chart, Finding, Heatmap, Overlay, Pair, Table, Tokens
+from workbench.report.shapes import Bars, Chart, Finding, Fold, Heatmap, Overlay, Pair, Table, Tokens
 from workbench.report.view import RunView
 from workbench.run import Run
 
 
 def _lines(run: Run) -> list[Finding]:
     return [line for block in verdict(RunView(run)).blocks for line in block.findings]
+
+
+def _flat(blocks: Iterable[Any]) -> list[Any]:
+    """Blocks with what stands in pairs and behind folds."""
+    return [inner for b in blocks for inner in (_flat(b.blocks) if isinstance(b, Pair | Fold) else [b])]
 
 
 def _line(run: Run, start: str) -> Finding:
@@ -127,8 +132,9 @@ def test_unreliable_explanations_are_counted(samples: dict[str, Run]) -> None:
         found = [case for case, entry in quality[model][explainer].items() if entry["light"] == "poor"]
         poor, cases = poor + len(found), cases | set(found)
     assert poor
-    line = _line(samples["text"], f"{poor} of 36 explanations")
-    assert line.rest.startswith(f"in {len(cases)} of 12 cases")
+    line = _line(samples["text"], f"Explanations of {len(cases)} of 12 cases are unreliable")
+    assert f"{poor} by LIME, of 36 explanations by 3 methods (the model after)." in line.rest
+    assert line.rest.endswith("The same tests called 11 of 12 random explanations unreliable.")
 
 
 def test_purpose_says_what_is_missing(samples: dict[str, Run]) -> None:
@@ -141,7 +147,7 @@ def test_performance_counts_what_moved(samples: dict[str, Run]) -> None:
     section = performance(RunView(samples["text"]))
     measures = samples["text"].read_json("comparison.json")["measures"]
     better = sum(-m["high"] > 0 if m["better"] == "lower" else m["low"] > 0 for m in measures)
-    assert section is not None and section.finding.startswith(f"{better} of {len(measures)} measures improved")
+    assert section is not None and section.finding.startswith(f"{better} of {len(measures)} compared measures improved")
     table = section.blocks[0]
     assert isinstance(table, Table) and table.head == ("Measure", "before", "after", "deployed", "intervals", "change")
     for row in table.rows:
@@ -149,7 +155,9 @@ def test_performance_counts_what_moved(samples: dict[str, Run]) -> None:
 
 
 def test_confusion_matrices_hold_every_test_example(samples: dict[str, Run]) -> None:
-    for block in confusions(RunView(samples["text"])):
+    blocks = _flat(confusions(RunView(samples["text"])))
+    assert [b.caption.partition(":")[0] for b in blocks if isinstance(b, Heatmap)] == ["Deployed", "Before"]
+    for block in blocks:
         assert isinstance(block, Heatmap)
         assert sum(int(cell.text.replace(",", "")) for _, cells in block.rows for cell in cells) == 300
         assert all(cell.shade >= 0 for i, (_, cells) in enumerate(block.rows) for j, cell in enumerate(cells) if i == j)
@@ -165,7 +173,7 @@ def test_many_classes_become_a_list(copied: Callable[[str], Run]) -> None:
     frame = pd.DataFrame({"id": ids, "split": "test", "target": targets, "predicted": predicted, **scores})
     frame.to_parquet(run.path / "onnx/predictions.parquet")
     run.write_json("data/fingerprint.json", {**run.read_json("data/fingerprint.json"), "labels": labels})
-    table = confusions(RunView(run))[-1]
+    table = confusions(RunView(run))[0]
     assert isinstance(table, Table) and len(table.rows) == 20
     times = [int(row[2].text) for row in table.rows]
     assert times == sorted(times, reverse=True)
@@ -175,10 +183,13 @@ def test_mistakes_are_the_most_confident_ones_and_lead_to_their_case(samples: di
     view = RunView(samples["text"])
     section = mistakes(view)
     assert section is not None
-    table = next(block for block in section.blocks if isinstance(block, Table))
-    sure = [float(row[3].text.removesuffix(" %")) for row in table.rows]
-    assert sure == sorted(sure, reverse=True)
-    linked = {row[0].text: row[0].href for row in table.rows if row[0].href}
+    rows = [row for block in _flat(section.blocks) if isinstance(block, Table) for row in block.rows]
+    frame = pd.read_parquet(samples["text"].path / "onnx/predictions.parquet").set_index("id")
+    scores = frame[[c for c in frame if c.startswith("score.")]].max(axis=1)
+    sure = [scores[row[0].text] for row in rows]
+    assert len(rows) == 20 and sure == sorted(sure, reverse=True)
+    assert all(frame.loc[row[0].text, "target"] != frame.loc[row[0].text, "predicted"] for row in rows)
+    linked = {row[0].text: row[0].href for row in rows if row[0].href}
     assert linked and all(href == f"#{view.anchors[name]}" for name, href in linked.items())
 
 

@@ -44,33 +44,33 @@ def verdict_on_error(rmse: Mapping[str, Any], unit: str, confidence: float) -> s
     digits = decimals(min(before, after), max(before, after))
     if rmse["low"] is None:
         if before == after:
-            return f"Nothing changed: {name} is {after:.{digits}f}{in_unit} both times."
-        return f"No change could be shown: {name} went from {before:.{digits}f} to {after:.{digits}f}{in_unit}, " + (
+            return f"Nothing changed: {name} is {after:,.{digits}f}{in_unit} both times."
+        return f"No change could be shown: {name} went from {before:,.{digits}f} to {after:,.{digits}f}{in_unit}, " + (
             "on too little data for an interval."
         )
     level = f"{100 * confidence:g} % interval"
     if rmse["low"] <= 0 <= rmse["high"]:
         return (
-            f"No change could be shown: {name} went from {before:.{digits}f} to {after:.{digits}f}{in_unit}, and the "
+            f"No change could be shown: {name} went from {before:,.{digits}f} to {after:,.{digits}f}{in_unit}, and the "
             f"{level} of the difference, {_signed(rmse['low'], digits)} to {_signed(rmse['high'], digits)}, "
             "includes zero."
         )
     ends = sorted((abs(rmse["low"]), abs(rmse["high"])))
     way = "fell" if rmse["difference"] < 0 else "rose"
     return (
-        f"The typical error (RMSE) {way} from {before:.{digits}f} to {after:.{digits}f}{in_unit}, "
-        f"by {abs(rmse['difference']):.{digits}f} ({level} {ends[0]:.{digits}f} to {ends[1]:.{digits}f})."
+        f"The typical error (RMSE) {way} from {before:,.{digits}f} to {after:,.{digits}f}{in_unit}, "
+        f"by {abs(rmse['difference']):,.{digits}f} ({level} {ends[0]:,.{digits}f} to {ends[1]:,.{digits}f})."
     )
 
 
 def decimals(*values: float) -> int:
-    """Decimals that show the smallest non-zero value with three digits, at least one, at most six."""
+    """Decimals that show the smallest non-zero value with three digits: one to six, none from 1,000 on."""
     sizes = [abs(v) for v in values if v]
-    digits = 1
+    digits = 0 if sizes and min(sizes) >= 1000 else 1
     while sizes and digits < 6 and min(sizes) * 10**digits < 100:
         digits += 1
     return digits
 
 
 def _signed(value: float, digits: int) -> str:
-    return f"{value:+.{digits}f}".replace("-", "−")
+    return f"{value:+,.{digits}f}".replace("-", "−")

@@ -126,7 +126,9 @@ def _summary(view: RunView) -> tuple[str, ...]:
         facts.append(count(len(view.labels), "class", "classes"))
     backbone = (view.finetune.get("backbone") or {}).get("source") or view.config.get("backbone", {}).get("source")
     if backbone:
-        trained = f" customised on {count(splits['train'], 'example')}" if splits.get("train") else ""
+        verb = "trained" if backbone == "tabular" else "customised"
+        backbone = "network for tables" if backbone == "tabular" else backbone
+        trained = f" {verb} on {count(splits['train'], 'example')}" if splits.get("train") else ""
         facts.append(f"{Path(str(backbone)).name if Path(str(backbone)).is_absolute() else backbone}{trained}")
     if splits.get("test"):
         facts.append(f"judged on {splits['test']:,} it never saw")

@@ -60,6 +60,7 @@ _INTERVALS = {
     "wilson": "Wilson",
     "delong": "DeLong",
     "bootstrap-bca": "bootstrap, BCa",
+    "bootstrap-percentile": "bootstrap, percentiles",
     "bootstrap-centred": "bootstrap, centred",
     "simulated-5-95": "5th to 95th percentile of simulated calibrated models",
 }

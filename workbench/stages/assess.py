@@ -58,9 +58,7 @@ def _rng(session: Session, case: dict[str, Any]) -> np.random.Generator:
     return np.random.default_rng([session.config.seed, case["row"], 1])
 
 
-def _answers(
-    session: Session, models: tuple[str, str], asked: Asked
-) -> dict[str, list[tuple[str, str, Attribution]]]:
+def _answers(session: Session, models: tuple[str, str], asked: Asked) -> dict[str, list[tuple[str, str, Attribution]]]:
     """By example: (model, explainer, attribution) of one side, in the config's order of the methods."""
     cases = {c["id"]: c for c in asked.cases}
     found: dict[str, list[tuple[str, str, Attribution]]] = {name: [] for name in cases}

@@ -107,7 +107,7 @@ def _case(shown: CaseView) -> Case:
         why=reasons.get(case.get("why", ""), str(case.get("why", "not recorded"))),
         level=level,
         turn=turn,
-        question=case["question"]["text"],
+        question=_question(view, case),
         scale=f"full colour = ±{number(shown.scale, like=shown.scale)} {shown.unit}"
         if shown.scale
         else "every value is zero",
@@ -122,6 +122,14 @@ def _case(shown: CaseView) -> Case:
         open=shown.place < _OPEN,
         **{key: value for key, value in picture.items() if key != "segments"},
     )
+
+
+def _question(view: RunView, case: Mapping[str, Any]) -> str:
+    """What was asked, with a predicted value written as everywhere in the report."""
+    value = (case.get("after") or {}).get("value")
+    if not view.regression or value is None:
+        return str(case["question"]["text"])
+    return f"Why {number(float(value), like=abs(float(value)) or 1.0)}{f' {view.unit}' if view.unit else ''}?"
 
 
 def _regressed(view: RunView, case: Mapping[str, Any]) -> tuple[str, str, str]:

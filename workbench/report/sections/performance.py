@@ -27,6 +27,8 @@ _HEADLINES = (
     "accuracy", "baseline_accuracy", "balanced_accuracy", "f1_macro", "auroc", "log_loss", "ece", "ece_floor",
     "rmse", "baseline_rmse", "mae", "median_ae", "r2", "bias",
 )  # fmt: skip
+_WIDEST = 0.5  # of an axis of shares that a reference may ask for
+_SQUEEZED = 2.5  # times that a reference may lengthen another axis
 # what stands beside a measure and is no answer of the model: it cannot change
 _REFERENCES = {
     "baseline_accuracy": "the line to beat",
@@ -121,9 +123,16 @@ def _why(view: RunView, model: str) -> str:
 def _scales(names: list[str], measures: dict[str, dict[str, Measure]]) -> dict[str, tuple[float, float]]:
     """Least and greatest end of the lines that share an axis."""
     spans: dict[str, list[float]] = {}
-    for name in (n for n in names if n not in _REFERENCES):  # a reference far away must not squeeze the others
+    references: dict[str, list[float]] = {}
+    for name in names:
+        kept = references if name in _REFERENCES else spans
         for found in measures.values():
-            spans.setdefault(measure_name(name).scale, []).extend(ends(found.get(name)))
+            kept.setdefault(measure_name(name).scale, []).extend(ends(found.get(name)))
+    for scale, values in references.items():  # a reference far away must not squeeze the others
+        own = spans.get(scale) or values
+        least, greatest = min(own + values), max(own + values)
+        widest = _WIDEST if scale == "share" else _SQUEEZED * (max(own) - min(own))
+        spans[scale] = [*own, least, greatest] if greatest - least <= widest else own
     scales = {scale: (min(v), max(v)) for scale, v in spans.items() if v}
     if "share" in scales:  # whole tenths, so that the ends can be named
         low, high = scales["share"]

@@ -21,6 +21,7 @@ from workbench.report.words import (
     listing,
     measure_name,
     number,
+    p_value,
     percent,
     points,
     sentence,
@@ -30,6 +31,7 @@ from workbench.report.words import change as change_of
 from workbench.types import Measure
 
 _SHARE_MARGIN = 1e-9
+_UNCONFIRMED = 0.05  # p of the exact test from which on a difference is not called one
 _ROUNDED = 0.0005  # differences of accuracy that print as 0.0 points
 
 
@@ -106,7 +108,7 @@ def _change(view: RunView) -> list[Finding]:
     entries = {m["name"]: m for m in view.comparison.get("measures", [])}
     name = next((n for n in (("mae", "rmse") if view.regression else ("accuracy",)) if n in entries), "")
     entry = dict(entries.get(name, {}))
-    if not entry and not view.regression and view.comparison.get("accuracy"):
+    if not view.regression and view.comparison.get("accuracy"):  # Newcombe's interval and the exact test
         name, entry = "accuracy", {**view.comparison["accuracy"], "better": "higher"}
     if not entry or entry.get("difference") is None:
         return []
@@ -119,6 +121,11 @@ def _change(view: RunView) -> list[Finding]:
     link = ("#change", "what changed")
     if worst is None or best is None:
         return [Finding("fair", "Better or worse than before is not settled:", f"{how}, without an interval.", *link)]
+    p = entry.get("mcnemar_p")
+    if p is not None and p >= _UNCONFIRMED and (worst > _SHARE_MARGIN or best < -_SHARE_MARGIN):
+        way = "better" if gain > 0 else "worse"
+        rest = f"it seems so by {how} ({span}), but the exact test does not confirm it ({p_value(p)})."
+        return [Finding("fair", f"Not certain whether {way} than before customisation:", rest, *link)]
     if worst > _SHARE_MARGIN:
         return [Finding("good", "Better than before customisation", f"by {how} ({span}).", *link)]
     if best < -_SHARE_MARGIN:
