@@ -28,7 +28,11 @@ def write_data(kind: str, folder: Path) -> Path:
     task, data, more = {
         "pictures": ("image-classification", 'source = "pictures"', '[backbone]\nsource = "fixture:glyphs"'),
         "texts": ("text-classification", 'source = "texts.csv"', '[backbone]\nsource = "bert"'),
-        "classes": ("tabular-classification", 'source = "table.csv"\ntarget = "good"\nignore = ["price"]\nslices = ["colour"]', ""),
+        "classes": (
+            "tabular-classification",
+            'source = "table.csv"\ntarget = "good"\nignore = ["price"]\nslices = ["colour"]',
+            "",
+        ),
         "values": ("tabular-regression", 'source = "table.csv"\ntarget = "price"\nignore = ["good"]\nunit = "€"', ""),
     }[kind]
     write = {"pictures": write_pictures, "texts": write_texts}.get(kind, write_table)

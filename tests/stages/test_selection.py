@@ -69,7 +69,7 @@ def test_right_ones_take_turns_over_the_classes() -> None:
     after = scores(sure[:, None] * np.eye(3)[targets], targets)
     chosen = [row for row, why in choose_cases(after, after, samples=20) if why == "right"]
     counts = np.bincount(targets[chosen], minlength=3)
-    assert len(chosen) == 5
+    assert len(chosen) == 10, "its quarter and half of what nothing wrong or changed leaves over"
     assert np.ptp(counts) <= 1, "the frequent class crowds the others out"
 
 
@@ -78,7 +78,9 @@ def test_what_a_reason_lacks_goes_to_the_others() -> None:
     after = scores(5.0 * np.eye(2)[targets], targets)  # nothing wrong, nothing changed
     chosen = choose_cases(after, after, samples=16)
     assert len(chosen) == 16
-    assert {why for _, why in chosen} == {"unsure", "right"}
+    counts = {why: sum(w == why for _, w in chosen) for _, why in chosen}
+    assert set(counts) == {"unsure", "right"}
+    assert abs(counts["right"] - counts["unsure"]) <= 1, "what is left over goes round, one at a time"
     assert len(choose_cases(after, after, samples=100)) == 40
 
 

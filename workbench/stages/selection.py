@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import UsageError
@@ -18,7 +20,8 @@ def choose_cases(
     From the test split, a quarter each: wrong (the most confident first; regression: the
     largest errors), changed by customisation (the largest change first), unsure (smallest
     margin; regression: errors around the median), right (even over the classes, drawn by
-    seed; regression: the smallest errors). What a reason cannot fill goes to the next.
+    seed; regression: the smallest errors). What a reason cannot fill goes round the others,
+    right ones first.
 
     Raises:
         UsageError: an asked id is not among the predictions.
@@ -31,15 +34,19 @@ def choose_cases(
         return [(position[name], "asked for") for name in ids]
     test = np.flatnonzero(after.splits == "test")
     rng = np.random.default_rng(seed)
-    ranked = (_rank_classes if isinstance(after, ClassScores) else _rank_values)(before, after, test, rng)  # type: ignore[arg-type]
+    rank: Any = _rank_classes if isinstance(after, ClassScores) else _rank_values
+    ranked = {reason: [int(r) for r in rows] for reason, rows in rank(before, after, test, rng).items()}
     chosen: dict[int, str] = {}
-    for share, reason in enumerate(REASONS, start=1):
-        quota = round(samples * share / len(REASONS)) - len(chosen)
-        fresh = [int(r) for r in ranked[reason] if int(r) not in chosen]
-        chosen |= dict.fromkeys(fresh[: max(quota, 0)], reason)
-    for reason in reversed(REASONS):
-        fresh = [int(r) for r in ranked[reason] if int(r) not in chosen]
-        chosen |= dict.fromkeys(fresh[: max(samples - len(chosen), 0)], reason)
+    for place, reason in enumerate(REASONS):
+        quarter = round(samples * (place + 1) / len(REASONS)) - round(samples * place / len(REASONS))
+        chosen |= dict.fromkeys([r for r in ranked[reason] if r not in chosen][:quarter], reason)
+    waiting = [(reason, iter([r for r in ranked[reason] if r not in chosen])) for reason in reversed(REASONS)]
+    while waiting and len(chosen) < samples:  # what is left over goes round, one at a time
+        reason, rows = waiting.pop(0)
+        row = next((r for r in rows if r not in chosen), None)
+        if row is not None:
+            chosen[row] = reason
+            waiting.append((reason, rows))
     return sorted(chosen.items())
 
 
