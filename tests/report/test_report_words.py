@@ -90,7 +90,7 @@ def test_a_change_and_its_interval_have_the_same_decimals_and_signs() -> None:
     assert words.change(-22554.1, -24568.2, -20583.6) == ("−22,554", "−24,568 to −20,584")
     assert words.change(0.0, -0.0433, 0.0433) == ("0.000", "−0.043 to +0.043")
     assert words.change(0.0162, 0.00085, 0.038) == ("+0.016", "+0.001 to +0.038")
-    assert words.change(2e-7, None, None) == ("2.0·10⁻⁷", "")
+    assert words.change(2e-7, None, None) == ("+2.0·10⁻⁷", "")
 
 
 def test_estimates_take_the_decimals_of_their_row() -> None:
