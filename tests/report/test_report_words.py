@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from workbench.metrics.catalogue import MEASURES
 from workbench.report import words
 from workbench.types import Estimate
 
@@ -77,3 +78,34 @@ def test_listing_and_count() -> None:
     assert words.listing([]) == ""
     assert words.count(1, "class", "classes") == "1 class"
     assert words.count(1200, "class", "classes") == "1,200 classes"
+
+
+def test_a_probability_is_never_rounded_to_a_certainty() -> None:
+    shown = {1.0: "100 %", 0.99999: "> 99.9 %", 0.998: "99.8 %", 0.55: "55 %", 0.0004: "< 0.1 %", 0.0: "0 %"}
+    assert {p: words.chance(p) for p in shown} == shown
+
+
+def test_a_change_and_its_interval_have_the_same_decimals_and_signs() -> None:
+    assert words.change(1.813, -1.281, 4.418) == ("+1.81", "−1.28 to +4.42")
+    assert words.change(-22554.1, -24568.2, -20583.6) == ("−22,554", "−24,568 to −20,584")
+    assert words.change(0.0, -0.0433, 0.0433) == ("0.000", "−0.043 to +0.043")
+    assert words.change(0.0162, 0.00085, 0.038) == ("+0.016", "+0.001 to +0.038")
+    assert words.change(2e-7, None, None) == ("+2.0·10⁻⁷", "")
+
+
+def test_estimates_take_the_decimals_of_their_row() -> None:
+    assert words.estimate(Estimate(0.784, 0.665, 0.929, 9), n=False, beside=[1.05]).text == "0.78"
+
+
+def test_measures_are_named_by_the_catalogue_and_share_axes_by_kind() -> None:
+    assert words.measure_name("mcc").title == MEASURES["mcc"].title
+    assert all(words.measure_name(name).meaning == info.text for name, info in MEASURES.items())
+    assert words.measure_name("ece").scale == words.measure_name("ece_floor").scale != "share"
+    assert words.measure_name("rmse").scale == words.measure_name("mae").scale == "unit"
+    assert len({words.measure_name(name).scale for name in ("mse", "r2", "bias", "mcc", "log_loss", "accuracy")}) == 6
+    assert words.measure_name("of_a_plugin").title == "of a plugin"
+
+
+def test_intervals_are_named() -> None:
+    assert words.interval_name("paired bootstrap-bca") == "paired bootstrap, BCa"
+    assert words.interval_name("of-a-plugin") == "of-a-plugin"

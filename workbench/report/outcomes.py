@@ -92,7 +92,7 @@ def classes(view: RunView) -> list[Block]:
             (word(label), *(estimate(of.get(label), why="not recorded for this class") for _, of in kinds))
             for label in labels
         )
-        return Table(caption, head, rows, note)
+        return Table(caption, head, rows, note, compact=True)
 
     if len(view.labels) <= _LISTED:
         return [table(f"{who}: each class", view.labels)]
@@ -133,8 +133,8 @@ def curves(view: RunView) -> list[Block]:
     charted = tuple(
         Chart(
             charts.roc(lines, label),
-            f"ROC of {label}: area {number(value)}",
-            f"{label}: area {number(value)}. The dashed line is chance.",
+            f"ROC of {label}: area {_area(value)}",
+            f"{label}: area {_area(value)}. The dashed line is chance.",
             250,
             square=True,
         )
@@ -149,6 +149,11 @@ def curves(view: RunView) -> list[Block]:
         text = f"No ROC for {', '.join(undefined)}: the test split holds only examples of it, or none."
         blocks.append(Prose((text,), "note"))
     return blocks
+
+
+def _area(value: float) -> str:
+    """An area that is not rounded to a perfect one."""
+    return "over 0.999" if 0.9995 <= value < 1 else number(value)
 
 
 def regression(view: RunView) -> list[Block]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,7 +136,7 @@ def thresholds(view: RunView) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def agreement(view: RunView, case: dict[str, Any]) -> tuple[Table | None, str]:
+def agreement(view: RunView, case: Mapping[str, Any]) -> tuple[Table | None, str]:
     """Pairs of methods on one case: a table of both models, and the model after in one sentence."""
     found = (view.json("quality.json") or {}).get("agreement") or {}
     pairs = {who: (found.get(key, {}).get(str(case["id"])) or {}).get("pairs") or [] for who, key in SIDES.items()}

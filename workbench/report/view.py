@@ -110,7 +110,8 @@ class RunView:
         """What the model decides, as one plain question."""
         what = {"text": "text", "image": "picture", "table": "row"}.get(self.modality, "example")
         if self.regression:
-            return f"What is the {self.fingerprint.get('target_name', 'value')} of this {what}?"
+            named = str(self.fingerprint.get("target_name", "value")).replace("_", " ")
+            return f"What is the {named} of this {what}?"
         if len(self.labels) > 1 and sum(map(len, self.labels)) <= _NAMED:
             return f"Which is this {what}: {listing(self.labels, last='or')}?"
         return f"Which of {len(self.labels)} classes is this {what}?" if self.labels else f"What is this {what}?"

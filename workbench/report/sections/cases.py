@@ -154,7 +154,7 @@ def _decided(case: Mapping[str, Any]) -> tuple[str, str, str]:
     level = {True: "good", False: "poor"}.get(after.get("right"), "open")  # type: ignore[arg-type]
     headline = f"Decided {after.get('label', 'nothing')}{said.get(after.get('right'), ', truth unknown')}"  # type: ignore[arg-type]
     sides = [
-        f"{who} {side['label']} {chance(side['probability'])}"
+        f"{who} {side['label']} ({chance(side['probability'])})"
         for who, side in (("before", before), ("after", after))
         if side.get("label") is not None and side.get("probability") is not None
     ]

@@ -116,7 +116,7 @@ def _classes(classes: list[dict[str, Any]]) -> list[Block]:
     rows = []
     for entry in sorted(classes, key=lambda c: -abs(c["difference"]) if c.get("difference") is not None else 1.0):
         if entry.get("difference") is None:
-            cells = (none(entry.get("reason", "")),) * 4
+            cells: tuple[Cell, ...] = (none(entry.get("reason", "")),) * 4
         else:
             low, high = entry.get("low"), entry.get("high")
             span = (
