@@ -14,6 +14,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from workbench.backbones import fitting, own
+from workbench.backbones.arguments import default_learning_rate
 from workbench.backbones.fitting import Samples, fit
 from workbench.config import Backbone, Finetune
 from workbench.engines.progress import Progress
@@ -296,7 +297,7 @@ def test_nothing_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -
      (1e8, "lora", 1.5e-4), (1e8, "last-2", 3e-5)],
 )  # fmt: skip
 def test_the_rate_follows_the_size(parameters: float, strategy: str, rate: float) -> None:
-    assert fitting.default_learning_rate(int(parameters), strategy) == pytest.approx(rate)
+    assert default_learning_rate(int(parameters), strategy) == pytest.approx(rate)
 
 
 @pytest.mark.parametrize("strategy", ["head", "lora"])
