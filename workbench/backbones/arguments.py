@@ -41,7 +41,7 @@ def training_arguments(folder: Path, config: Finetune, rate: float, seed: int, d
             per_device_eval_batch_size=max(config.batch_size, 64),
             num_train_epochs=config.epochs,
             learning_rate=rate,
-            weight_decay=config.weight_decay,
+            weight_decay=config.weight_decay or 0.0,
             max_grad_norm=config.max_grad_norm,
             optim=_OPTIMIZERS.get(config.optimizer, config.optimizer),
             lr_scheduler_type=config.schedule,

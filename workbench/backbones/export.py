@@ -50,7 +50,7 @@ def export_onnx(
     tensors = backbone.tensors(example)
     try:
         with _quiet(), torch.no_grad():
-            program = torch.onnx.export(
+            program: Any = torch.onnx.export(
                 wrapped,
                 tuple(tensors[name] for name in backbone.inputs),
                 dynamo=True,

@@ -151,7 +151,7 @@ def _first_line(error: Exception) -> str:
 
 def _load(
     auto: Any, path: str, config: Backbone, labels: tuple[str, ...], dropout: float | None
-) -> tuple[nn.Module, dict[str, Any]]:
+) -> tuple[Any, dict[str, Any]]:
     from transformers import AutoConfig
 
     try:
@@ -208,7 +208,7 @@ def _load(
 
 
 def _backbone(
-    module: nn.Module, inputs: tuple[str, ...], modality: str, labels: tuple[str, ...], facts: dict[str, Any]
+    module: Any, inputs: tuple[str, ...], modality: str, labels: tuple[str, ...], facts: dict[str, Any]
 ) -> TorchBackbone:
     head = find_head(module, max(len(labels), 1))
     fresh = frozenset(facts.pop("fresh"))
@@ -235,7 +235,8 @@ def _processor(path: str, config: Backbone) -> dict[str, Any]:
 
     try:  # older files leave out what their class takes for granted, or give sizes as bare numbers
         with quiet_transformers():
-            return AutoImageProcessor.from_pretrained(path, backend="pil", **_hub(config)).to_dict()
+            auto: Any = AutoImageProcessor
+            return auto.from_pretrained(path, backend="pil", **_hub(config)).to_dict()
     except (OSError, ValueError) as e:
         if local.is_file():
             return _read_settings(local)
@@ -262,7 +263,7 @@ def image_preparation(settings: dict[str, Any], config: Backbone, module: nn.Mod
     size = settings.get("size") or {}
     size = size if isinstance(size, dict) else {"height": size, "width": size}
     native = getattr(getattr(module, "config", None), "image_size", None)
-    side = config.image_size or size.get("shortest_edge") or size.get("height") or native or 224
+    side: Any = config.image_size or size.get("shortest_edge") or size.get("height") or native or 224
     side = side[0] if isinstance(side, (list, tuple)) else int(side)
     height, width = side, side
     resize: tuple[int, ...] = (side, side)

@@ -19,7 +19,7 @@ from workbench.modalities import image, table, text
 METADATA = "workbench"  # key of the JSON in the file's metadata
 METADATA_SCHEMA = 1
 
-PREPARATIONS = {
+PREPARATIONS: dict[str, Any] = {
     "text": text.TextPreparation,
     "image": image.ImagePreparation,
     "table": table.TablePreparation,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 
 @contextlib.contextmanager
 def quiet_transformers() -> Iterator[None]:
     """Within, transformers prints only errors and no bars; what it found is in its return values."""
-    from transformers.utils import logging
+    from transformers.utils import logging as chatter
+
+    logging: Any = chatter  # it carries no types
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

@@ -169,11 +169,9 @@ def _check_columns(module: TabularNet, preparation: TablePreparation, dataset: D
             )
 
 
-def _backbone(
-    module: TabularNet, preparation: TablePreparation, source: str, *, trained: bool = False
-) -> TorchBackbone:
+def _backbone(module: Any, preparation: TablePreparation, source: str, *, trained: bool = False) -> TorchBackbone:
     module.eval()
-    fresh = frozenset() if trained else frozenset(n for n, _ in module.named_parameters())
+    fresh = frozenset[str]() if trained else frozenset(n for n, _ in module.named_parameters())
     facts = {"source": source, "class": "TabularNet", "sha256": None, "runs_user_code": False}
     return TorchBackbone(module, preparation.inputs, "table", _head(module), fresh, facts)
 

@@ -32,7 +32,7 @@ class TorchBackbone:
         speaks_labels: whether the backbone's own head already gives the task's labels.
     """
 
-    module: nn.Module
+    module: Any  # an nn.Module; its attributes are those of many classes
     inputs: tuple[str, ...]
     modality: str
     head: str
@@ -213,7 +213,8 @@ def replace_head(module: nn.Module, name: str, classes: int) -> None:
     if isinstance(old, nn.Linear):
         new: nn.Module = nn.Linear(old.in_features, classes, bias=old.bias is not None)
     elif isinstance(old, nn.Conv2d):
-        new = nn.Conv2d(old.in_channels, classes, old.kernel_size, old.stride, old.padding, bias=old.bias is not None)
+        shape: dict[str, Any] = {"kernel_size": old.kernel_size, "stride": old.stride, "padding": old.padding}
+        new = nn.Conv2d(old.in_channels, classes, bias=old.bias is not None, **shape)
     else:
         raise ConfigError(
             f"backbone.head = {name!r} is a {type(old).__name__}", hint="name a linear layer or a 1 by 1 convolution"

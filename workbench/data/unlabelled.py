@@ -45,7 +45,7 @@ def new_inputs(
         return _lines(source, data.encoding)
     table = read_table(source, delimiter=data.delimiter, encoding=data.encoding)
     if modality == "text":
-        names = (input_column(table, data, "text"),)
+        names: tuple[str, ...] = (input_column(table, data, "text"),)
     else:
         names = tuple(column.name for column in columns)
         for name in names:

@@ -90,6 +90,7 @@ def _bar(what: str, total: float) -> Iterator[Task]:
                 nonlocal done
                 done += n
                 rate = done / max(time.monotonic() - begun, 1e-6)
-                bars.update(bar, advance=n, rate=f"{rate:.1f}/s", **({"note": note} if note else {}))
+                said: Any = {"note": note} if note else {}
+                bars.update(bar, advance=n, rate=f"{rate:.1f}/s", **said)
 
         yield _Bar()

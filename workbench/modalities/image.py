@@ -80,7 +80,10 @@ class ImagePreparation:
             target = (self.resize[1], self.resize[0])
         else:
             shorter = min(image.size)
-            target = tuple(int(self.resize[0] * side / shorter) for side in image.size)
+            target = (
+                int(self.resize[0] * image.width / shorter),
+                int(self.resize[0] * image.height / shorter),
+            )
         if image.size != target:
             image = image.resize(target, Image.Resampling(self.resample))
         left, top = (image.width - self.width) // 2, (image.height - self.height) // 2
@@ -91,8 +94,8 @@ class ImagePreparation:
     def normalise(self, frames: np.ndarray) -> np.ndarray:
         """(n, height, width, 3) uint8 or float in 0..255 to (n, 3, height, width) float32."""
         scaled = frames.astype(np.float32) * np.float32(self.scale)
-        scaled = (scaled - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
-        return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
+        normal: np.ndarray = (scaled - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+        return np.ascontiguousarray(normal.transpose(0, 3, 1, 2))
 
 
 class EncodedImages:
@@ -145,6 +148,7 @@ def segment(picture: Any, preparation: ImagePreparation, *, segments: int = 48, 
     """
     frame = preparation.frame(picture)
     height, width = frame.shape[:2]
+    label: Any
     if min(height, width) < _SMALL:
         rows = max(1, min(height, round(np.sqrt(segments * height / width))))
         columns = max(1, min(width, round(segments / rows)))
@@ -157,8 +161,7 @@ def segment(picture: Any, preparation: ImagePreparation, *, segments: int = 48, 
 
         label = slic(frame, n_segments=segments, compactness=10, sigma=1, start_label=0, channel_axis=-1)
         method = f"SLIC, about {segments} segments"
-    _, label = np.unique(label, return_inverse=True)
-    label = label.reshape(height, width)
+    label = np.unique(label, return_inverse=True)[1].reshape(height, width)
     names = tuple(Feature(f"segment {i}", value=_place(label == i)) for i in range(int(label.max()) + 1))
     return Segments(names, frame, label, method)
 

@@ -94,7 +94,7 @@ class Row:
 def encode(inputs: Sequence[Mapping[str, Any]], preparation: TablePreparation) -> EncodedRows:
     """Rows (column to value; None and NaN are missing) as the model's arrays."""
     columns = preparation.columns
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     if preparation.numeric:
         arrays["numeric"] = np.array(
             [[_number(row.get(columns[i].name)) for i in preparation.numeric] for row in inputs], dtype=np.float32

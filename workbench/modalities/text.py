@@ -187,7 +187,8 @@ def hide(
     if filler == "delete":
         rows = [np.flatnonzero(k) for k in keep]
         return pad([words.ids[r] for r in rows], [words.types[r] for r in rows], preparation)
-    replacement = preparation.mask_id if filler == "mask" else preparation.pad_id
+    masked = filler == "mask" and preparation.mask_id is not None  # `choose_filler` refuses a mask that is not there
+    replacement: Any = preparation.mask_id if masked else preparation.pad_id
     ids = np.where(keep, words.ids, replacement)
     types = np.broadcast_to(words.types, ids.shape)
     attend = keep.astype(np.int64) if filler == "pad" else np.ones_like(ids)

@@ -33,7 +33,6 @@ def finetune(session: Session) -> bool:
         if task.kind == "class":
             targets = targets.astype(np.int64)
         validation = validation[np.argsort(encoded.lengths[validation], kind="stable")]  # little padding
-        sides = tuple(Samples(Picked(encoded, r), targets[r]) for r in (train, validation))
         _forget_other(session)
         session.progress.say("  the model before customisation")
         before = fit_base(session, backbone, encoded, targets, train, validation)
@@ -42,7 +41,8 @@ def finetune(session: Session) -> bool:
         settings = settle(session, len(train))
         fitted = fit(
             backbone,
-            *sides,
+            Samples(Picked(encoded, train), targets[train]),
+            Samples(Picked(encoded, validation), targets[validation]),
             settings,
             folder=run.path / "tuned",
             kind=task.kind,
