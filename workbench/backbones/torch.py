@@ -70,6 +70,18 @@ class TorchBackbone:
             handle.remove()
         return seen[-1].float().cpu().numpy(), logits.float().cpu().numpy()
 
+    def embeddings(self, batch: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """The input of the head as one vector an example (n, d), and the scores (n, K).
+
+        A map is averaged over its places, an ensemble over its members.
+        """
+        inputs, scores = self.features(batch)
+        if inputs.ndim > 2:
+            n, channels = inputs.shape[:2]
+            map_of = isinstance(self.head_layer, nn.Conv2d)
+            inputs = inputs.reshape(n, channels, -1).mean(2) if map_of else inputs.reshape(n, -1, inputs.shape[-1]).mean(1)
+        return inputs, scores
+
     @property
     def head_layer(self) -> nn.Module:
         return self.module.get_submodule(self.head)
