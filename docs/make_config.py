@@ -70,6 +70,8 @@ def _holds(field: FieldInfo) -> str:
         annotation = get_args(annotation)[0]
     if get_origin(annotation) is tuple:
         return f"list of {_WORDS[get_args(annotation)[0]]}s"
+    if get_origin(annotation) is dict:
+        return "table of name = [low, high]"
     limits = [
         f"{sign} {getattr(m, key)}"
         for m in field.metadata
@@ -85,6 +87,8 @@ def _default(field: FieldInfo) -> str:
     value = field.default
     if value is None:
         return "empty"
+    if isinstance(value, dict):
+        return "none"
     text = tomli_w.dumps({"x": list(value) if isinstance(value, tuple) else value}).removeprefix("x = ")
     return f"`{' '.join(text.split())}`"
 

@@ -129,6 +129,13 @@ class Explain(_Section):
     filler: str = Field("", description="what stands for a hidden feature; empty: the modality's first")
     segments: int = Field(48, ge=2, description="segments of a picture, about")
     background: int = Field(32, ge=1, description="training rows that stand for hidden columns")
+    immutable: tuple[str, ...] = Field((), description="columns that a counterfactual must not change")
+    ranges: dict[str, tuple[float, float]] = Field(
+        {}, description="lowest and highest value to which a counterfactual may set a column; else those of training"
+    )
+    change: float = Field(
+        0.0, ge=0, description="by how much a counterfactual moves a predicted value; 0: half their standard deviation"
+    )
 
 
 class Report(_Section):

@@ -29,7 +29,7 @@ from workbench.stages.session import Session
 EMBEDDINGS, EXCERPTS = "tuned/embeddings.safetensors", "tuned/excerpts.parquet"
 SHOWN = 3  # neighbours
 # Training examples that are kept; of larger splits as many are drawn by seed.
-_MOST = {"text": 20_000, "table": 20_000, "image": 5_000}
+_MOST = {"text": 20_000, "table": 20_000, "image": 2_000}
 _MOST_REFERENCE = 2_000  # validation examples whose nearest distance is kept
 _LETTERS, _PIXELS = 240, 96  # of an excerpt
 
