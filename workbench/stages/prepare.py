@@ -10,6 +10,7 @@ from workbench.data.checks import check
 from workbench.data.fingerprint import fingerprint
 from workbench.records import finite, parquet_bytes
 from workbench.stages.session import Session, do_stage
+from workbench.tasks.ranges import check_ranges
 
 
 def prepare(session: Session) -> bool:
@@ -17,6 +18,7 @@ def prepare(session: Session) -> bool:
 
     def work(entry: dict[str, Any]) -> None:
         dataset = session.dataset
+        check_ranges(session.config.explain, session.task.modality_name, dataset.columns)
         data = session.config.data
         found = fingerprint(dataset, source=data.source, hashes=session.hashes)
         session.run.write_json("data/fingerprint.json", finite(found))

@@ -18,7 +18,7 @@ from workbench.run import CONFIG, Run, digest
 from workbench.tasks.record import Task
 from workbench.types import Dataset
 
-STAGES = ("prepare", "finetune", "export", "predict", "evaluate", "compare", "explain", "assess")
+STAGES = ("prepare", "finetune", "export", "predict", "evaluate", "compare", "explain", "assess", "contrast")
 
 
 @dataclass
@@ -91,6 +91,7 @@ class Session:
             "compare": ("evaluate",),
             "explain": ("explain",),
             "assess": ("explain",),
+            "contrast": ("explain",),
         }[stage]
         before = {
             "prepare": (),
@@ -101,8 +102,11 @@ class Session:
             "compare": ("predict",),
             "explain": ("predict",),
             "assess": ("explain",),
+            "contrast": ("explain",),
         }[stage]
-        own = self.config.model_dump(mode="json", include={*sections, "task", "seed"})
+        turns = {"immutable", "ranges", "change"}  # said of counterfactuals alone
+        left_out = {} if stage == "contrast" else {"explain": turns}
+        own = self.config.model_dump(mode="json", include={*sections, "task", "seed"}, exclude=left_out)
         extra = [self.sha256] if stage == "prepare" else []
         return digest([stage, __version__, own, [self.key(b) for b in before], extra])
 

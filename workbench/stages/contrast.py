@@ -1,0 +1,195 @@
+"""Contrast: why this answer and not the next, what would turn it, and what the model has seen that is like it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from workbench import registry
+from workbench.bank import evaluate, remember
+from workbench.explainers import run_explainer
+from workbench.quality import faithfulness
+from workbench.quality.card import FEWEST_TO_JUDGE, light
+from workbench.records import finite
+from workbench.stages.explain import Asked
+from workbench.stages.familiar import EXCERPTS, Familiar, keep_excerpts
+from workbench.stages.session import Session, do_stage
+from workbench.tasks.binding import bind
+from workbench.tasks.changes import Found, asker_of_parts, asker_of_rows, change_values, hide_parts
+from workbench.tasks.ranges import Range, check_ranges, ranges_of
+from workbench.types import ClassScores, Question
+
+METHOD = "shap"  # its values of two logits subtract, and it carries an interval
+_ROW_BUDGET = 4096  # rows of a table are cheap; texts and pictures have the budget of an explanation
+_OTHER_FILLERS = {"text": ("delete", "mask"), "image": ("blur", "own-mean", "black")}
+
+
+def contrast(session: Session) -> bool:
+    """Write `contrasts.json` and `tuned/excerpts.parquet`."""
+
+    def work(entry: dict[str, Any]) -> None:
+        check_ranges(session.config.explain, session.task.modality_name, session.dataset.columns)
+        keep_excerpts(session)
+        asked = Asked(session)
+        session.run.write_json("contrasts.json", finite(Contrasts(session, asked, Familiar(session.run)).describe()))
+
+    return do_stage(session, "contrast", work, ("contrasts.json", EXCERPTS))
+
+
+class Contrasts:
+    """What is said of the cases of a run beside their attributions, all of it by the deployed file."""
+
+    def __init__(self, session: Session, asked: Asked, familiar: Familiar | None) -> None:
+        self.session, self.asked, self.familiar = session, asked, familiar
+        self._method = registry.load("explainers", METHOD)
+
+    def describe(self) -> dict[str, Any]:
+        """Content of contrasts.json."""
+        cases = {}
+        with self.session.progress.task("contrasting", len(self.asked.cases)) as bar:
+            embeddings = self._embeddings()
+            for place, case in enumerate(self.asked.cases):
+                found = self._contrast(case)
+                order = np.asarray(found.get("values", np.zeros(len(case["cut"].features))))
+                near = self.familiar.of(embeddings[place], case["id"]) if self.familiar else {}
+                cases[case["id"]] = {
+                    "contrast": found,
+                    "counterfactual": self._counterfactual(case, order),
+                    "familiar": near or {"reason": "this run kept no embeddings of its training examples"},
+                }
+                bar.advance()
+        return {"familiar": self.familiar.facts() if self.familiar else None, "cases": cases}
+
+    def _embeddings(self) -> np.ndarray:
+        if self.familiar is None or not self.asked.cases:
+            return np.zeros((0, 0))
+        preparation = self.session.preparation
+        encoded = self.session.task.modality.encode([c["example"].input for c in self.asked.cases], preparation)
+        parts = [self.session.tuned.embeddings(encoded.batch([i]))[0] for i in range(len(encoded))]
+        return np.concatenate(parts)
+
+    # -- why this and not the next ------------------------------------------------------
+
+    def _contrast(self, case: dict[str, Any]) -> dict[str, Any]:
+        after, session = self.asked.after, self.session
+        if not isinstance(after, ClassScores):
+            return {"reason": "a predicted value has no runner-up"}
+        logits = after.logits[case["row"]]
+        first, second = (int(k) for k in np.argsort(-logits, kind="stable")[:2])
+        names = after.labels[first], after.labels[second]
+        question = Question(
+            "contrast", f"Why {names[0]} and not {names[1]}?", target=first, against=second, unit="logit"
+        )
+        probe = bind(
+            session.task,
+            session.onnx,
+            session.preparation,
+            case["example"],
+            question,
+            case["cut"],
+            filler=self.asked.filler,
+            background=self.asked.background,
+        )
+        bank = evaluate(probe, self.asked.coalitions(case))
+        known, _ = remember(probe, bank)
+        answer = run_explainer(self._method, known, bank=bank, seed=session.config.seed)
+        held = bank.coalitions.held_out
+        rows = held if held.sum() >= FEWEST_TO_JUDGE else np.arange(len(held)) >= 2
+        rng = np.random.default_rng([session.config.seed, case["row"], 2])
+        foretold = faithfulness.faithfulness_correlation(known, answer.values, rng, masks=bank.masks[rows])
+        judged = rows.sum() >= FEWEST_TO_JUDGE and np.isfinite(foretold)
+        return {
+            "question": {
+                "id": question.id,
+                "text": question.text,
+                "kind": question.kind,
+                "target": first,
+                "against": second,
+                "unit": question.unit,
+            },
+            "answer": names[0],
+            "against": names[1],
+            "explainer": METHOD,
+            "title": self._method.title,
+            "values": answer.values,
+            "low": answer.low,
+            "high": answer.high,
+            "base_score": answer.base_score,
+            "score": answer.score,
+            "evaluations": answer.evaluations,
+            "faithfulness_correlation": float(foretold) if judged else None,
+            "light": light("faithfulness_correlation", float(foretold)) if judged else None,
+        }
+
+    # -- what would turn it -------------------------------------------------------------
+
+    def _counterfactual(self, case: dict[str, Any], order: np.ndarray) -> dict[str, Any]:
+        session, after = self.session, self.asked.after
+        modality, features = session.task.modality_name, case["cut"].features
+        amount = None if isinstance(after, ClassScores) else self.amount
+        if amount is not None and not amount > 0:
+            return {"reason": "the training targets do not vary, so there is no amount to move a prediction by"}
+        more: dict[str, Any] = {}
+        if modality == "table":
+            budget, ask_rows = _ROW_BUDGET, asker_of_rows(session.onnx, session.preparation)
+            row = case["example"].input
+            found = change_values(
+                ask_rows, row, self._ranges, ask_rows([row])[0], order, amount=amount, budget=budget
+            )
+        else:
+            budget = self.asked.budget
+            ask = asker_of_parts(session.task.modality, session.onnx, session.preparation, case["cut"], self.asked.filler)
+            whole = ask(np.ones((1, len(features)), dtype=bool))[0]
+            found = hide_parts(ask, features, whole, order, amount=amount, budget=budget)
+            more = self._elsewhere(case, found) if found.search.state is not None else {}
+        known = {
+            "found": found.search.state is not None,
+            "changes": list(found.changes),
+            "size": found.search.size,
+            "least": found.search.least,
+            "minimal": found.search.minimal,
+            "ruled_out": found.search.ruled_out,
+            "evaluations": found.search.evaluations,
+            "budget": budget,
+            "amount": amount,
+            "fixed": [r.column.name for r in self._ranges if not r.values] if modality == "table" else [],
+        }
+        return known | more | ({} if found.scores is None else {"answer": self._frame(found.scores)})
+
+    @cached_property
+    def _ranges(self) -> tuple[Range, ...]:
+        dataset = self.session.dataset
+        return ranges_of(dataset.columns, [e.input for e in dataset.split("train")], self.session.config.explain)
+
+    @cached_property
+    def amount(self) -> float:
+        """By how much a predicted value has to move: as configured, else half the deviation of the training targets."""
+        targets = [e.target for e in self.session.dataset.split("train") if e.target is not None]
+        return self.session.config.explain.change or (0.5 * float(np.std(targets)) if targets else 0.0)
+
+    def _elsewhere(self, case: dict[str, Any], found: Found) -> dict[str, Any]:
+        """Whether the same parts turn the answer when something else stands in their place."""
+        session, modality = self.session, self.session.task.modality
+        masks = np.ones((2, len(case["cut"].features)), dtype=bool)
+        masks[1, [change["index"] for change in found.changes]] = False
+        said = []
+        for name in _OTHER_FILLERS[session.task.modality_name]:
+            if name == self.asked.filler or (name == "mask" and session.preparation.mask_id is None):
+                continue
+            ask = asker_of_parts(modality, session.onnx, session.preparation, case["cut"], name)
+            before, after = ask(masks)
+            said.append({"filler": modality.FILLERS[name], "turned": bool(before.argmax() != after.argmax())})
+        return {"elsewhere": said}
+
+    def _frame(self, scores: np.ndarray) -> dict[str, Any]:
+        facts = {
+            "ids": np.array(["changed"], dtype=object),
+            "splits": np.array(["test"], dtype=object),
+            "targets": [None],
+            "labels": self.session.dataset.labels,
+            "unit": self.session.dataset.unit,
+            "groups": {},
+        }
+        return self.session.task.frame(self.session.task.decode(scores[None], facts), 0)
