@@ -1,0 +1,232 @@
+"""Inspect: everything that is said of an explained example, of any one example, as fast as it can be.
+
+The example becomes the only case of a small run of its own, which the same stages explain,
+assess and contrast by the models of the run that is asked. The data are read only where the
+run itself does not hold what is needed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomli_w
+
+from workbench.backbones.onnx import OnnxBackbone
+from workbench.backbones.remembered import Remembered
+from workbench.config import Config
+from workbench.data.single import single_input
+from workbench.engines.progress import Progress
+from workbench.errors import ArtefactError, DataError, UsageError
+from workbench.records import finite, read_predictions, write_predictions
+from workbench.run import CONFIG, Run, write_atomically
+from workbench.stages.assess import assess
+from workbench.stages.contrast import Contrasts
+from workbench.stages.explain import Asked, explain
+from workbench.stages.familiar import EMBEDDINGS, EXCERPTS, Familiar
+from workbench.stages.session import Session
+from workbench.types import Dataset, Example, Predictions
+
+_COPIED = ("data/fingerprint.json", "onnx/decisions.json", "tuned/finetune.json")
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """Where what was found lies: a run directory that holds the case `id`.
+
+    `stored` says that it is the run that was asked: the case had been explained before.
+    """
+
+    run: Run
+    id: str
+    stored: bool
+
+
+def inspect(
+    path: str | Path,
+    folder: str | Path,
+    *,
+    id: str = "",
+    value: Any = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Inspected:
+    """Explain one example of a run's data, or a new input, with every configured method.
+
+    Args:
+        path: the run.
+        folder: an empty folder for the small run.
+        id: of an example of the run's data.
+        value: a new input instead (see `workbench.data.single.single_input`).
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        UsageError: there is no such id, or neither or both of `id` and `value` are given.
+        DataError: the input cannot be used. ArtefactError: the run is not complete.
+    """
+    home = Session.open(path, device=device, progress=progress)
+    if bool(id) == (value is not None):
+        raise UsageError("one example is inspected: an id or an input", hint="--id ID, or --input TEXT|FILE")
+    _check_complete(home.run)
+    if id and _is_stored(home.run, id):
+        return Inspected(home.run, id, True)
+    models = Models(home)
+    before, after = _predictions(home.run, id) if id else (None, None)
+    if id:
+        example = _example(home, id)
+    else:
+        preparation = models.onnx.preparation
+        columns = getattr(preparation, "columns", ())
+        name, given = single_input(value, home.config.data, preparation.modality, columns)
+        example = Example(name, given, None, "new")
+    one = One.of(home, models, example, Path(folder))
+    if before is None or after is None:
+        before, after = (one.predict(m) for m in (models.base, models.onnx))
+    for model, predictions in (("base", before), ("onnx", after)):
+        write_predictions(one.run, model, predictions)
+    explain(one)
+    assess(one)
+    familiar = Familiar(home.run) if home.run.has(EMBEDDINGS) and home.run.has(EXCERPTS) else None
+    one.run.write_json("contrasts.json", finite(Contrasts(one, Asked(one), familiar).describe()))
+    return Inspected(one.run, example.id, False)
+
+
+def _check_complete(run: Run) -> None:
+    for name in ("onnx/model.onnx", "onnx/predictions.parquet", "base/predictions.parquet"):
+        if not run.has(name):
+            raise ArtefactError(f"{run.path / name} is missing", hint=f"run `workbench assess {run.path}` first")
+
+
+def _is_stored(run: Run, id: str) -> bool:
+    """Whether a run holds every part of what is said of an example."""
+    if not all(run.has(name) for name in ("cases.json", "quality.json", "contrasts.json")):
+        return False
+    return any(case["id"] == id for case in run.read_json("cases.json")["cases"]) and id in run.read_json(
+        "contrasts.json"
+    ).get("cases", {})
+
+
+def _predictions(run: Run, id: str) -> tuple[Predictions, Predictions]:
+    """The one row of the model before and the deployed file."""
+    found = []
+    for model in ("base", "onnx"):
+        predictions = read_predictions(run, model)
+        rows = np.flatnonzero(predictions.ids.astype(str) == id)
+        if not len(rows):
+            names = [str(name) for name in predictions.ids]
+            close = difflib.get_close_matches(id, names, n=1, cutoff=0.6)
+            raise UsageError(
+                f"no example of {run.path} has the id {id!r}",
+                hint=f"did you mean {close[0]!r}?" if close else f"ids look like {names[0]!r}",
+            )
+        found.append(predictions.where(rows[:1]))
+    return found[0], found[1]
+
+
+def _example(home: Session, id: str) -> Example:
+    """The example from the run's data."""
+    try:
+        return home.dataset.by_id[id]
+    except KeyError:
+        raise DataError(
+            f"{home.config.data.source} no longer has the example {id!r}", hint="bring the data back as they were"
+        ) from None
+
+
+class Models:
+    """The three models of a run, loaded without its data where that can be done."""
+
+    def __init__(self, home: Session) -> None:
+        self._home = home
+        self._pool = ThreadPoolExecutor(1)
+        self.table = home.task.modality_name == "table"
+        # torch takes seconds to import; what the deployed file has to say does not wait for it.
+        self._torch: Future[tuple[Any, Any]] = self._pool.submit(self._load)
+
+    @cached_property
+    def onnx(self) -> Any:
+        """The deployed file, asked each input once."""
+        return Remembered(OnnxBackbone(self._home.run.path / "onnx" / "model.onnx", device=self._home.device))
+
+    @cached_property
+    def lone(self) -> Session:
+        """A session that knows of the data what the deployed file says, and none of its examples."""
+        if self.table:  # the linear model that stands for "before" is built from the training rows
+            return self._home
+        known = self.onnx.metadata
+        session = Session(self._home.run, self._home.config, self._home.device, self._home.progress)
+        labels, unit = tuple(known["labels"]), known.get("unit", "")
+        empty = Dataset(session.config.name, session.task.modality_name, (), labels, (), known["target"], unit)
+        session._read = (empty, (), "")
+        return session
+
+    def _load(self) -> tuple[Any, Any]:
+        return self.lone.tuned, self.lone.base
+
+    @property
+    def tuned(self) -> Any:
+        return self._torch.result()[0]
+
+    @property
+    def base(self) -> Any:
+        return self._torch.result()[1]
+
+
+@dataclass
+class One(Session):
+    """A session on one example with the models of another run."""
+
+    models: Models | None = None
+
+    @classmethod
+    def of(cls, home: Session, models: Models, example: Example, folder: Path) -> One:
+        """Make the small run and a session on it."""
+        explain = home.config.explain.model_copy(update={"ids": (example.id,)})
+        config: Config = home.config.model_copy(update={"explain": explain, "name": example.id})
+        run = Run.create(folder)
+        write_atomically(run.path / CONFIG, tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)).encode())
+        then = home.run.manifest
+        run.begin(**{k: v for k, v in then.items() if k not in ("stages", "files", "schema")})
+        for name in _COPIED:
+            if home.run.has(name):
+                (run.path / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(home.run.path / name, run.path / name)
+        one = cls(run, config, home.device, home.progress, models=models)
+        data = models.lone.dataset
+        # Of a table the training rows stay: they stand for hidden columns and bound what may change.
+        others = tuple(e for e in data.examples if e.split == "train") if models.table else ()
+        one._read = (replace(data, examples=(*others, replace(example, split="test"))), (), "")
+        return one
+
+    @cached_property
+    def base(self) -> Any:
+        assert self.models is not None
+        return self.models.base
+
+    @cached_property
+    def tuned(self) -> Any:
+        assert self.models is not None
+        return self.models.tuned
+
+    @cached_property
+    def onnx(self) -> Any:
+        assert self.models is not None
+        return self.models.onnx
+
+    def predict(self, model: Any) -> Predictions:
+        """One model's prediction of the example."""
+        encoded = self.task.modality.encode([self.dataset.examples[-1].input], self.preparation)
+        facts: dict[str, Any] = self.facts()
+        last: Sequence[int] = [len(self.dataset.examples) - 1]
+        for key in ("ids", "splits"):
+            facts[key] = facts[key][last]
+        facts["targets"] = [facts["targets"][last[0]]]
+        facts["groups"] = {}
+        return self.task.decode(np.asarray(model.outputs(encoded.batch([0])), dtype=np.float64), facts)
