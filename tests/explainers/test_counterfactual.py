@@ -86,9 +86,7 @@ class TestLimits:
 class TestAlternatives:
     def test_the_nearest_of_those_that_suffice(self) -> None:
         """A column with values 1, 2, 3 away from its own: 2 suffices, 3 is not needed."""
-        found = search(
-            lambda s: s[:, 0] - 1.5, [3, 3], np.zeros(2), cost=lambda s: s.sum(axis=1).astype(float)
-        )
+        found = search(lambda s: s[:, 0] - 1.5, [3, 3], np.zeros(2), cost=lambda s: s.sum(axis=1).astype(float))
         assert found.state is not None and found.state.tolist() == [2, 0]
 
     @pytest.mark.parametrize("seed", range(12))

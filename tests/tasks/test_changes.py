@@ -23,7 +23,11 @@ COLUMNS = (
 )
 RNG = np.random.default_rng(0)
 ROWS = [
-    {"age": float(RNG.integers(18, 80)), "income": float(RNG.normal(50, 15)), "town": str(RNG.choice(COLUMNS[2].categories))}
+    {
+        "age": float(RNG.integers(18, 80)),
+        "income": float(RNG.normal(50, 15)),
+        "town": str(RNG.choice(COLUMNS[2].categories)),
+    }
     for _ in range(300)
 ]
 PREPARATION = TablePreparation(COLUMNS)

@@ -79,7 +79,9 @@ class TorchBackbone:
         if inputs.ndim > 2:
             n, channels = inputs.shape[:2]
             map_of = isinstance(self.head_layer, nn.Conv2d)
-            inputs = inputs.reshape(n, channels, -1).mean(2) if map_of else inputs.reshape(n, -1, inputs.shape[-1]).mean(1)
+            inputs = (
+                inputs.reshape(n, channels, -1).mean(2) if map_of else inputs.reshape(n, -1, inputs.shape[-1]).mean(1)
+            )
         return inputs, scores
 
     @property

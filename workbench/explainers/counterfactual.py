@@ -221,9 +221,7 @@ def _smaller(asked: _Asked, state: np.ndarray) -> np.ndarray:
     return state
 
 
-def _pairs(
-    asked: _Asked, singles: Sequence[tuple[int, int]], m: int, rank: Cost
-) -> tuple[np.ndarray | None, bool]:
+def _pairs(asked: _Asked, singles: Sequence[tuple[int, int]], m: int, rank: Cost) -> tuple[np.ndarray | None, bool]:
     """The nearest pair that turns the answer, and whether every pair was asked; none is where not all can be."""
     counts = np.bincount([i for i, _ in singles], minlength=m)
     if (counts.sum() ** 2 - (counts**2).sum()) // 2 > asked.left:

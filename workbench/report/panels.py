@@ -107,13 +107,15 @@ def panel(shown: CaseView, explainer: str, who: str) -> Panel:
         )
         return Panel(who, Prose((f"Not computed: {why}.",), "note"))
     label = f"{answer.about.get('title', explainer)}, {who}"
-    block: Block
-    if shown.modality == "text":
-        block = _tokens(shown, explainer, who, label)
-    elif shown.modality == "image":
-        block = _overlay(shown, answer, who, label)
-    else:
-        block = _bars(shown, explainer, who, label)
+    values, rows = shown.values(who, explainer), shown.rows[who, explainer]
+    ends = {
+        int(i): (float(low), float(high))
+        for i, low, high in zip(rows["index"], rows["low"], rows["high"], strict=True)
+        if pd.notna(low) and pd.notna(high)
+    }
+    block = drawn(shown, values, shown.scale, label, ends=ends, order=shown.order(explainer))
+    if shown.modality == "image":
+        block = _with_dense(shown, answer, block, label)
     quality = shown.quality(who, explainer)
     light = quality.get("light", "")
     reasons = tuple(sentence(reason) for reason in quality.get("reasons", []))
@@ -150,10 +152,33 @@ def _shade(value: float, scale: float) -> int:
     return round(SHADES * max(-1.0, min(1.0, value / scale))) if scale else 0
 
 
-def _tokens(shown: CaseView, explainer: str, who: str, label: str) -> Tokens:
+def drawn(
+    shown: CaseView,
+    values: np.ndarray,
+    scale: float,
+    label: str,
+    *,
+    ends: Mapping[int, tuple[float, float]],
+    order: list[int],
+) -> Block:
+    """Values (M,) on the example: shaded words, coloured parts or bars.
+
+    Args:
+        scale: the value of full colour.
+        ends: intervals by feature (tables).
+        order: features in the order of their bars (tables).
+    """
+    if shown.modality == "text":
+        return _tokens(shown, values, scale, label)
+    if shown.modality == "image":
+        return _overlay(shown, values, scale, label)
+    return _bars(shown, values, scale, label, ends, order)
+
+
+def _tokens(shown: CaseView, values: np.ndarray, scale: float, label: str) -> Tokens:
     text, pieces, at = str(shown.case.get("text", "")), [], 0
-    for feature, value in zip(shown.case["features"], shown.values(who, explainer), strict=True):
-        shade, said = _shade(value, shown.scale), f"{signed(float(value), like=shown.scale or 1.0)} {shown.unit}"
+    for feature, value in zip(shown.case["features"], values, strict=True):
+        shade, said = _shade(value, scale), f"{signed(float(value), like=scale or 1.0)} {shown.unit}"
         if not feature.get("span"):
             pieces += [Piece(feature["name"], shade, said), Piece(" ")]
             continue
@@ -167,14 +192,14 @@ def _tokens(shown: CaseView, explainer: str, who: str, label: str) -> Tokens:
     return Tokens(label, tuple(pieces))
 
 
-def _bars(shown: CaseView, explainer: str, who: str, label: str) -> Bars:
-    values, order, scale = shown.values(who, explainer), shown.order(explainer), shown.scale
-    rows = shown.rows[who, explainer]
-    ends = {
-        int(i): (float(low), float(high))
-        for i, low, high in zip(rows["index"], rows["low"], rows["high"], strict=True)
-        if pd.notna(low) and pd.notna(high)
-    }
+def _bars(
+    shown: CaseView,
+    values: np.ndarray,
+    scale: float,
+    label: str,
+    ends: Mapping[int, tuple[float, float]],
+    order: list[int],
+) -> Bars:
     bars = []
     for i in order:
         feature = shown.case["features"][i]
@@ -188,19 +213,24 @@ def _bars(shown: CaseView, explainer: str, who: str, label: str) -> Bars:
     return Bars(label, tuple(bars[:shown_first]), note, tuple(bars[shown_first:]))
 
 
-def _overlay(shown: CaseView, answer: Answer, who: str, label: str) -> Block:
-    picture, values = shown.picture, shown.values(who, answer.explainer)
+def _overlay(shown: CaseView, values: np.ndarray, scale: float, label: str) -> Block:
+    picture = shown.picture
     if picture["segments"] is None:
         return Prose(("Not drawn: the parts of this picture are not in the run.",), "note")
     longest, size = shown.view.limits.picture, (picture["width"], picture["height"])
     strongest = float(values[int(np.abs(values).argmax())]) if len(values) else 0.0
-    note = f"strongest part {signed(strongest, like=shown.scale or 1.0)} {shown.unit}"
-    drawn = pictures.overlay(pictures.segment_map(picture["segments"], values, longest), shown.scale)
-    parts = Overlay(picture["base"], drawn, *size, f"{label}: {note}", note, pixelated=True)
+    note = f"strongest part {signed(strongest, like=scale or 1.0)} {shown.unit}"
+    coloured = pictures.overlay(pictures.segment_map(picture["segments"], values, longest), scale)
+    return Overlay(picture["base"], coloured, *size, f"{label}: {note}", note, pixelated=True)
+
+
+def _with_dense(shown: CaseView, answer: Answer, parts: Block, label: str) -> Block:
+    """Beside the coloured parts the pixel-by-pixel map, where the method has one."""
     dense = shown.view.dense(answer.model, answer.explainer).get(shown.id)
-    if dense is None or not shown.view.limits.dense:
+    if dense is None or not shown.view.limits.dense or not isinstance(parts, Overlay):
         return parts
-    small = pictures.dense_map(dense, min(longest, _DENSE))
+    picture, size = shown.picture, (shown.picture["width"], shown.picture["height"])
+    small = pictures.dense_map(dense, min(shown.view.limits.picture, _DENSE))
     full = float(np.percentile(np.abs(small), 99)) or float(np.abs(small).max())
     own = "pixel by pixel, on a scale of its own"
     fine = Overlay(

@@ -18,6 +18,7 @@ from workbench.errors import ArtefactError
 
 FOR = (46, 122, 204)
 AGAINST = (214, 106, 16)
+_HATCH = (190, 24, 140)
 TINY = 64  # pixels of the longer side up to which a picture is enlarged without smoothing
 _LEVELS = 31  # shades of each colour in an overlay's palette
 
@@ -81,3 +82,16 @@ def overlay(values: np.ndarray, scale: float) -> str:
     image.putpalette([channel for colour in colours for channel in colour])
     alpha = bytes(round(230 * abs(i - _LEVELS) / _LEVELS) for i in range(2 * _LEVELS + 1))
     return _uri(image, "png", optimize=True, transparency=alpha)
+
+
+def covered(inside: np.ndarray, longest: int) -> str:
+    """A mask (H, W) as a PNG data URI: magenta hatching, a colour that neither scale nor picture has."""
+    step = max(1, -(-max(inside.shape) // longest))
+    small = inside[::step, ::step]
+    grow = max(1, 96 // max(small.shape))  # a hatch needs pixels
+    large = np.kron(small.astype(np.uint8), np.ones((grow, grow), np.uint8)).astype(bool)
+    y, x = np.indices(large.shape)
+    index = np.where(large, np.where((x + y) // 4 % 2, 2, 1), 0).astype(np.uint8)
+    image = Image.frombytes("P", index.shape[::-1], index.tobytes())
+    image.putpalette([0, 0, 0, *_HATCH, *_HATCH])
+    return _uri(image, "png", optimize=True, transparency=bytes((0, 110, 235)))

@@ -161,6 +161,36 @@ class Overlay:
 
 
 @dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A training example: its label, how far it is, and an excerpt of it (a picture is a data: URI)."""
+
+    id: str
+    target: str
+    note: str
+    text: str = ""
+    picture: str = ""
+    cells: tuple[tuple[str, str, bool], ...] = ()  # column, value, whether it is the example's own value
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Training examples side by side, the nearest first."""
+
+    template: ClassVar[str] = "neighbours.html"
+    label: str
+    examples: tuple[Neighbour, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """A text in which some words are struck out: (text, whether it is)."""
+
+    template: ClassVar[str] = "struck.html"
+    label: str
+    pieces: tuple[tuple[str, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Prose:
     """Paragraphs in plain words; `kind` is "", "note" or "warning"."""
 
@@ -245,6 +275,7 @@ class Case:
     hidden: str = ""  # what a hidden part is replaced by, where that is the same for every method
     agreed: str = ""  # the agreement in one sentence
     open: bool = False
+    more: tuple[Fold, ...] = ()  # what is said beside the methods: contrast, counterfactual, neighbours
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +287,22 @@ class Gallery:
     legend: tuple[str, ...] = ()  # the methods, in the order of the lights of a row
 
 
-Block = Table | Chart | Heatmap | Pair | Fold | Bars | Tokens | Overlay | Prose | Facts | Findings | Gallery
+Block = (
+    Table
+    | Chart
+    | Heatmap
+    | Pair
+    | Fold
+    | Bars
+    | Tokens
+    | Overlay
+    | Neighbours
+    | Struck
+    | Prose
+    | Facts
+    | Findings
+    | Gallery
+)
 
 
 @dataclass(frozen=True, slots=True)

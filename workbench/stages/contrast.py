@@ -135,12 +135,12 @@ class Contrasts:
         if modality == "table":
             budget, ask_rows = _ROW_BUDGET, asker_of_rows(session.onnx, session.preparation)
             row = case["example"].input
-            found = change_values(
-                ask_rows, row, self._ranges, ask_rows([row])[0], order, amount=amount, budget=budget
-            )
+            found = change_values(ask_rows, row, self._ranges, ask_rows([row])[0], order, amount=amount, budget=budget)
         else:
             budget = self.asked.budget
-            ask = asker_of_parts(session.task.modality, session.onnx, session.preparation, case["cut"], self.asked.filler)
+            ask = asker_of_parts(
+                session.task.modality, session.onnx, session.preparation, case["cut"], self.asked.filler
+            )
             whole = ask(np.ones((1, len(features)), dtype=bool))[0]
             found = hide_parts(ask, features, whole, order, amount=amount, budget=budget)
             more = self._elsewhere(case, found) if found.search.state is not None else {}

@@ -53,12 +53,12 @@ def check_ranges(settings: Explain, modality: str, columns: Sequence[Column]) ->
         if kinds[name] != "numeric":
             raise ConfigError(f"explain.ranges: {name!r} is a category", hint="only numbers have a range")
         if not low < high:
-            raise ConfigError(f"explain.ranges: {name} = [{low:g}, {high:g}] is empty", hint="the lower end comes first")
+            raise ConfigError(
+                f"explain.ranges: {name} = [{low:g}, {high:g}] is empty", hint="the lower end comes first"
+            )
 
 
-def ranges_of(
-    columns: Sequence[Column], inputs: Sequence[Mapping[str, Any]], settings: Explain
-) -> tuple[Range, ...]:
+def ranges_of(columns: Sequence[Column], inputs: Sequence[Mapping[str, Any]], settings: Explain) -> tuple[Range, ...]:
     """What each column may become, from the training rows and the config."""
     return tuple(_range(column, inputs, settings) for column in columns)
 
