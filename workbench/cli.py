@@ -209,6 +209,27 @@ def predict(
                 print("\t".join(str(v) for v in row.values()))
 
 
+@app.command("inspect")
+def inspect_prediction(
+    run: RunArgument,
+    id: Annotated[str, typer.Option("--id", help="An example of the run's data.")] = "",
+    input: Annotated[str | None, typer.Option("--input", help="A new text, a picture, or a row as JSON.")] = None,
+    before: Annotated[bool | None, typer.Option(help="Explain the model before too; else unless a text.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the page; else inside the run.")] = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Explain one prediction: every method side by side, how far to trust it, what would turn it."""
+    with _answering(verbose):
+        from workbench.pipeline import inspect_one
+
+        where = {"out": out, "device": _device(device), "progress": _progress(quiet)}
+        found = inspect_one(run, id=id, input=input, before=before, **where)
+        _print_json(found) if as_json else print(found["page"])
+
+
 @app.command()
 def report(run: RunArgument, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
     """Write a run's report.html again from what the run holds."""

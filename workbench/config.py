@@ -134,7 +134,9 @@ class Explain(_Section):
         {}, description="lowest and highest value to which a counterfactual may set a column; else those of training"
     )
     change: float = Field(
-        0.0, ge=0, description="by how much a counterfactual moves a predicted value; 0: half the deviation of the training targets"
+        0.0,
+        ge=0,
+        description="by how much a counterfactual moves a predicted value; 0: half the deviation of the training targets",
     )
 
 

@@ -13,7 +13,7 @@ from workbench.explainers import run_explainer
 from workbench.quality.agreement import agreement
 from workbench.quality.card import THRESHOLDS, quality_card
 from workbench.records import finite, read_attributions
-from workbench.stages.explain import SIDES, Asked
+from workbench.stages.explain import Asked
 from workbench.stages.session import Session, do_stage
 from workbench.types import Attribution
 
@@ -29,8 +29,8 @@ def assess(session: Session) -> bool:
         cards: dict[str, dict[str, dict[str, Any]]] = {}
         controls: dict[str, dict[str, Any]] = {}
         agreements: dict[str, dict[str, Any]] = {}
-        with session.progress.task("assessing", len(asked.cases) * len(SIDES)) as bar:
-            for side, (black_box, gradient) in SIDES.items():
+        with session.progress.task("assessing", len(asked.cases) * len(session.sides)) as bar:
+            for side, (black_box, gradient) in session.sides.items():
                 answers = _answers(session, (black_box, gradient), asked)
                 scores = _bank_scores(session, black_box)
                 for case in asked.cases:
@@ -38,13 +38,13 @@ def assess(session: Session) -> bool:
                     bank = Bank(asked.coalitions(case), scores[case["id"]], case["id"], case["question"].id, 0.0)
                     remembered, _ = remember(probe, bank)
                     for model, name, attribution in answers[case["id"]]:
-                        card = quality_card(remembered, attribution, bank=bank, rng=_rng(session, case))
+                        card = quality_card(remembered, attribution, bank=bank, rng=card_rng(session, case))
                         cards.setdefault(model, {}).setdefault(name, {})[case["id"]] = card
                     chance = run_explainer(control, remembered, bank=bank, seed=session.config.seed)
                     controls.setdefault(side, {})[case["id"]] = quality_card(
-                        remembered, chance, bank=bank, rng=_rng(session, case)
+                        remembered, chance, bank=bank, rng=card_rng(session, case)
                     )
-                    agreements.setdefault(side, {})[case["id"]] = _pairs(answers[case["id"]], _rng(session, case))
+                    agreements.setdefault(side, {})[case["id"]] = _pairs(answers[case["id"]], card_rng(session, case))
                     bar.advance()
         thresholds = {k: dict(v) for k, v in THRESHOLDS.items()}
         content = {"thresholds": thresholds, "cases": cards, "controls": controls, "agreement": agreements}
@@ -53,7 +53,7 @@ def assess(session: Session) -> bool:
     return do_stage(session, "assess", work, ("quality.json",))
 
 
-def _rng(session: Session, case: dict[str, Any]) -> np.random.Generator:
+def card_rng(session: Session, case: dict[str, Any]) -> np.random.Generator:
     """The same random orders for every method of a case, so that they are asked once."""
     return np.random.default_rng([session.config.seed, case["row"], 1])
 

@@ -47,28 +47,31 @@ class Contrasts:
 
     def describe(self) -> dict[str, Any]:
         """Content of contrasts.json."""
-        cases = {}
+        told = {}
         with self.session.progress.task("contrasting", len(self.asked.cases)) as bar:
-            embeddings = self._embeddings()
-            for place, case in enumerate(self.asked.cases):
-                found = self._contrast(case)
-                order = np.asarray(found.get("values", np.zeros(len(case["cut"].features))))
-                near = self.familiar.of(embeddings[place], case["id"]) if self.familiar else {}
-                cases[case["id"]] = {
-                    "contrast": found,
-                    "counterfactual": self._counterfactual(case, order),
-                    "familiar": near or {"reason": "this run kept no embeddings of its training examples"},
-                }
+            for case in self.asked.cases:
+                told[case["id"]] = self.turns(case)
                 bar.advance()
-        return {"familiar": self.familiar.facts() if self.familiar else None, "cases": cases}
+        return self.with_neighbours(told)
 
-    def _embeddings(self) -> np.ndarray:
-        if self.familiar is None or not self.asked.cases:
-            return np.zeros((0, 0))
-        preparation = self.session.preparation
-        encoded = self.session.task.modality.encode([c["example"].input for c in self.asked.cases], preparation)
-        parts = [self.session.tuned.embeddings(encoded.batch([i]))[0] for i in range(len(encoded))]
-        return np.concatenate(parts)
+    def turns(self, case: dict[str, Any]) -> dict[str, Any]:
+        """What the deployed file alone can say of a case: against the runner-up, and what would turn it."""
+        found = self._contrast(case)
+        order = np.asarray(found.get("values", np.zeros(len(case["cut"].features))))
+        return {"contrast": found, "counterfactual": self._counterfactual(case, order)}
+
+    def with_neighbours(self, told: dict[str, Any]) -> dict[str, Any]:
+        """Content of contrasts.json: what was told of each case, and its neighbours in the customised model."""
+        if self.familiar is None:
+            none = {"reason": "This run kept no embeddings of its training examples"}
+            return {"familiar": None, "cases": {name: {**found, "familiar": none} for name, found in told.items()}}
+        inputs = [c["example"].input for c in self.asked.cases]
+        encoded = self.session.task.modality.encode(inputs, self.session.preparation)
+        cases = {}
+        for place, case in enumerate(self.asked.cases):
+            embedding = self.session.tuned.embeddings(encoded.batch([place]))[0][0]
+            cases[case["id"]] = {**told[case["id"]], "familiar": self.familiar.of(embedding, case["id"])}
+        return {"familiar": self.familiar.facts(), "cases": cases}
 
     # -- why this and not the next ------------------------------------------------------
 
@@ -180,7 +183,9 @@ class Contrasts:
                 continue
             ask = asker_of_parts(modality, session.onnx, session.preparation, case["cut"], name)
             before, after = ask(masks)
-            said.append({"filler": modality.FILLERS[name], "turned": bool(before.argmax() != after.argmax())})
+            said.append(
+                {"name": name, "filler": modality.FILLERS[name], "turned": bool(before.argmax() != after.argmax())}
+            )
         return {"elsewhere": said}
 
     def _frame(self, scores: np.ndarray) -> dict[str, Any]:

@@ -19,9 +19,6 @@ from workbench.stages.session import Session, do_stage
 from workbench.tasks.binding import bind
 from workbench.types import Attribution, Predictions
 
-# Black-box methods ask the file that ships; gradients come from the model it was exported from.
-SIDES = {"base": ("base", "base"), "after": ("onnx", "tuned")}
-
 
 def explain(session: Session) -> bool:
     """Write `cases.json`, `previews/` and `<model>/attributions/`."""
@@ -33,9 +30,9 @@ def explain(session: Session) -> bool:
         found: dict[tuple[str, str], list[Attribution]] = {}
         banks: dict[str, dict[str, np.ndarray]] = {"base": {}, "onnx": {}}
         methods = {name: registry.load("explainers", name) for name in session.config.explain.methods}
-        with session.progress.task("explaining", len(asked.cases) * len(SIDES)) as bar:
+        with session.progress.task("explaining", len(asked.cases) * len(session.sides)) as bar:
             for case in asked.cases:
-                for _side, (black_box, gradient) in SIDES.items():
+                for black_box, gradient in session.sides.values():
                     bank = evaluate(asked.probe(case, black_box), asked.coalitions(case))
                     banks[black_box] |= bank_arrays(case["id"], bank)
                     for name, method in methods.items():

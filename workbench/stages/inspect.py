@@ -19,19 +19,23 @@ from typing import Any
 import numpy as np
 import tomli_w
 
+from workbench import registry
 from workbench.backbones.onnx import OnnxBackbone
 from workbench.backbones.remembered import Remembered
+from workbench.bank import evaluate, remember
 from workbench.config import Config
 from workbench.data.single import single_input
 from workbench.engines.progress import Progress
 from workbench.errors import ArtefactError, DataError, UsageError
+from workbench.explainers import run_explainer
+from workbench.quality.card import quality_card
 from workbench.records import finite, read_predictions, write_predictions
 from workbench.run import CONFIG, Run, write_atomically
-from workbench.stages.assess import assess
+from workbench.stages.assess import CONTROL, assess, card_rng
 from workbench.stages.contrast import Contrasts
 from workbench.stages.explain import Asked, explain
 from workbench.stages.familiar import EMBEDDINGS, EXCERPTS, Familiar
-from workbench.stages.session import Session
+from workbench.stages.session import SIDES, Session
 from workbench.types import Dataset, Example, Predictions
 
 _COPIED = ("data/fingerprint.json", "onnx/decisions.json", "tuned/finetune.json")
@@ -55,6 +59,7 @@ def inspect(
     *,
     id: str = "",
     value: Any = None,
+    before: bool | None = None,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Inspected:
@@ -65,6 +70,8 @@ def inspect(
         folder: an empty folder for the small run.
         id: of an example of the run's data.
         value: a new input instead (see `workbench.data.single.single_input`).
+        before: whether the model before customisation is explained too; None: unless it is a
+            text, where that takes as long again. What it decides is always said.
         device: "auto", "cpu" or "cuda".
 
     Raises:
@@ -77,8 +84,9 @@ def inspect(
     _check_complete(home.run)
     if id and _is_stored(home.run, id):
         return Inspected(home.run, id, True)
-    models = Models(home)
-    before, after = _predictions(home.run, id) if id else (None, None)
+    predicted = _predictions(home.run, id) if id else None
+    before = home.task.modality_name != "text" if before is None else before
+    models = Models(home, base=before or predicted is None)
     if id:
         example = _example(home, id)
     else:
@@ -86,16 +94,37 @@ def inspect(
         columns = getattr(preparation, "columns", ())
         name, given = single_input(value, home.config.data, preparation.modality, columns)
         example = Example(name, given, None, "new")
-    one = One.of(home, models, example, Path(folder))
-    if before is None or after is None:
-        before, after = (one.predict(m) for m in (models.base, models.onnx))
-    for model, predictions in (("base", before), ("onnx", after)):
-        write_predictions(one.run, model, predictions)
+    one = One.of(home, models, example, Path(folder), before=before)
+    after = predicted[1] if predicted else one.predict(models.onnx)
+    for model in ("base", "onnx"):  # what the model before says is known once torch is there
+        write_predictions(one.run, model, after)
+    asked = Asked(one)
+    if not asked.cases:
+        reason = asked.left_out[0]["reason"]
+        raise DataError(f"{example.id!r} cannot be explained: {reason}", hint="give an input of two parts or more")
+    familiar = Familiar(home.run) if home.run.has(EMBEDDINGS) and home.run.has(EXCERPTS) else None
+    contrasts = Contrasts(one, asked, familiar)
+    told = {example.id: _ahead(one, asked, contrasts)}
+    write_predictions(one.run, "base", predicted[0] if predicted else one.predict(models.base))
     explain(one)
     assess(one)
-    familiar = Familiar(home.run) if home.run.has(EMBEDDINGS) and home.run.has(EXCERPTS) else None
-    one.run.write_json("contrasts.json", finite(Contrasts(one, Asked(one), familiar).describe()))
+    one.run.write_json("contrasts.json", finite(contrasts.with_neighbours(told)))
     return Inspected(one.run, example.id, False)
+
+
+def _ahead(one: One, asked: Asked, contrasts: Contrasts) -> dict[str, Any]:
+    """What the deployed file can say while torch is still being loaded beside it.
+
+    The masks that the explanations and their tests will put to it are put here; it remembers
+    its answers.
+    """
+    (case,) = asked.cases
+    told = contrasts.turns(case)
+    probe = asked.probe(case, "onnx")
+    bank = evaluate(probe, asked.coalitions(case))
+    chance = run_explainer(registry.load("controls", CONTROL), probe, bank=bank, seed=one.config.seed)
+    quality_card(remember(probe, bank)[0], chance, bank=bank, rng=card_rng(one, case))
+    return told
 
 
 def _check_complete(run: Run) -> None:
@@ -143,8 +172,8 @@ def _example(home: Session, id: str) -> Example:
 class Models:
     """The three models of a run, loaded without its data where that can be done."""
 
-    def __init__(self, home: Session) -> None:
-        self._home = home
+    def __init__(self, home: Session, *, base: bool) -> None:
+        self._home, self._with_base = home, base
         self._pool = ThreadPoolExecutor(1)
         self.table = home.task.modality_name == "table"
         # torch takes seconds to import; what the deployed file has to say does not wait for it.
@@ -168,7 +197,7 @@ class Models:
         return session
 
     def _load(self) -> tuple[Any, Any]:
-        return self.lone.tuned, self.lone.base
+        return self.lone.tuned, self.lone.base if self._with_base else None
 
     @property
     def tuned(self) -> Any:
@@ -184,9 +213,15 @@ class One(Session):
     """A session on one example with the models of another run."""
 
     models: Models | None = None
+    before: bool = True
+
+    @property
+    def sides(self) -> dict[str, tuple[str, str]]:
+        """Both, or the model after alone."""
+        return SIDES if self.before else {"after": SIDES["after"]}
 
     @classmethod
-    def of(cls, home: Session, models: Models, example: Example, folder: Path) -> One:
+    def of(cls, home: Session, models: Models, example: Example, folder: Path, *, before: bool) -> One:
         """Make the small run and a session on it."""
         explain = home.config.explain.model_copy(update={"ids": (example.id,)})
         config: Config = home.config.model_copy(update={"explain": explain, "name": example.id})
@@ -198,7 +233,7 @@ class One(Session):
             if home.run.has(name):
                 (run.path / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(home.run.path / name, run.path / name)
-        one = cls(run, config, home.device, home.progress, models=models)
+        one = cls(run, config, home.device, home.progress, models=models, before=before)
         data = models.lone.dataset
         # Of a table the training rows stay: they stand for hidden columns and bound what may change.
         others = tuple(e for e in data.examples if e.split == "train") if models.table else ()

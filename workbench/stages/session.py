@@ -19,6 +19,8 @@ from workbench.tasks.record import Task
 from workbench.types import Dataset
 
 STAGES = ("prepare", "finetune", "export", "predict", "evaluate", "compare", "explain", "assess", "contrast")
+# Black-box methods ask the file that ships; gradients come from the model it was exported from.
+SIDES = {"base": ("base", "base"), "after": ("onnx", "tuned")}
 
 
 @dataclass
@@ -45,6 +47,11 @@ class Session:
     def dataset(self) -> Dataset:
         """The data, read from its source; refused where it is no longer what the run was prepared with."""
         return self._read[0]
+
+    @property
+    def sides(self) -> dict[str, tuple[str, str]]:
+        """Which models are explained: by side, the one that is asked and the one with gradients."""
+        return SIDES
 
     @property
     def hashes(self) -> tuple[str, ...]:

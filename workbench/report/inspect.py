@@ -1,0 +1,206 @@
+"""One prediction on one page, and the same as one JSON document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workbench.errors import ArtefactError
+from workbench.report.build import environment, page
+from workbench.report.case import case_of
+from workbench.report.contrasts import Told, beside
+from workbench.report.panels import SIDES, CaseView
+from workbench.report.shapes import Cell, Facts, Finding, Findings
+from workbench.report.trust import LIGHTS, thresholds, title_of
+from workbench.report.view import RunView
+from workbench.report.words import chance, count, listing, number, signed, word
+from workbench.run import Run, write_atomically
+
+PAGE, DOCUMENT = "inspect.html", "inspect.json"
+SCHEMA = 1
+_CONTEXT = {"contrast": "Why not the next", "counterfactual": "What would turn it", "familiar": "What it has seen"}
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """The probability of a decision: calibrated where the run has a temperature."""
+
+    probability: float
+    raw: float
+    temperature: float | None
+
+    @property
+    def text(self) -> str:
+        if self.temperature is None:
+            return "as the model gives it: this run has no calibration, so it may be too sure of itself"
+        return (
+            f"calibrated on the validation split (temperature {self.temperature:.3g}; {chance(self.raw)} before that)"
+        )
+
+
+def write_inspection(run: Run, id: str, folder: Path, *, name: str) -> dict[str, Any]:
+    """Write `inspect.html` and `inspect.json` of one case into a folder; the document.
+
+    Args:
+        run: holds the case: a run, or the small one that `inspect` made.
+        id: of the case.
+        folder: where to.
+        name: of the run that was asked.
+
+    Raises:
+        ArtefactError: the run lacks the case or is damaged.
+    """
+    view = RunView(run)
+    case = next((c for c in (view.json("cases.json") or {}).get("cases", []) if c["id"] == id), None)
+    if case is None:
+        left_out = {e["id"]: e["reason"] for e in (view.json("cases.json") or {}).get("left_out", [])}
+        why = left_out.get(id, "its explanations are not in the run")
+        raise ArtefactError(f"{id!r} cannot be explained: {why}", hint="choose another example")
+    shown = CaseView(view, view.modality, case, 0)
+    certainty = _certainty(view, case)
+    document = _document(shown, certainty, name)
+    write_atomically(folder / PAGE, _render(shown, certainty, name).encode())
+    Run(folder).write_json(DOCUMENT, document)
+    return document
+
+
+def _certainty(view: RunView, case: Mapping[str, Any]) -> Certainty | None:
+    """Of the deployed file's decision; None for a predicted value."""
+    frame = view.predictions("onnx")
+    if view.regression or frame is None:
+        return None
+    rows = frame[frame["id"] == case["id"]]
+    columns = [c for c in frame.columns if c.startswith("logit.")]
+    logits = rows[columns].to_numpy(dtype=float)[0]
+    found = (view.json("onnx/decisions.json") or {}).get("temperature")
+    temperature = float(found) if isinstance(found, (int, float)) and found > 0 else None
+    raw = _softmax(logits)
+    return Certainty(
+        float(_softmax(logits / temperature).max()) if temperature else float(raw.max()), float(raw.max()), temperature
+    )
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max())
+    return np.asarray(powers / powers.sum())
+
+
+# -- the page ---------------------------------------------------------------------------
+
+
+def _render(shown: CaseView, certainty: Certainty | None, name: str) -> str:
+    told = beside(shown)
+    case = replace(case_of(shown), more=(), open=True)
+    return page(
+        environment(),
+        "inspect.html",
+        view=shown.view,
+        run=name,
+        case=case,
+        findings=Findings(tuple(_findings(shown, told))),
+        facts=Facts(tuple(_facts(shown, certainty))),
+        told=[(entry, _CONTEXT[entry.key]) for entry in told],
+        how=_how(shown),
+    )
+
+
+def _facts(shown: CaseView, certainty: Certainty | None) -> list[tuple[str, Cell]]:
+    case, view = shown.case, shown.view
+    before, after = case.get("before") or {}, case.get("after") or {}
+    facts = []
+    if certainty:
+        facts.append(("Probability", Cell(chance(certainty.probability), certainty.text, "word")))
+        changed = before.get("label") != after.get("label")
+        said = f"{before.get('label')} ({chance(before['probability'])})" if before.get("label") else "not known"
+        facts.append(("Before customisation", word(said, "decided otherwise" if changed else "the same decision")))
+    else:
+        like = max(abs(float(v)) for v in (before.get("value") or 1, after.get("value") or 1))
+        said = number(float(before["value"]), like=like) if before.get("value") is not None else "not known"
+        moved = float(after["value"]) - float(before["value"]) if before.get("value") is not None else None
+        note = f"customisation moved it by {signed(moved, like=like)}" if moved is not None else ""
+        facts.append(("Before customisation", word(f"{said}{f' {view.unit}' if view.unit else ''}", note)))
+    target = case.get("target")
+    if target is not None:
+        facts.append(("In truth", word(target if isinstance(target, str) else number(float(target)))))
+    return facts
+
+
+def _findings(shown: CaseView, told: tuple[Told, ...]) -> list[Finding]:
+    view = shown.view
+    lights: dict[str, list[str]] = {}
+    for explainer in view.explainers:
+        light = shown.quality("after", explainer).get("light")
+        if light:
+            lights.setdefault(light, []).append(title_of(view, explainer))
+    found = []
+    if lights:
+        worst = next(light for light in ("poor", "fair", "good") if light in lights)
+        said = "; ".join(f"{listing(names)}: {LIGHTS[light]}" for light, names in lights.items())
+        trusted = count(len(lights.get("good", [])), "explanation") + " of " + str(len(view.explainers))
+        found.append(Finding(worst, f"{trusted} passed every test.", f"{said}.", "#why", "why"))
+    found += [Finding(entry.level or "open", entry.title, "", f"#{entry.key}", "more") for entry in told]
+    return found
+
+
+def _how(shown: CaseView) -> tuple[str, ...]:
+    return (
+        "An attribution says how the model's answer moves when a part of this input is hidden. "
+        "It is no claim about causes in the world.",
+        "What would turn the decision is a fact about the model, and no advice on what to change.",
+        *thresholds(shown.view),
+    )
+
+
+# -- the document -----------------------------------------------------------------------
+
+
+def _document(shown: CaseView, certainty: Certainty | None, name: str) -> dict[str, Any]:
+    view, case = shown.view, shown.case
+    known = ((view.json("contrasts.json") or {}).get("cases") or {}).get(shown.id) or {}
+    agreed = ((view.json("quality.json") or {}).get("agreement") or {}).get("after", {}).get(shown.id)
+    return {
+        "schema": SCHEMA,
+        "run": name,
+        "id": shown.id,
+        "task": view.task,
+        "decision": {**(case.get("after") or {}), **_probabilities(certainty)},
+        "before": case.get("before"),
+        "target": case.get("target"),
+        "question": case["question"],
+        "features": case["features"],
+        "filler": (view.json("cases.json") or {}).get("filler"),
+        "methods": {who: {e: _method(shown, who, e) for e in view.explainers} for who in SIDES},
+        "agreement": agreed,
+        **{key: known.get(key) for key in ("contrast", "counterfactual", "familiar")},
+    }
+
+
+def _probabilities(certainty: Certainty | None) -> dict[str, Any]:
+    if certainty is None:
+        return {}
+    return {
+        "probability": certainty.raw,
+        "calibrated": certainty.probability if certainty.temperature else None,
+        "temperature": certainty.temperature,
+    }
+
+
+def _method(shown: CaseView, who: str, explainer: str) -> dict[str, Any]:
+    """One method's values with what is known of their quality, or the reason why there are none."""
+    answer = shown.view.answer(who, explainer)
+    if answer is None or (who, explainer) not in shown.rows:
+        return {"reason": "the method gave no answer to this question"}
+    rows = shown.rows[who, explainer]
+    ends = {key: [None if v != v else float(v) for v in rows[key]] for key in ("low", "high")}
+    facts = {k: v for k, v in answer.case(shown.id).items() if k in ("base_score", "score", "gap", "evaluations")}
+    return {
+        "model": answer.model,
+        "values": shown.values(who, explainer).tolist(),
+        **(ends if ends["low"] and ends["low"][0] is not None else {"low": None, "high": None}),
+        **facts,
+        "quality": shown.quality(who, explainer) or None,
+    }
