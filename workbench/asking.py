@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from workbench.probe import Probe
 
 Batch = dict[str, np.ndarray]
-Model = Callable[[Mapping[str, np.ndarray]], np.ndarray]
+Model = Callable[[Batch], np.ndarray]
 
 
 @dataclass

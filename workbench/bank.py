@@ -198,8 +198,8 @@ def remember(probe: Probe, *banks: Bank) -> tuple[Probe, Callable[[], int]]:
             asked += len(rows)
         return np.array([known[key] for key in keys])
 
-    alone = {"repeats": 1, "model": None, "read": None, "lengths": None, "padding": {}}
-    return replace(probe, hide=lambda masks: {"masks": masks}, answer=answer, **alone), lambda: asked
+    alone = replace(probe, hide=lambda masks: {"masks": masks}, answer=answer, repeats=1)
+    return replace(alone, model=None, read=None, lengths=None, padding={}), lambda: asked
 
 
 def _keys(masks: np.ndarray) -> list[bytes]:
