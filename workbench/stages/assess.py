@@ -10,6 +10,7 @@ from workbench import registry
 from workbench.bank import Bank, remember
 from workbench.errors import ArtefactError
 from workbench.explainers import run_explainer
+from workbench.probe import Probe
 from workbench.quality.agreement import agreement
 from workbench.quality.card import THRESHOLDS, quality_card
 from workbench.records import finite, read_attributions
@@ -25,6 +26,7 @@ def assess(session: Session) -> bool:
 
     def work(entry: dict[str, Any]) -> None:
         asked = Asked(session)
+        only_explained(asked)
         control = registry.load("controls", CONTROL)
         cards: dict[str, dict[str, dict[str, Any]]] = {}
         controls: dict[str, dict[str, Any]] = {}
@@ -32,10 +34,10 @@ def assess(session: Session) -> bool:
         with session.progress.task("assessing", len(asked.cases) * len(session.sides)) as bar:
             for side, (black_box, gradient) in session.sides.items():
                 answers = _answers(session, (black_box, gradient), asked)
-                scores = _bank_scores(session, black_box)
+                scores = bank_scores(session, black_box)
                 for case in asked.cases:
                     probe = asked.probe(case, black_box)
-                    bank = Bank(asked.coalitions(case), scores[case["id"]], case["id"], case["question"].id, 0.0)
+                    bank = kept_bank(asked, case, probe, scores)
                     remembered, _ = remember(probe, bank)
                     for model, name, attribution in answers[case["id"]]:
                         card = quality_card(remembered, attribution, bank=bank, rng=card_rng(session, case))
@@ -70,7 +72,21 @@ def _answers(session: Session, models: tuple[str, str], asked: Asked) -> dict[st
     return found
 
 
-def _bank_scores(session: Session, model: str) -> dict[str, np.ndarray]:
+def only_explained(asked: Asked) -> None:
+    """Leave out the cases that `explain.max_seconds` cut short."""
+    explained = {c["id"] for c in asked.session.run.read_json("cases.json")["cases"]}
+    asked.cases = [c for c in asked.cases if c["id"] in explained]
+
+
+def kept_bank(asked: Asked, case: dict[str, Any], probe: Probe, scores: dict[str, np.ndarray]) -> Bank:
+    """The bank that `explain` asked, as the answers to the probe's question."""
+    outputs = scores[case["id"]]
+    chosen = asked.coalitions(case, len(outputs))
+    return Bank(chosen, probe.answers(outputs), case["id"], probe.question.id, 0.0, outputs)
+
+
+def bank_scores(session: Session, model: str) -> dict[str, np.ndarray]:
+    """The scores (n, K) of every mask of every case, as `explain` kept them."""
     from safetensors.numpy import load_file
 
     path = session.run.path / model / "bank.safetensors"

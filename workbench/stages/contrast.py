@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from workbench import registry
-from workbench.bank import evaluate, remember
+from workbench.bank import Bank, remember
 from workbench.explainers import run_explainer
 from workbench.quality import faithfulness
 from workbench.quality.card import FEWEST_TO_JUDGE, light
 from workbench.records import finite
+from workbench.stages.assess import bank_scores, kept_bank, only_explained
 from workbench.stages.explain import Asked
 from workbench.stages.familiar import EXCERPTS, Familiar, keep_excerpts
 from workbench.stages.session import Session, do_stage
@@ -33,6 +34,7 @@ def contrast(session: Session) -> bool:
         check_ranges(session.config.explain, session.task.modality_name, session.dataset.columns)
         keep_excerpts(session)
         asked = Asked(session)
+        only_explained(asked)
         session.run.write_json("contrasts.json", finite(Contrasts(session, asked, Familiar(session.run)).describe()))
 
     return do_stage(session, "contrast", work, ("contrasts.json", EXCERPTS))
@@ -47,16 +49,20 @@ class Contrasts:
 
     def describe(self) -> dict[str, Any]:
         """Content of contrasts.json."""
-        told = {}
+        told, scores = {}, bank_scores(self.session, "onnx")
         with self.session.progress.task("contrasting", len(self.asked.cases)) as bar:
             for case in self.asked.cases:
-                told[case["id"]] = self.turns(case)
+                bank = kept_bank(self.asked, case, self.asked.probe(case, "onnx"), scores)
+                told[case["id"]] = self.turns(case, bank)
                 bar.advance()
         return self.with_neighbours(told)
 
-    def turns(self, case: dict[str, Any]) -> dict[str, Any]:
-        """What the deployed file alone can say of a case: against the runner-up, and what would turn it."""
-        found = self._contrast(case)
+    def turns(self, case: dict[str, Any], bank: Bank) -> dict[str, Any]:
+        """What the deployed file alone can say of a case: against the runner-up, and what would turn it.
+
+        The contrast is read from the bank that the explanation asked.
+        """
+        found = self._contrast(case, bank)
         order = np.asarray(found.get("values", np.zeros(len(case["cut"].features))))
         return {"contrast": found, "counterfactual": self._counterfactual(case, order)}
 
@@ -75,7 +81,7 @@ class Contrasts:
 
     # -- why this and not the next ------------------------------------------------------
 
-    def _contrast(self, case: dict[str, Any]) -> dict[str, Any]:
+    def _contrast(self, case: dict[str, Any], bank: Bank) -> dict[str, Any]:
         after, session = self.asked.after, self.session
         if not isinstance(after, ClassScores):
             return {"reason": "a predicted value has no runner-up"}
@@ -95,7 +101,7 @@ class Contrasts:
             filler=self.asked.filler,
             background=self.asked.background,
         )
-        bank = evaluate(probe, self.asked.coalitions(case))
+        bank = bank.reread(probe)
         known, _ = remember(probe, bank)
         answer = run_explainer(self._method, known, bank=bank, seed=session.config.seed)
         held = bank.coalitions.held_out

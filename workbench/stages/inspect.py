@@ -22,7 +22,7 @@ import tomli_w
 from workbench import registry
 from workbench.backbones.onnx import OnnxBackbone
 from workbench.backbones.remembered import Remembered
-from workbench.bank import evaluate, remember
+from workbench.bank import remember
 from workbench.config import Config
 from workbench.data.single import single_input
 from workbench.engines.progress import Progress
@@ -104,7 +104,7 @@ def inspect(
         raise DataError(f"{example.id!r} cannot be explained: {reason}", hint="give an input of two parts or more")
     familiar = Familiar(home.run) if home.run.has(EMBEDDINGS) and home.run.has(EXCERPTS) else None
     contrasts = Contrasts(one, asked, familiar)
-    told = {example.id: _ahead(one, asked, contrasts)}
+    told = {example.id: _ahead(one, contrasts)}
     write_predictions(one.run, "base", predicted[0] if predicted else one.predict(models.base))
     explain(one)
     assess(one)
@@ -112,16 +112,16 @@ def inspect(
     return Inspected(one.run, example.id, False)
 
 
-def _ahead(one: One, asked: Asked, contrasts: Contrasts) -> dict[str, Any]:
+def _ahead(one: One, contrasts: Contrasts) -> dict[str, Any]:
     """What the deployed file can say while torch is still being loaded beside it.
 
     The masks that the explanations and their tests will put to it are put here; it remembers
     its answers.
     """
-    (case,) = asked.cases
-    told = contrasts.turns(case)
+    asked = Asked(replace(one, before=False).like(one))
+    ((case, (bank,)),) = asked.banks()
+    told = contrasts.turns(case, bank)
     probe = asked.probe(case, "onnx")
-    bank = evaluate(probe, asked.coalitions(case))
     chance = run_explainer(registry.load("controls", CONTROL), probe, bank=bank, seed=one.config.seed)
     quality_card(remember(probe, bank)[0], chance, bank=bank, rng=card_rng(one, case))
     return told
@@ -239,6 +239,11 @@ class One(Session):
         others = tuple(e for e in data.examples if e.split == "train") if models.table else ()
         one._read = (replace(data, examples=(*others, replace(example, split="test"))), (), "")
         return one
+
+    def like(self, other: One) -> One:
+        """This session with the data that another has read."""
+        self._read = other._read
+        return self
 
     @cached_property
     def base(self) -> Any:
