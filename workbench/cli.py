@@ -225,8 +225,8 @@ def inspect_prediction(
     with _answering(verbose):
         from workbench.pipeline import inspect_one
 
-        where = {"out": out, "device": _device(device), "progress": _progress(quiet)}
-        found = inspect_one(run, id=id, input=input, before=before, **where)
+        more = {"before": before, "out": out, "device": _device(device), "progress": _progress(quiet)}
+        found = inspect_one(run, id=id, input=input, **more)
         _print_json(found) if as_json else print(found["page"])
 
 
@@ -275,11 +275,8 @@ def list_names(
         if what not in registry.TABLES:
             raise UnknownName("list", what, registry.TABLES)
         found = registry.names(what)
-        if as_json:
-            _print_json(found)
-        else:
-            width = max(map(len, found))
-            print("\n".join(f"{name:<{width}}  {text}" for name, text in found.items()))
+        width = max(map(len, found))
+        _print_json(found) if as_json else print("\n".join(f"{n:<{width}}  {text}" for n, text in found.items()))
 
 
 @app.command()

@@ -12,7 +12,7 @@ import numpy as np
 from workbench.report import pictures
 from workbench.report.panels import CaseView, drawn
 from workbench.report.shapes import Block, Neighbour, Neighbours, Overlay, Prose, Struck, Table
-from workbench.report.words import chance, count, listing, number, percent, signed, word
+from workbench.report.words import chance, count, listing, number, percent, sentence, signed, word
 
 _CELLS = 6  # columns of a neighbour that are shown
 _NOUN = {"text": "word", "image": "part", "table": "column"}
@@ -80,56 +80,61 @@ def _contrast(shown: CaseView, found: Mapping[str, Any]) -> Told | None:
 
 def _counterfactual(shown: CaseView, found: Mapping[str, Any]) -> Told | None:
     if found.get("reason"):
-        return Told("counterfactual", "What would turn it was not sought", (Prose((f"{found['reason']}.",)),))
+        return Told("counterfactual", "What would turn it was not sought", (Prose((sentence(found["reason"]),)),))
     if not found:
         return None
-    noun = _NOUN.get(shown.modality, "part")
-    verb = "set to other values" if noun == "column" else "hidden"
-    tried = f"The deployed file was asked {found['evaluations']:,} times."
-    aim = _aim(shown, found)
-    fixed = (
-        f" {listing(found['fixed'])} stayed as {'it is' if len(found['fixed']) == 1 else 'they are'}."
-        if found.get("fixed")
-        else ""
-    )
+    noun, fixed = _NOUN.get(shown.modality, "part"), _fixed(found)
     if not found["found"]:
-        every = {
-            0: "",
-            1: f" No single {noun} does it: each was tried.",
-            2: f" No {noun} and no two do it: all were tried.",
-        }
-        text = f"None found within {found['evaluations']:,} tries.{every.get(found['ruled_out'], '')}{fixed}"
-        return Told("counterfactual", f"Nothing was found that {aim}", (Prose((text,)),))
-    size, total = found["size"], len(shown.case["features"])
-    turned = _turned(shown, found["answer"])
-    few = " and ".join(
-        f"{c['name']} were {c['after']} (now {c['before']})" for c in found["changes"][:1] if "after" in c
-    )
-    if noun == "column":
-        title = f"{turned} if {few}" if size == 1 else f"{turned} if {count(size, 'column')} had other values"
+        every = {1: f"No single {noun} does it: each was tried.", 2: f"No {noun} and no two do it: all were tried."}
+        lines = (f"None found within {found['evaluations']:,} tries.", every.get(found["ruled_out"], ""), fixed)
+        title = f"Nothing was found that {_aim(shown, found)}"
+        return Told("counterfactual", title, (Prose((_joined(lines),)),))
+    size, turned = found["size"], _turned(shown, found["answer"])
+    if noun != "column":
+        title = f"{turned} with {count(size, noun)} of {len(shown.case['features']):,} hidden"
+    elif size == 1:
+        (only,) = found["changes"]
+        title = f"{turned} if {only['name']} were {only['after']} (now {only['before']})"
     else:
-        title = f"{turned} with {count(size, noun)} of {total:,} {verb}"
-    if found["least"]:
-        proof = (
-            ""
-            if size == 1
-            else f"No {'single ' if size == 2 else ''}{noun}{'' if size == 2 else ', and no two,'} would do: all were tried."
-        )
-    else:
-        proof = f"A smaller set of other {noun}s is not ruled out."
+        title = f"{turned} if {count(size, 'column')} had other values"
+    lines = (*_proof(found, noun), *map(_otherwise, found.get("elsewhere", [])), fixed)
+    asked = f"The deployed file was asked {found['evaluations']:,} times."
+    return Told("counterfactual", title, (_changes(shown, found), Prose((_joined((*lines, asked)),))))
+
+
+def _joined(lines: tuple[str, ...]) -> str:
+    return " ".join(line for line in lines if line)
+
+
+def _fixed(found: Mapping[str, Any]) -> str:
+    names = found.get("fixed") or []
+    return f"Never changed: {listing(names)}." if names else ""
+
+
+def _proof(found: Mapping[str, Any], noun: str) -> tuple[str, ...]:
+    """What is proved of a set of changes: that each is needed, and that no smaller set would do."""
+    if found["size"] == 1:
+        return ()
     needed = (
-        ""
-        if size == 1
-        else "Each of them is needed: no part of them is enough."
+        "Each of them is needed: no part of them is enough."
         if found["minimal"]
         else "Without any one of them the answer is the old one."
     )
-    elsewhere = " ".join(
-        f"With {entry['filler']} in their place it {'turns as well' if entry['turned'] else 'does not turn'}."
-        for entry in found.get("elsewhere", [])
-    )
-    lines = " ".join(line for line in (needed, proof, elsewhere, tried + fixed) if line)
-    return Told("counterfactual", title, (_changes(shown, found), Prose((lines,))))
+    if not found["least"]:
+        return needed, f"A smaller set of other {noun}s is not ruled out."
+    smaller = f"No single {noun}" if found["size"] == 2 else f"No {noun} and no two"
+    return needed, f"{smaller} would do: all were tried."
+
+
+def _otherwise(entry: Mapping[str, Any]) -> str:
+    how = {
+        "delete": "Removed altogether",
+        "mask": "Replaced by the mask token",
+        "blur": "Blurred",
+        "own-mean": "In the picture's mean colour",
+        "black": "Blackened",
+    }.get(entry["name"], f"Replaced by {entry['filler']}")
+    return f"{how} instead, they {'turn it as well' if entry['turned'] else 'do not turn it'}."
 
 
 def _aim(shown: CaseView, found: Mapping[str, Any]) -> str:
@@ -176,26 +181,25 @@ def _changes(shown: CaseView, found: Mapping[str, Any]) -> Block:
 def _familiar(shown: CaseView, found: Mapping[str, Any], facts: Mapping[str, Any]) -> Told | None:
     near = found.get("neighbours")
     if not near:
-        return None
+        reason = found.get("reason") or "there was no other training example"
+        return Told("familiar", "Its like in the training data was not sought", (Prose((sentence(reason),)),))
     targets = [_named(shown, n["target"]) for n in near]
     same = "all " if len(set(targets)) == 1 and len(targets) > 1 else ""
     who = f"{same}{targets[0]}" if same else listing(targets)
     share = found.get("share_nearer")
-    usual = "" if share is None else "; nothing unusual" if share <= USUAL else "; unlike what it has seen"
-    title = f"The {count(len(near), 'training example')} most like it: {who}{usual}"
-    said = (
-        ""
-        if share is None
-        else f"Its nearest is as far or farther than that of {percent(share, places=0)} of {facts['reference']:,} validation "
-        f"examples{': the model has seen little like it, so trust the answer less' if share > USUAL else ''}. "
-    )
-    drawn_by_lot = "" if facts.get("examples") == facts.get("of") else f" of {facts.get('of', 0):,}, drawn by lot"
+    usual = share is not None and share <= USUAL
+    hint = "" if share is None else "; nothing unusual" if usual else "; unlike what it has seen"
+    few = "" if usual else ": the model has seen little like it, so trust the answer less"
+    farther = f"Its nearest is as far as or farther than that of {percent(share or 0, places=0)} of the"
+    said = "" if share is None else f"{farther} {facts['reference']:,} validation examples{few}. "
+    by_lot = "" if facts.get("examples") == facts.get("of") else f" of {facts.get('of', 0):,}, drawn by lot"
     how = (
-        f"{said}Likeness is the cosine of what the customised model hands to its last layer ({facts.get('layer')}), among "
-        f"{facts.get('examples', 0):,} training examples{drawn_by_lot}; 0 is the same, 1 unrelated."
+        f"{said}Likeness is the cosine of what the customised model hands to its last layer ({facts.get('layer')}), "
+        f"among {facts.get('examples', 0):,} training examples{by_lot}; distance 0 is the same, 1 unrelated."
     )
     examples = tuple(_neighbour(shown, n, t) for n, t in zip(near, targets, strict=True))
-    level = "" if share is None else "good" if share <= USUAL else "fair"
+    level = "" if share is None else "good" if usual else "fair"
+    title = f"The {count(len(near), 'training example')} most like it: {who}{hint}"
     return Told("familiar", title, (Neighbours("The nearest training examples", examples), Prose((how,))), level)
 
 

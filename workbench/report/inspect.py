@@ -95,6 +95,10 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 def _render(shown: CaseView, certainty: Certainty | None, name: str) -> str:
     told = beside(shown)
     case = replace(case_of(shown), more=(), open=True)
+    if (shown.case.get("after") or {}).get("right") is None and not shown.view.regression:
+        case = replace(
+            case, headline=f"Decided {shown.case['after']['label']}"
+        )  # of a new input nobody knows the truth
     return page(
         environment(),
         "inspect.html",

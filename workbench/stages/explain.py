@@ -166,7 +166,11 @@ class Asked:
                 self.left_out += [{"id": c["id"], "reason": reason} for c in cases[start:]]
                 return
             jobs = [
-                Growing([self.probe(c, black_box) for black_box, _ in self.session.sides.values()], self.budget, self.seed(c))
+                Growing(
+                    [self.probe(c, black_box) for black_box, _ in self.session.sides.values()],
+                    self.budget,
+                    self.seed(c),
+                )
                 for c in part
             ]
             enough = self._precise if settings.width else None

@@ -94,6 +94,7 @@ def inspect(
         columns = getattr(preparation, "columns", ())
         name, given = single_input(value, home.config.data, preparation.modality, columns)
         example = Example(name, given, None, "new")
+    models.begin()
     one = One.of(home, models, example, Path(folder), before=before)
     after = predicted[1] if predicted else one.predict(models.onnx)
     for model in ("base", "onnx"):  # what the model before says is known once torch is there
@@ -174,10 +175,13 @@ class Models:
 
     def __init__(self, home: Session, *, base: bool) -> None:
         self._home, self._with_base = home, base
-        self._pool = ThreadPoolExecutor(1)
         self.table = home.task.modality_name == "table"
-        # torch takes seconds to import; what the deployed file has to say does not wait for it.
-        self._torch: Future[tuple[Any, Any]] = self._pool.submit(self._load)
+        self._torch: Future[tuple[Any, Any]] = Future()
+
+    def begin(self) -> None:
+        """Load torch's models beside what follows: importing torch alone takes seconds."""
+        self.lone.dataset  # noqa: B018 - read once, here
+        self._torch = ThreadPoolExecutor(1).submit(self._load)
 
     @cached_property
     def onnx(self) -> Any:
