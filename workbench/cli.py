@@ -101,10 +101,8 @@ def demo(
         from workbench.pipeline import run_demo
 
         paths = run_demo(out, device=_device(device), progress=_progress(quiet))
-        if as_json:
-            _print_json({"reports": [str(p) for p in paths[:-1]], "index": str(paths[-1])})
-        else:
-            print("\n".join(str(p) for p in paths))
+        found = {"reports": [str(p) for p in paths[:-1]], "index": str(paths[-1])}
+        _print_json(found) if as_json else print("\n".join(str(p) for p in paths))
 
 
 @app.command()

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 from safetensors.numpy import save_file
+from sample_contrasts import write_contrasts
 
 from workbench.run import Run
 
@@ -86,6 +87,7 @@ def write_cases(run: Run, sample: Any, frames: dict[str, pd.DataFrame]) -> None:
             run.write_json(f"{model}/attributions/{explainer}.json", {**about, "cases": answers})
             if dense:
                 save_file(dense, run.path / model / "attributions" / f"{explainer}.safetensors")
+    write_contrasts(run, sample, cases, frames["tuned"])
     lots = {"random": 0.12, "random_p95": 0.4}
     order = {"value": 0.61, "random": 0.0, "random_p95": 0.2}
     pairs = [

@@ -108,7 +108,7 @@ def test_a_value_is_moved_by_the_amount_and_hardly_more() -> None:
 
 def test_hidden_words() -> None:
     """Spam where both words stand: hiding either is enough; the model itself says so."""
-    features = tuple(Feature(w) for w in "you have won a prize today".split())
+    features = tuple(Feature(w) for w in ["you", "have", "won", "a", "prize", "today"])
 
     def ask(masks: np.ndarray) -> np.ndarray:
         spam = masks[:, 2] & masks[:, 4]

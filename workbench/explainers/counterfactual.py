@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -166,7 +167,7 @@ def _with(state: np.ndarray, changes: Sequence[tuple[int, int]]) -> np.ndarray:
     return changed
 
 
-def _without(state: np.ndarray, features: Sequence[int]) -> np.ndarray:
+def _without(state: np.ndarray, features: Sequence[Any]) -> np.ndarray:
     changed = state.copy()
     changed[list(features)] = 0
     return changed

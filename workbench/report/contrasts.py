@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from workbench.report import pictures
+from workbench.report.excerpts import Neighbour, Neighbours, Struck
 from workbench.report.panels import CaseView, drawn
-from workbench.report.shapes import Block, Neighbour, Neighbours, Overlay, Prose, Struck, Table
+from workbench.report.shapes import Block, Overlay, Prose, Table
 from workbench.report.words import chance, count, listing, number, percent, sentence, signed, word
 
 _CELLS = 6  # columns of a neighbour that are shown
@@ -97,9 +98,9 @@ def _counterfactual(shown: CaseView, found: Mapping[str, Any]) -> Told | None:
         title = f"{turned} if {only['name']} were {only['after']} (now {only['before']})"
     else:
         title = f"{turned} if {count(size, 'column')} had other values"
-    lines = (*_proof(found, noun), *map(_otherwise, found.get("elsewhere", [])), fixed)
+    told = (*_proof(found, noun), *map(_otherwise, found.get("elsewhere", [])), fixed)
     asked = f"The deployed file was asked {found['evaluations']:,} times."
-    return Told("counterfactual", title, (_changes(shown, found), Prose((_joined((*lines, asked)),))))
+    return Told("counterfactual", title, (_changes(shown, found), Prose((_joined((*told, asked)),))))
 
 
 def _joined(lines: tuple[str, ...]) -> str:

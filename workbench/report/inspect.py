@@ -199,7 +199,7 @@ def _method(shown: CaseView, who: str, explainer: str) -> dict[str, Any]:
     if answer is None or (who, explainer) not in shown.rows:
         return {"reason": "the method gave no answer to this question"}
     rows = shown.rows[who, explainer]
-    ends = {key: [None if v != v else float(v) for v in rows[key]] for key in ("low", "high")}
+    ends = {key: [None if v is None or v != v else float(v) for v in rows[key]] for key in ("low", "high")}
     facts = {k: v for k, v in answer.case(shown.id).items() if k in ("base_score", "score", "gap", "evaluations")}
     return {
         "model": answer.model,

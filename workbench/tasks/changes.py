@@ -78,8 +78,8 @@ def hide_parts(
     found = search(lambda states: margin(ask(states == 0)), [1] * len(features), order, budget=budget)
     if found.state is None:
         return Found(found)
-    hidden = np.flatnonzero(found.state)
-    changes = tuple({"index": int(i), "name": features[i].name} for i in hidden)
+    hidden = np.flatnonzero(found.state).tolist()
+    changes = tuple({"index": i, "name": features[i].name} for i in hidden)
     return Found(found, changes, ask(found.state[None] == 0)[0])
 
 
