@@ -42,8 +42,6 @@ def test_the_curve_by_hand() -> None:
     assert curve.n.tolist() == [2, 3, 4, 5] and curve.wrong.tolist() == [1, 1, 1, 2]
     assert curve.coverage == pytest.approx([0.4, 0.6, 0.8, 1])
     assert curve.risk == pytest.approx([1 / 2, 1 / 3, 1 / 4, 2 / 5])
-        [1 / 2, 1 / 3, 1 / 4, 2 / 5]
-    )
     assert aurc([0.9, 0.6, 0.9, 0.8, 0.5], [True, True, False, True, False]) == pytest.approx(
         (2 / 2 + 1 / 3 + 1 / 4 + 2 / 5) / 5
     )
