@@ -83,6 +83,9 @@ def decisions(
         signature = settings.signature("residuals", n, of_values.unknown, "bootstrap", binning="equal-mass")
         about |= {"kind": "value", "n": n, "unit": predictions.unit, "reason": of_values.problem}
         return {**about, "residuals": found, "signature": signature}
+    if not isinstance(predictions, ClassScores):
+        reason = "where several labels may hold each has a threshold of its own, and no one answer to abstain from"
+        return {**about, "kind": "labels", "n": int(np.sum(test)), "reason": reason} | dict.fromkeys(PARTS)
     if clusters is None:
         settings = Settings(resamples, confidence, seed, "rows within true class")
     rows, held_out = class_rows(predictions, test), class_rows(predictions, predictions.splits == "validation")

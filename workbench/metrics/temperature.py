@@ -17,7 +17,7 @@ from workbench.metrics.catalogue import MEASURES
 from workbench.metrics.probability import log_loss
 from workbench.metrics.settings import Settings
 from workbench.metrics.statistics import calibration_statistic, proper_statistic
-from workbench.stats import Plan, Statistic, bootstrap, evaluate, two_sided_p
+from workbench.stats import Plan, Statistic, bootstrap, evaluate
 from workbench.types import ClassScores
 
 EXTREME = 1e4  # times the logits' own spread: temperatures beyond it, or below its inverse, are no finite optimum
@@ -87,8 +87,8 @@ def temperature_changes(
         clusters: (n,) the unit of each row; None where rows are independent.
 
     Returns:
-        Entries as those of comparison.json: `name, before, after, difference, low, high, p,
-        method, better`, and a `reason` where a number is missing.
+        Entries `name, before, after, difference, low, high, method, better`, as in
+        comparison.json, and a `reason` where a number is missing.
     """
     sides = [[proper_statistic(s), calibration_statistic(s)] for s in (scores, scaled(scores, temperature))]
     strata = scores.targets.astype(np.int64) if clusters is None else None
@@ -112,7 +112,6 @@ def temperature_changes(
             "difference": change.value if known else None,
             "low": change.interval.low,
             "high": change.interval.high,
-            "p": two_sided_p(change.draws) if known else None,
             "method": f"paired {change.interval.method}" if change.interval.method else "",
             "better": MEASURES[name].better,
         }
@@ -124,4 +123,4 @@ def temperature_changes(
 
 def _difference(before: Statistic, after: Statistic) -> Statistic:
     """After minus before, both on the same weights."""
-    return Statistic(before.keys, lambda w: after.function(w) - before.function(w))
+    return Statistic(before.keys, lambda w: after.function(w) - before.function(w), noisy=before.noisy)

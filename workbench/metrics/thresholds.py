@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,13 +38,15 @@ class Wanted:
 class Choice:
     """A rule's threshold: positive is what scores at least that much; None with a `reason`.
 
-    `parameter` is the number that the rule was asked for, None where it takes none.
+    `parameter` is the number that the rule was asked for, None where it takes none;
+    `validation` the counts tp, fp, fn, tn on the examples it was chosen on.
     """
 
     rule: str
     threshold: float | None
     parameter: float | None = None
     reason: str = ""
+    validation: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,20 @@ def choose_thresholds(scores: Floats, positive: Mask, wanted: Wanted) -> list[Ch
             choices.append(Choice(rule, None, parameter, problem or otherwise))
         else:
             choices.append(Choice(rule, float(candidates.threshold[place]), parameter))
+    if len(scores):
+        choices = [_counted(choice, scores, positive) for choice in choices]
     return sorted(choices, key=lambda choice: RULES.index(choice.rule))
+
+
+def _counted(choice: Choice, scores: Floats, positive: Mask) -> Choice:
+    if choice.threshold is None:
+        return choice
+    return replace(choice, validation=_counts(scores >= choice.threshold, positive))
+
+
+def _counts(called: Mask, positive: Mask) -> dict[str, int]:
+    pairs = {"tp": called & positive, "fp": called & ~positive, "fn": ~called & positive, "tn": ~called & ~positive}
+    return {name: int(rows.sum()) for name, rows in pairs.items()}
 
 
 def judge_thresholds(
@@ -127,7 +142,7 @@ def judge_thresholds(
     """What each threshold does to other examples than those it was chosen on.
 
     Returns:
-        Per choice `rule, threshold, parameter, reason`, the counts `tp, fp, fn, tn`, the
+        Per choice `rule, threshold, parameter, reason, validation`, the counts `tp, fp, fn, tn`, the
         Estimates `recall, precision, specificity, selected` (share called positive), `f1` and,
         with a cost ratio, `cost`: (ratio x fp + fn) / n, in costs of a miss.
     """
@@ -151,10 +166,9 @@ def judge_thresholds(
     for i, choice in enumerate(choices):
         entry: dict[str, Any] = asdict(choice)
         if i in called:
-            yes = called[i]
-            tp, fp = int((yes & positive).sum()), int((yes & ~positive).sum())
-            fn, tn = int(positive.sum()) - tp, int((~positive).sum()) - fp
-            entry |= {"tp": tp, "fp": fp, "fn": fn, "tn": tn}
+            counts = _counts(called[i], positive)
+            entry |= counts
+            tp, fp, fn = counts["tp"], counts["fp"], counts["fn"]
             for name in ("recall", "precision", "specificity", "selected"):
                 entry[name] = asdict(_with_reason(name, estimates[(i, name)]))
             entry["f1"] = 2 * tp / (2 * tp + fp + fn) if tp + fn else None
