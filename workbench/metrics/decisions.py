@@ -22,7 +22,7 @@ from workbench.metrics.selective import aurc, oracle_aurc, risk_coverage
 from workbench.metrics.settings import Settings
 from workbench.metrics.shares import shares
 from workbench.metrics.splits import ClassRows, class_rows, value_rows
-from workbench.metrics.temperature import fit_temperature, scaled, temperature_changes
+from workbench.metrics.temperature import Temperature, fit_temperature, scaled, temperature_changes
 from workbench.metrics.thresholds import Wanted, choose_thresholds, judge_thresholds
 from workbench.types import ClassScores, Predictions, Values
 
@@ -92,42 +92,42 @@ def decisions(
     units = None if clusters is None else np.asarray(clusters)[rows.index]
     about |= {"kind": "class", "n": len(rows.index), "n_validation": len(held_out.index), "reason": rows.problem}
     place = positive_class(predictions.labels, wanted.positive)
+    fitted = fit_temperature(held_out.scores.logits, held_out.scores.targets)
+    if held_out.problem and len(held_out.index):
+        fitted = Temperature(None, len(held_out.index), reason=f"validation: {held_out.problem}")
     if rows.problem:
         return about | dict.fromkeys(PARTS)
     return about | {
-        "temperature": _temperature(rows, held_out, settings, units),
-        "reliability": _reliability(rows.scores, held_out, settings),
+        "temperature": _temperature(rows, fitted, settings, units),
+        "reliability": _reliability(rows.scores, fitted.value, settings),
         "thresholds": _thresholds(rows, held_out, place, wanted, settings, units),
         "net_benefit": _net_benefit(rows, place, settings, units),
         "risk_coverage": _risk_coverage(rows, settings, units),
     }
 
 
-def _temperature(rows: ClassRows, held_out: ClassRows, settings: Settings, clusters: Clusters) -> dict[str, Any]:
-    fitted = fit_temperature(held_out.scores.logits, held_out.scores.targets)
-    reason = fitted.reason or ("" if not held_out.problem else f"validation: {held_out.problem}")
-    value = fitted.value if not reason else None
+def _temperature(rows: ClassRows, fitted: Temperature, settings: Settings, clusters: Clusters) -> dict[str, Any]:
+    value = fitted.value
     knobs = {"fitted_on": "validation", "minimised": "log loss", "calibration_bins": BINS}
     return {
         "value": value,
         "n": fitted.n,
         "loss_before": fitted.loss_before,
         "loss_after": fitted.loss_after,
-        "reason": reason,
+        "reason": fitted.reason,
         "measures": [] if value is None else temperature_changes(rows.scores, value, settings, clusters),
         "signature": settings.signature("temperature", len(rows.index), rows.unknown, "bootstrap", **knobs),
     }
 
 
-def _reliability(scores: ClassScores, held_out: ClassRows, settings: Settings) -> dict[str, Any]:
+def _reliability(scores: ClassScores, temperature: float | None, settings: Settings) -> dict[str, Any]:
     sure, right = scores.probabilities.max(axis=1), scores.predicted == scores.targets
     floor = calibration_floor(sure, np.random.default_rng(settings.seed))
     ece, p95 = ece_of(sure, right), float(np.quantile(floor, 0.95))
     counts, edges = np.histogram(sure, bins=HISTOGRAM, range=(0, 1))
-    fitted = fit_temperature(held_out.scores.logits, held_out.scores.targets)
     after = None
-    if fitted.value is not None and not held_out.problem:
-        after = _bins(scaled(scores, fitted.value).probabilities.max(axis=1), right, settings.confidence)
+    if temperature is not None:
+        after = _bins(scaled(scores, temperature).probabilities.max(axis=1), right, settings.confidence)
     knobs = {"label": "top", "bins": BINS, "binning": "equal-mass", "simulations": FLOOR_RESAMPLES}
     return {
         "ece": ece,

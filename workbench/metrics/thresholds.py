@@ -203,7 +203,8 @@ def _problem(scores: Floats, positive: Mask) -> str:
 
 
 def _best(values: Floats) -> int:
-    return int(np.argmax(values))
+    # The strictest of those that differ by rounding alone.
+    return int(np.argmax(values >= values.max() - 1e-12))
 
 
 def _first(kept: Mask) -> int | None:
@@ -215,4 +216,4 @@ def _last(kept: Mask) -> int | None:
 
 
 def _cheapest(c: _Candidates, ratio: float) -> int:
-    return int(np.argmin(ratio * c.fp + c.fn))
+    return _best(-(ratio * c.fp + c.fn) / (ratio + 1))

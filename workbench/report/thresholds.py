@@ -39,7 +39,7 @@ def thresholds(about: dict[str, Any]) -> list[Block]:
         "right when called",
         "others left alone",
         "called",
-        "right · false · missed",
+        "found · false · missed",
     )
     notes = {2: "recall", 3: "precision", 4: "specificity", 5: "share of all"}
     note = (
@@ -98,8 +98,8 @@ def net_benefit(found: dict[str, dict[str, Any]]) -> list[Block]:
     chart = Chart(
         charts.net_benefit(rows, shown["positive"]),
         f"Net benefit over thresholds: {said}",
-        f"Where a line lies above both dashed ones, calling all (falling) and calling none (at 0), deciding by the model "
-        f"pays. The band is the 95 % interval. One unit is one {shown['positive']} found per example.",
+        "Where a line lies above both dashed ones, calling all (falling) and calling none (at 0), deciding by the "
+        f"model pays. The band is the 95 % interval. One unit is one {shown['positive']} found per example.",
         280,
     )
     return [Prose((said,), heading="Does deciding by it pay?"), chart]

@@ -106,14 +106,8 @@ def _table(view: RunView, names: list[str], measures: dict[str, dict[str, Measur
         "the others run from the least to the greatest end of their own lines."
     )
     faint = frozenset(i for i, name in enumerate(names) if name in _REFERENCES)
-    return Table(
-        title,
-        ("Measure", *MODELS.values(), "knowing nothing", "intervals", "change"),
-        tuple(rows),
-        note,
-        notes,
-        faint=faint,
-    )
+    head = ("Measure", *MODELS.values(), "knowing nothing", "intervals", "change")
+    return Table(title, head, tuple(rows), note, notes, faint=faint)
 
 
 def _nothing(name: str, measures: dict[str, dict[str, Measure]]) -> Cell:
