@@ -162,10 +162,13 @@ def murphy_statistic(scores: ClassScores) -> Statistic:
     ]
     names = ("brier_reliability", "brier_resolution", "brier_uncertainty")
     bounds = tuple(MEASURES[name].bounds for name in names)
+
+    def function(weights: Weights) -> Floats:
+        parts: Floats = np.sum([g.parts(weights) for g in groups], axis=0)
+        return parts
+
     # Noise parts the groups' frequencies: both reliability and resolution come out too large.
-    return Statistic(
-        tuple((name,) for name in names), lambda weights: sum(g.parts(weights) for g in groups), bounds, noisy=True
-    )
+    return Statistic(tuple((name,) for name in names), function, bounds, noisy=True)
 
 
 def uncertainty_statistic() -> Statistic:
