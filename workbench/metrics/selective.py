@@ -78,7 +78,7 @@ def oracle_aurc(n: ArrayLike, wrong: ArrayLike) -> Floats:
 def aurc_excess(confidence: ArrayLike, correct: ArrayLike) -> float:
     """Area under the risk-coverage curve above the oracle's; 0 where every wrong answer is the less sure one."""
     y = np.asarray(correct).astype(bool)
-    return aurc(confidence, y) - float(oracle_aurc(len(y), int((~y).sum())))
+    return max(0.0, aurc(confidence, y) - float(oracle_aurc(len(y), int((~y).sum()))))
 
 
 def selective_statistic(scores: ClassScores) -> Statistic:
