@@ -1,4 +1,4 @@
-"""Net benefit: is deciding by the model better than treating everyone, or no one? (decision curve)"""
+"""Net benefit, the decision curve: is deciding by the model better than treating everyone, or no one?"""
 
 from __future__ import annotations
 
