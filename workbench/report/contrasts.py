@@ -87,7 +87,7 @@ def _counterfactual(shown: CaseView, found: Mapping[str, Any]) -> Told | None:
     noun, fixed = _NOUN.get(shown.modality, "part"), _fixed(found)
     if not found["found"]:
         every = {1: f"No single {noun} does it: each was tried.", 2: f"No {noun} and no two do it: all were tried."}
-        lines = (f"None found within {found['evaluations']:,} tries.", every.get(found["ruled_out"], ""), fixed)
+        lines = (f"Nothing turned it within {found['evaluations']:,} tries.", every.get(found["ruled_out"], ""), fixed)
         title = f"Nothing was found that {_aim(shown, found)}"
         return Told("counterfactual", title, (Prose((_joined(lines),)),))
     size, turned = found["size"], _turned(shown, found["answer"])
