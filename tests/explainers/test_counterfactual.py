@@ -115,7 +115,26 @@ class TestAlternatives:
 
 
 def test_a_large_set_loses_what_it_does_not_need() -> None:
-    needed = [2, 5, 11]
-    margin = lambda s: (s[:, needed] > 0).all(axis=1) - 0.5  # noqa: E731
-    state, minimal = least_part(margin, np.ones(14, dtype=np.int64), lambda s: np.zeros(len(s)))
-    assert np.flatnonzero(state).tolist() == needed and minimal
+    wanted = [2, 5, 11]
+    margin = lambda s: (s[:, wanted] > 0).all(axis=1) - 0.5  # noqa: E731
+    state, minimal, needed = least_part(margin, np.ones(14, dtype=np.int64), lambda s: np.zeros(len(s)))
+    assert np.flatnonzero(state).tolist() == wanted and minimal and needed
+
+
+@pytest.mark.parametrize("budget", [40, 60, 100, 256])
+def test_nothing_is_claimed_that_was_not_asked(budget: int) -> None:
+    """Of 24 words any 9 must go: far more parts than the budget holds."""
+    asked: set[bytes] = set()
+
+    def margin(states: np.ndarray) -> np.ndarray:
+        asked.update(row.tobytes() for row in states)
+        return (states > 0).sum(axis=1) - 8.5
+
+    found = search(margin, [1] * 24, np.arange(24.0), budget=budget)
+    assert len(asked) <= budget
+    if found.state is None:
+        assert not found.minimal and not found.needed
+        return
+    without = [np.where(np.arange(24) == i, 0, found.state) for i in np.flatnonzero(found.state)]
+    each = all(np.asarray(s, dtype=np.int64).tobytes() in asked for s in without)
+    assert found.needed is each and (found.size == 9 or not found.needed) and not found.minimal

@@ -41,7 +41,8 @@ def _told(rng: np.random.Generator, sample: Any, case: dict[str, Any], i: int, f
         {"value": 170.0, "error": None} if regression else {"label": sample.labels[-1], "probability": 0.51, "top": []}
     )
     turned: dict[str, Any] = {
-        "found": size > 0, "changes": changes, "size": size, "least": size == 2, "minimal": size > 0, "ruled_out": 1,
+        "found": size > 0, "changes": changes, "size": size, "least": size == 2, "minimal": size > 0,
+        "needed": size > 0, "ruled_out": 1,
         "evaluations": 97, "budget": 256, "amount": 38.5 if regression else None,
         "fixed": ["stage"] if sample.modality == "table" else [],
     }  # fmt: skip

@@ -21,6 +21,7 @@ Margin = Callable[[np.ndarray], np.ndarray]
 Cost = Callable[[np.ndarray], np.ndarray]
 
 _SUBSETS = 10  # changed features up to which every smaller part of a set is asked
+_LAST = 64  # states that are held back for the last check of what was found
 _STEPS = 12  # alternatives that a step of the greedy search looks at
 
 
@@ -35,6 +36,7 @@ class Counterfactual:
         ruled_out: every set of at most so many changed features was asked and none suffices
             (those of the alternatives that the search was given).
         minimal: no smaller part of `state` suffices; every part was asked.
+        needed: without any one of its changes the answer is the old one; each was asked.
     """
 
     state: np.ndarray | None
@@ -42,6 +44,7 @@ class Counterfactual:
     evaluations: int
     ruled_out: int
     minimal: bool
+    needed: bool
 
     @property
     def size(self) -> int:
@@ -86,7 +89,7 @@ def search(
     nothing = np.zeros(m, dtype=np.int64)
     singles = [(i, k) for i in np.argsort(-np.asarray(order), kind="stable") for k in range(1, options[i] + 1)]
     if not singles or budget < 2:
-        return Counterfactual(None, 0.0, 0, 0, False)
+        return Counterfactual(None, 0.0, 0, 0, False, False)
     states = np.array([_with(nothing, [s]) for s in singles[: max(budget // 2, 1)]])
     effect = asked(states)
     ruled_out = 1 if len(states) == len(singles) and not (effect > 0).any() else 0
@@ -101,45 +104,56 @@ def search(
         if best is not None:
             best = _exchanged(asked, best, singles[: len(states)], effect, rank)
     if best is None:
-        return Counterfactual(None, 0.0, asked.count, ruled_out, False)
-    best, minimal = least_part(asked, best, rank)
-    return Counterfactual(best, float(asked.known(best[None])[0]), asked.count, ruled_out, minimal)
+        return Counterfactual(None, 0.0, asked.count, ruled_out, False, False)
+    asked.spend_all()
+    best, minimal, needed = least_part(asked, best, rank)
+    return Counterfactual(best, float(asked.known(best[None])[0]), asked.count, ruled_out, minimal, needed)
 
 
-def least_part(margin: Margin, state: np.ndarray, cost: Cost) -> tuple[np.ndarray, bool]:
-    """The smallest part of a set of changes that turns the answer, and whether every part was asked.
+def least_part(margin: Margin, state: np.ndarray, cost: Cost) -> tuple[np.ndarray, bool, bool]:
+    """The smallest part of a set of changes that turns the answer.
 
-    A part of the least size has, by its size, no part of its own that turns the answer. Sets
-    of more than 10 features are only tried without each one of them.
+    Every part is asked, the smallest first; of sets of more than 10 features, or where the
+    margin is NaN (not to be asked), only the whole without each one of them.
+
+    Returns:
+        The part; whether all its parts were asked, so that none smaller turns the answer;
+        whether it was asked without each of its changes.
     """
     changed = np.flatnonzero(state)
-    if len(changed) > _SUBSETS:
-        fewer = np.array([_without(state, [i]) for i in changed])
-        turned = fewer[margin(fewer) > 0]
-        if not len(turned):
-            return state, False
-        return least_part(margin, turned[0], cost)
-    for size in range(1, len(changed)):
+    for size in range(1, len(changed)) if len(changed) <= _SUBSETS else ():
         parts = np.array([_without(state, left) for left in itertools.combinations(changed, len(changed) - size)])
         answers = margin(parts)
-        if np.isnan(answers).any():
-            return state, False
         found = _cheapest(parts[answers > 0], cost)
+        if np.isnan(answers).any():
+            break
         if found is not None:
-            return found, True
-    return state, True
+            return found, True, True  # by its size, none of its own parts turns the answer
+    else:
+        if len(changed) <= _SUBSETS:
+            return state, True, True
+    fewer = np.array([_without(state, [i]) for i in changed])
+    answers = margin(fewer)
+    if (answers > 0).any():
+        return least_part(margin, fewer[int(np.nanargmax(answers))], cost)
+    return state, False, not np.isnan(answers).any()
 
 
 class _Asked:
     """The margin, asked once a state and never beyond the budget: what cannot be afforded is NaN."""
 
     def __init__(self, margin: Margin, budget: int) -> None:
-        self._margin, self._budget = margin, budget
+        self._margin, self._all = margin, budget
+        self._budget = max(budget - min(budget // 4, _LAST), min(budget, 2))
         self._known: dict[bytes, float] = {}
 
     @property
     def count(self) -> int:
         return len(self._known)
+
+    def spend_all(self) -> None:
+        """Free what was held back for the last check."""
+        self._budget = self._all
 
     @property
     def left(self) -> int:

@@ -120,6 +120,8 @@ def _proof(found: Mapping[str, Any], noun: str) -> tuple[str, ...]:
         "Each of them is needed: no part of them is enough."
         if found["minimal"]
         else "Without any one of them the answer is the old one."
+        if found["needed"]
+        else ""
     )
     if not found["least"]:
         return needed, f"A smaller set of other {noun}s is not ruled out."

@@ -100,6 +100,10 @@ def _render(shown: CaseView, certainty: Certainty | None, name: str) -> str:
         case = replace(
             case, headline=f"Decided {shown.case['after']['label']}"
         )  # of a new input nobody knows the truth
+    if not any(who == "before" for who, _ in shown.rows):  # no three times the same reason
+        methods = tuple(replace(m, panels=tuple(p for p in m.panels if p.who != "before")) for m in case.methods)
+        said = "The model before customisation was not explained here; it takes as long again (--before)."
+        case = replace(case, methods=methods, notes=(*case.notes, said))
     return page(
         environment(),
         "inspect.html",

@@ -159,6 +159,7 @@ class Contrasts:
             "size": found.search.size,
             "least": found.search.least,
             "minimal": found.search.minimal,
+            "needed": found.search.needed,
             "ruled_out": found.search.ruled_out,
             "evaluations": found.search.evaluations,
             "budget": budget,

@@ -132,11 +132,12 @@ def change_values(
     def of_parts(parts: np.ndarray) -> np.ndarray:
         return margins([{i: chosen[i] for i, k in zip(indices, p, strict=True) if k} for p in parts])
 
-    part, minimal = least_part(of_parts, np.ones(len(indices), dtype=np.int64), lambda p: p.sum(axis=1).astype(float))
+    whole = np.ones(len(indices), dtype=np.int64)
+    part, minimal, needed = least_part(of_parts, whole, lambda p: p.sum(axis=1).astype(float))
     final = {i: chosen[i] for i, k in zip(indices, part, strict=True) if k}
     answer = ask([_changed(row, ranges, final)])[0]
-    whole = np.where(np.isin(np.arange(len(ranges)), list(final)), found.state, 0)
-    proved = Counterfactual(whole, float(margin(answer[None])[0]), asked, found.ruled_out, minimal)
+    turned_by = np.where(np.isin(np.arange(len(ranges)), list(final)), found.state, 0)
+    proved = Counterfactual(turned_by, float(margin(answer[None])[0]), asked, found.ruled_out, minimal, needed)
     return Found(proved, tuple(_describe(i, v, row, ranges) for i, v in final.items()), answer)
 
 
