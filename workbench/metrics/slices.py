@@ -189,7 +189,7 @@ def _correct(entries: list[dict[str, Any]]) -> None:
 
 def _attributes(attributes: Sequence[Attribute], tests: Tests, permutations: int, seed: int) -> list[dict[str, Any]]:
     """Each attribute with the gaps between its large enough slices, corrected over all gaps of a model."""
-    found = []
+    found: list[dict[str, Any]] = []
     for one in attributes:
         entry = {"name": one.name, "kind": one.kind, "edges": list(one.edges), "values": list(one.order)}
         found.append(entry | {"gaps": {m: _gaps(one, tests, m, permutations, seed) for m in MODELS}})

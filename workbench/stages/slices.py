@@ -87,8 +87,15 @@ def _weakness(session: Session, after: Predictions) -> dict[str, Any]:
     wanted = session.config.evaluate
     tree = grow(first, _doubt(after, growing), seed=session.config.seed)
     errors = _errors(after, judging)
-    more = {"confidence": wanted.confidence, "resamples": wanted.resamples, "seed": session.config.seed}
-    judged = judge(tree, second, errors, decisions=decisions, **more)
+    judged = judge(
+        tree,
+        second,
+        errors,
+        decisions=decisions,
+        confidence=wanted.confidence,
+        resamples=wanted.resamples,
+        seed=session.config.seed,
+    )
     return found | {
         "n": len(judging),
         "grown_on": grown_on,

@@ -14,6 +14,7 @@ from workbench.report.sections.provenance import provenance
 from workbench.report.sections.purpose import purpose
 from workbench.report.sections.training import training
 from workbench.report.sections.verdict import verdict
+from workbench.report.sections.weakness import weakness
 from workbench.report.shapes import Section
 from workbench.report.view import RunView
 
@@ -27,6 +28,7 @@ SECTIONS: tuple[tuple[str, str, Build, str], ...] = (
     ("training", "Training", training, "The model was not customised in this run (no tuned/finetune.json)."),
     ("performance", "Performance", performance, "The predictions were not evaluated in this run (no metrics.json)."),
     ("mistakes", "Mistakes", mistakes, "There are no predictions of a test split with known answers in this run."),
+    ("weakness", "Where it fails", weakness, "Slices and weak areas were not computed in this run (no slices.json)."),
     ("change", "Before and after", change, "The two models were not compared in this run (no comparison.json)."),
     ("cases", "Cases", cases, "No example was explained in this run (no cases.json)."),
     ("deployed", "Deployed file", deployed, "No ONNX file was exported and tested in this run (no onnx/parity.json)."),
