@@ -109,19 +109,21 @@ def demo(
 
 @app.command()
 def init(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="A task; `workbench list tasks` names them.")],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The config to write.")] = Path("workbench.toml"),
+    task: Annotated[str, typer.Argument(metavar="TASK|policy", help="A task (`workbench list tasks`), or `policy`.")],
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="The file to write.")] = None,
 ) -> None:
-    """Write a commented config for a task, to be filled in."""
+    """Write a commented config for a task, or a gate's policy, to be filled in."""
     with _answering():
         from workbench.run import write_atomically
-        from workbench.stages.init import config_template
+        from workbench.stages.init import POLICY, template
 
-        text = config_template(task)
-        if file.exists():
-            raise UsageError(f"{file} is there already", hint="give another file name")
-        write_atomically(file, text.encode())
-        print(f"{file}: fill it in, then `workbench run {file}`")
+        text = template(task)
+        path = file or Path("policy.toml" if task == POLICY else "workbench.toml")
+        if path.exists():
+            raise UsageError(f"{path} is there already", hint="give another file name")
+        write_atomically(path, text.encode())
+        then = f"workbench gate RUN --policy {path}" if task == POLICY else f"workbench run {path}"
+        print(f"{path}: fill it in, then `{then}`")
 
 
 @app.command()
@@ -219,6 +221,31 @@ def report(run: RunArgument, as_json: JsonOption = False, quiet: QuietOption = F
         with opened.lock():
             path = pipeline.build_report(opened, progress=_progress(quiet))
         _print_json({"run": str(run), "report": str(path)}) if as_json else print(path)
+
+
+@app.command()
+def gate(
+    run: RunArgument,
+    policy: Annotated[Path, typer.Option("--policy", help="A TOML policy; `workbench init policy` writes one.")],
+    reference: Annotated[Path | None, typer.Option("--reference", metavar="RUN", help="An earlier run.")] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML.")] = None,
+    markdown: Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="Write Markdown.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge a run by a policy: exit code 1 unless every rule holds."""
+    with _answering():
+        from workbench import pipeline
+        from workbench.run import write_atomically
+        from workbench.stages import gate_output
+
+        content = pipeline.gate(run, policy, reference=reference)
+        if junit is not None:
+            write_atomically(junit, gate_output.junit_xml(content))
+        if markdown is not None:
+            write_atomically(markdown, gate_output.markdown(content).encode())
+        _print_json(content) if as_json else print(gate_output.table_text(content))
+        if not content["passed"]:
+            raise typer.Exit(1)
 
 
 @app.command()

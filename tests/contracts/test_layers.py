@@ -23,6 +23,7 @@ ORDER = {
     "types": 0.1,
     "run": 1,
     "config": 1,
+    "policy": 1,
     "registry": 1,
     "stats": 1,
     "engines": 1.1,

@@ -8,6 +8,7 @@ from workbench.report.sections.cases import cases
 from workbench.report.sections.change import change
 from workbench.report.sections.data import data
 from workbench.report.sections.deployed import deployed
+from workbench.report.sections.gate import gate
 from workbench.report.sections.mistakes import mistakes
 from workbench.report.sections.performance import performance
 from workbench.report.sections.provenance import provenance
@@ -32,5 +33,6 @@ SECTIONS: tuple[tuple[str, str, Build, str], ...] = (
     ("change", "Before and after", change, "The two models were not compared in this run (no comparison.json)."),
     ("cases", "Cases", cases, "No example was explained in this run (no cases.json)."),
     ("deployed", "Deployed file", deployed, "No ONNX file was exported and tested in this run (no onnx/parity.json)."),
+    ("gate", "Gate", gate, "No gate has judged this run (no gate.json)."),
     ("provenance", "Provenance", provenance, ""),
 )
