@@ -235,6 +235,7 @@ def gate(
     """Judge a run by a policy: exit code 1 unless every rule holds."""
     with _answering():
         from workbench import pipeline
+        from workbench.errors import GateFailed
         from workbench.run import write_atomically
         from workbench.stages import gate_output
 
@@ -245,7 +246,7 @@ def gate(
             write_atomically(markdown, gate_output.markdown(content).encode())
         _print_json(content) if as_json else print(gate_output.table_text(content))
         if not content["passed"]:
-            raise typer.Exit(1)
+            raise GateFailed(f"{run}: {content['sentence']}", hint="gate.json says by how much each rule fails")
 
 
 @app.command()

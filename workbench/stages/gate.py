@@ -12,13 +12,11 @@ from workbench.config import read_resolved
 from workbench.metrics.paired import compare as compare_predictions
 from workbench.policy import PolicyFile, read_policy
 from workbench.records import finite, read_predictions
-from workbench.run import CONFIG, MANIFEST, Run, digest, hash_file
+from workbench.run import ABOUT, CONFIG, MANIFEST, Run, digest, hash_file
 from workbench.stages.gate_rules import check
 from workbench.stages.outcome import Evidence, NotChecked, Outcome
 
 NAME = "gate.json"
-# What is written about a run after the fact is no part of what is judged.
-_ABOUT = (NAME, "report.html", "compare.html")
 
 
 def gate(run: str | Path, policy: str | Path, *, reference: str | Path | None = None) -> dict[str, Any]:
@@ -80,7 +78,7 @@ def _judge(run: Run, asked: PolicyFile, reference: Run | None) -> dict[str, Any]
         "allow_missing": asked.policy.allow_missing,
         "policy": {"name": asked.name, "file": asked.path.name, "sha256": asked.sha256},
         "run": str(manifest.get("name") or run.path.name),
-        "files_sha256": _files_hash(run),
+        "files_sha256": run.files_sha256(),
         "reference": None if reference is None else _named(reference),
         "workbench": __version__,
         "rules": [asdict(o) for o in outcomes],
@@ -88,18 +86,13 @@ def _judge(run: Run, asked: PolicyFile, reference: Run | None) -> dict[str, Any]
 
 
 def _named(run: Run) -> dict[str, Any]:
-    return {"name": str(run.manifest.get("name") or run.path.name), "files_sha256": _files_hash(run)}
-
-
-def _files_hash(run: Run) -> str:
-    """Hash of the manifest's list of files: what was judged. The gate's own file and the reports are left out."""
-    return digest({name: sha for name, sha in run.manifest["files"].items() if name not in _ABOUT})
+    return {"name": str(run.manifest.get("name") or run.path.name), "files_sha256": run.files_sha256()}
 
 
 def _verified(run: Run, name: str) -> Outcome:
     asked = "every file is what the manifest says"
-    problems = [p for p in run.verify() if p.split(" ")[0] not in _ABOUT]
-    files = len([n for n in run.manifest["files"] if n not in _ABOUT])
+    problems = [p for p in run.verify() if p.split(" ")[0] not in ABOUT]
+    files = len([n for n in run.manifest["files"] if n not in ABOUT])
     if not files:
         return Outcome(name, asked, "the manifest lists no file", "failed", where="manifest.json")
     said = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")

@@ -62,8 +62,9 @@ def junit_xml(gate: Gate) -> bytes:
 
 def _plain(text: str) -> str:
     """Text without the characters that XML 1.0 forbids."""
-    return "".join(c if c in "\t\n\r" or (c >= " " and not "\ud800" <= c <= "\udfff" and c not in "\ufffe\uffff") else "�"
-                   for c in str(text))  # fmt: skip
+    allowed = (c if c in "\t\n\r" or (c >= " " and not ("\ud800" <= c <= "\udfff" or c in "\ufffe\uffff")) else "�"
+               for c in str(text))  # fmt: skip
+    return "".join(allowed)
 
 
 def markdown(gate: Gate) -> str:

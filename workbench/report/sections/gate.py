@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from workbench.report.shapes import Block, Cell, Facts, Finding, Fold, Section, Table
@@ -9,6 +10,7 @@ from workbench.report.view import RunView
 from workbench.report.words import count, number, word
 
 _LEVELS = {"passed": "good", "failed": "poor", "not checked": "open"}
+_STALE = "The run has changed since; it has to be judged again with “workbench gate”."
 _ORDER = ("failed", "not checked", "passed")
 
 
@@ -36,21 +38,32 @@ def gate(view: RunView) -> Section | None:
     how = (
         "Rules judge the bound of an interval that speaks against the model, so that a lucky draw does not pass. "
         "Before any rule, every file was compared with its hash in the manifest.",
-        "`workbench gate` judges again and writes gate.json.",
+        "The command “workbench gate” judges again and writes gate.json.",
     )
-    return Section("gate", "Gate", found["sentence"], (*blocks, Facts(tuple(facts))), how)
+    said = found["sentence"] if _of_these_files(view) else f"{found['sentence']} {_STALE}"
+    return Section("gate", "Gate", said, (*blocks, Facts(tuple(facts))), how)
 
 
 def _table(caption: str, rules: list[dict[str, Any]]) -> Table:
-    return Table(caption, ("Rule", "", "asked", "found", "fails by", "stands in"), tuple(_row(r) for r in rules))
+    failing = any(rule["by"] is not None for rule in rules)
+    head = ("Rule", "", "asked", "found", *(("fails by",) if failing else ()))
+    return Table(caption, head, tuple(_row(rule, failing) for rule in rules))
 
 
-def _row(rule: dict[str, Any]) -> tuple[Cell, ...]:
+def _row(rule: dict[str, Any], failing: bool) -> tuple[Cell, ...]:
     status = Cell(rule["status"], kind="mark", level=_LEVELS[rule["status"]])
-    found = word(rule["reason"]) if rule["status"] == "not checked" else word(rule["found"], rule["reason"])
-    by = Cell("" if rule["by"] is None else number(rule["by"]))
-    where = Cell(rule["where"], kind="code") if rule["where"] else word("")
-    return Cell(rule["id"], kind="code"), status, word(rule["asked"]), found, by, where
+    found = word(rule["reason"]) if rule["status"] == "not checked" else word(_minus(rule["found"]), rule["reason"])
+    by = Cell("not judged", kind="none") if rule["by"] is None else Cell(number(rule["by"]))
+    return Cell(rule["id"], rule["where"], "code"), status, word(rule["asked"]), found, *((by,) if failing else ())
+
+
+def _minus(text: str) -> str:
+    """The text with true minus signs before its numbers."""
+    return re.sub(r"(?<![\w.])-(?=\d)", "−", text)
+
+
+def _of_these_files(view: RunView) -> bool:
+    return bool(view.json("gate.json")["files_sha256"] == view.run.files_sha256())
 
 
 def gate_finding(view: RunView) -> list[Finding]:
@@ -58,6 +71,8 @@ def gate_finding(view: RunView) -> list[Finding]:
     found = view.json("gate.json")
     if not found:
         return []
+    if not _of_these_files(view):
+        return [Finding("open", "The gate judged other files than these:", _STALE, "#gate", "which")]
     strong = f"The gate “{found['policy']['name']}” {'was passed' if found['passed'] else 'was not passed'}:"
     failed = [r["id"] for r in found["rules"] if r["status"] == "failed"]
     rest = found["sentence"].split(": ", 1)[-1]
