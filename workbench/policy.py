@@ -202,7 +202,8 @@ def read_policy(path: str | Path) -> PolicyFile:
 
 
 def _policy_error(error: ValidationError, where: str) -> ConfigError:
-    first = error.errors()[0]
+    # A key that is not known explains one that is missing, not the other way round.
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     loc = [str(p) for p in first["loc"]]
     key = ".".join(loc)
     if first["type"] == "extra_forbidden":
