@@ -41,6 +41,7 @@ ORDER = {
     "tasks": 4,
     "stages": 5,
     "report": 5,
+    "terminal": 6,
     "pipeline": 6,
     "cli": 7,
 }
