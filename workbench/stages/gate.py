@@ -9,12 +9,13 @@ from typing import Any
 
 from workbench import __version__
 from workbench.config import read_resolved
+from workbench.errors import NotChecked
 from workbench.metrics.paired import compare as compare_predictions
 from workbench.policy import PolicyFile, read_policy
 from workbench.records import finite, read_predictions
 from workbench.run import ABOUT, CONFIG, MANIFEST, Run, digest, hash_file
 from workbench.stages.gate_rules import check
-from workbench.stages.outcome import Evidence, NotChecked, Outcome
+from workbench.stages.outcome import Evidence, Outcome
 
 NAME = "gate.json"
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from workbench.errors import NotChecked
 from workbench.policy import ExplanationsRule, ShiftRule
-from workbench.stages.outcome import Evidence, NotChecked, Outcome, guarded, held
+from workbench.stages.outcome import Evidence, Outcome, guarded, held
 from workbench.stats import wilson
 
 _AFTER = ("onnx", "tuned")

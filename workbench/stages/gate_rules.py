@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from workbench.errors import ArtefactError
+from workbench.errors import ArtefactError, NotChecked
 from workbench.metrics.catalogue import MEASURES
 from workbench.policy import (
     DataRule,
@@ -23,7 +23,7 @@ from workbench.policy import (
 )
 from workbench.stages.gate_reasons import judge_explanations, judge_shift
 from workbench.stages.gate_slices import judge_slices
-from workbench.stages.outcome import Evidence, NotChecked, Outcome, guarded, held
+from workbench.stages.outcome import Evidence, Outcome, guarded, held
 from workbench.stats import wilson
 from workbench.stats.margins import required_pairs
 

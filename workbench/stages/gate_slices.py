@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from workbench.errors import NotChecked
 from workbench.policy import SlicesRule
-from workbench.stages.outcome import NotChecked, Outcome, held
+from workbench.stages.outcome import Outcome, held
 
 _WHERE = "slices.json"
 _MODEL = "onnx"

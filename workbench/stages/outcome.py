@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.errors import WorkbenchError
+from workbench.errors import NotChecked, WorkbenchError
 from workbench.run import Run
 
 ROUNDING = 1e-12  # a bound that misses its limit by less meets it: 0.3 is not 0.1 + 0.2
@@ -32,14 +32,6 @@ class Outcome:
     by: float | None = None
     where: str = ""
     reason: str = ""
-
-
-class NotChecked(Exception):
-    """The evidence of a rule is missing: why, and in which file it should stand."""
-
-    def __init__(self, reason: str, where: str = "") -> None:
-        super().__init__(reason)
-        self.reason, self.where = reason, where
 
 
 def held(
@@ -90,7 +82,7 @@ def guarded(name: str, asked: str, rule: Callable[[], list[Outcome]]) -> list[Ou
     try:
         return rule()
     except NotChecked as e:
-        return [Outcome(name, asked, "nothing", "not checked", where=e.where, reason=e.reason)]
+        return [Outcome(name, asked, "nothing", "not checked", where=e.where, reason=e.message)]
     except WorkbenchError as e:
         return [Outcome(name, asked, "nothing", "not checked", reason=e.message)]
     except (LookupError, TypeError, ValueError) as e:
