@@ -152,31 +152,15 @@ class _Errors:
 
     def overall(self) -> dict[str, Any]:
         everything = np.ones(len(self.plan.counts), dtype=bool)
-        drawn = bootstrap([self._statistic("all", everything)], self.plan, **self._settings)
+        drawn = bootstrap([_slice_statistic(self.errors, ["all"], [everything])], self.plan, **self._settings)
         n = len(everything)
         return {m: {k: _estimate(drawn[("all", m, k)], n) for k in ("mae", "rmse")} for m in self.errors}
 
-    def _statistic(self, name: str, rows: Rows) -> Statistic:
-        """MAE, RMSE, MAE of the rest and the difference of both models, and the change."""
-        whole = bool(rows.all())
-        sizes = {m: np.abs(e) for m, e in self.errors.items()}
-
-        def function(weights: NDArray[np.int32]) -> Floats:
-            columns = []
-            for size in sizes.values():
-                mae, rmse = _means(weights, size, rows), np.sqrt(_means(weights, size**2, rows))
-                rest = np.full_like(mae, np.nan) if whole else _means(weights, size, ~rows)
-                columns += [mae, rmse, rest, mae - rest]
-            first, second = columns[0], columns[4]
-            return np.stack([*columns, second - first], axis=1)
-
-        names = [(name, m, k) for m in sizes for k in ("mae", "rmse", "rest", "difference")]
-        ends = [(0.0, np.inf)] * 3 + [(-np.inf, np.inf)]
-        return Statistic((*names, (name, "change")), function, (*ends, *ends, (-np.inf, np.inf)))
-
     def fill(self, entries: list[dict[str, Any]], members: Sequence[Rows], fewest: int, few: int) -> None:
         large = [i for i, rows in enumerate(members) if rows.sum() >= fewest]
-        drawn = bootstrap([self._statistic(str(i), members[i]) for i in large], self.plan, **self._settings)
+        names, rows_of = [str(i) for i in large], [members[i] for i in large]
+        statistics = [_slice_statistic(self.errors, names, rows_of)] if large else []
+        drawn = bootstrap(statistics, self.plan, **self._settings)
         for entry in entries:
             entry["models"] = {
                 m: {"right": None, "score": None, "rest": None, "difference": None, "rates": {}} for m in self.errors
@@ -197,6 +181,43 @@ class _Errors:
             if members[i].sum() >= few:
                 change = Estimate(**_estimate(drawn[(str(i), "change")], int(members[i].sum())))
                 entries[i]["change"] = _difference(change, float(p[i]), f"paired {change.interval}, random swaps")
+
+
+def _slice_statistic(errors: dict[str, Floats], names: Sequence[str], members: Sequence[Rows]) -> Statistic:
+    """Of every slice: MAE, RMSE, MAE of the rest and the difference of both models, and the change.
+
+    Slices are unions of cells, the rows that lie in the same slices: weights are added up once
+    for each cell, whatever the number of slices.
+    """
+    patterns, cell = np.unique(np.stack(members), axis=1, return_inverse=True)
+    inside = patterns.astype(np.float64)  # (slices, cells)
+    order = np.argsort(cell.ravel(), kind="stable")
+    starts = np.searchsorted(cell.ravel()[order], np.arange(inside.shape[1]))
+    sizes = [np.abs(e)[order] for e in errors.values()]
+
+    def function(weights: NDArray[np.int32]) -> Floats:
+        drawn = weights.take(order, axis=1).astype(np.float64)
+
+        def sums(values: Floats | float) -> tuple[Floats, Floats]:
+            """Of the rows in each slice, (b, slices), and of all, (b, 1)."""
+            cells = np.add.reduceat(drawn * values, starts, axis=1)
+            # Not a matrix product: its last bits would depend on the number of threads of the BLAS.
+            return np.einsum("bc,sc->bs", cells, inside), cells.sum(axis=1, keepdims=True)
+
+        counts, total = sums(1.0)
+        columns = []
+        for size in sizes:
+            absolute, everything = sums(size)
+            mae = divide(absolute, counts)
+            rest = divide(everything - absolute, np.rint(total - counts))
+            columns += [mae, np.sqrt(divide(sums(size**2)[0], counts)), rest, mae - rest]
+        values = np.stack([*columns, columns[4] - columns[0]], axis=2)
+        return values.reshape(len(weights), -1)
+
+    of_model = [(m, k) for m in errors for k in ("mae", "rmse", "rest", "difference")]
+    keys = [key for name in names for key in (*((name, *one) for one in of_model), (name, "change"))]
+    ends = [(0.0, np.inf)] * 3 + [(-np.inf, np.inf)]
+    return Statistic(tuple(keys), function, tuple([*ends, *ends, (-np.inf, np.inf)] * len(names)))
 
 
 def _difference(estimate: Estimate, p: float, method: str) -> dict[str, Any]:
