@@ -25,6 +25,7 @@ from workbench.types import ClassScores, Predictions, Values
 
 FEW = 30  # examples below which a slice is not tested
 FEWEST = 10  # examples below which a slice is only counted
+GAP_PERMUTATIONS = 1999  # at most: gaps are few, so their correction needs no smaller p-values
 MOST_CROSSED = 100  # crossed slices that are listed, the largest
 MODELS = ("base", "onnx")
 UNKNOWN_TASK = "slices are not computed for this task"
@@ -104,7 +105,9 @@ def slice_results(
     entries = [_entry(one, len(index)) for one in found]
     tests.fill(entries, [one.rows for one in found], FEWEST, FEW)
     _correct(entries)
-    drawn = f"permutations:{permutations}|resamples:{resamples}|seed:{seed}"
+    drawn = (
+        f"permutations:{permutations}|of_gaps:{min(permutations, GAP_PERMUTATIONS)}|resamples:{resamples}|seed:{seed}"
+    )
     return result | {
         "n": len(index),
         "measure": measure,
@@ -189,6 +192,7 @@ def _correct(entries: list[dict[str, Any]]) -> None:
 
 def _attributes(attributes: Sequence[Attribute], tests: Tests, permutations: int, seed: int) -> list[dict[str, Any]]:
     """Each attribute with the gaps between its large enough slices, corrected over all gaps of a model."""
+    permutations = min(permutations, GAP_PERMUTATIONS)
     found: list[dict[str, Any]] = []
     for one in attributes:
         entry = {"name": one.name, "kind": one.kind, "edges": list(one.edges), "values": list(one.order)}
