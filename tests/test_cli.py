@@ -25,7 +25,7 @@ from workbench.types import ClassScores
 
 COMMANDS = (
     *("demo", "init", "run", "finetune", "export", "predict", "evaluate", "explain", "assess"),
-    *("contrast", "inspect", "report", "verify", "list", "doctor"),
+    *("contrast", "inspect", "report", "gate", "verify", "list", "doctor"),
 )
 
 

@@ -130,6 +130,29 @@ class Bars:
 
 
 @dataclass(frozen=True, slots=True)
+class Branch:
+    """One area of a tree: its rule, a number in words, its bar from 0 to 1 and the areas in it."""
+
+    label: str
+    text: str
+    value: float
+    note: str = ""
+    named: bool = False  # this area is the finding
+    children: tuple[Branch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A tree of areas as nested bars on one scale, with a line where all of them together stand."""
+
+    template: ClassVar[str] = "tree.html"
+    caption: str
+    root: Branch
+    line: float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """A stretch of a text: a word with a shade (-20 to 20) and a value, or what lies between."""
 
@@ -260,21 +283,9 @@ class Gallery:
 
 
 Block = (
-    Table
-    | Chart
-    | Heatmap
-    | Pair
-    | Fold
-    | Bars
-    | Tokens
-    | Overlay
-    | Neighbours
-    | Struck
-    | Prose
-    | Facts
-    | Findings
-    | Gallery
-)
+    Table | Chart | Heatmap | Pair | Fold | Bars | Tokens | Overlay | Prose | Facts | Findings | Gallery | Tree
+    | Neighbours | Struck
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from workbench.run import CONFIG, Run, digest
 from workbench.tasks.record import Task
 from workbench.types import Dataset
 
-STAGES = ("prepare", "finetune", "export", "predict", "evaluate", "compare", "explain", "assess", "contrast")
+STAGES = ("prepare", "finetune", "export", "predict", "evaluate", "slices", "compare", "explain", "assess", "contrast")
 # Black-box methods ask the file that ships; gradients come from the model it was exported from.
 SIDES = {"base": ("base", "base"), "after": ("onnx", "tuned")}
 
@@ -95,6 +95,7 @@ class Session:
             "export": ("export",),
             "predict": ("predict",),
             "evaluate": ("evaluate",),
+            "slices": ("evaluate",),
             "compare": ("evaluate",),
             "explain": ("explain",),
             "assess": ("explain",),
@@ -106,6 +107,7 @@ class Session:
             "export": ("finetune",),
             "predict": ("export",),
             "evaluate": ("predict",),
+            "slices": ("predict",),
             "compare": ("predict",),
             "explain": ("predict",),
             "assess": ("explain",),
