@@ -24,6 +24,9 @@ TASKS = {
         "workbench.tasks.tabular_regression:TASK",
         "A number, in the target's unit, for a row of a table.",
     ),
+    "image-multilabel": ("workbench.tasks.image_multilabel:TASK", "Any number of labels for a picture."),
+    "text-multilabel": ("workbench.tasks.text_multilabel:TASK", "Any number of labels for a text."),
+    "tabular-multilabel": ("workbench.tasks.tabular_multilabel:TASK", "Any number of labels for a row of a table."),
 }
 
 EXPLAINERS = {
