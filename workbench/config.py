@@ -82,7 +82,9 @@ class Finetune(_Section):
     epochs: float = Field(0.0, ge=0, description="0: by the backbone (3; tables by their size)")
     weight_decay: float | None = Field(None, ge=0, description="empty: by the backbone (0.01; tables 0.0003)")
     dropout: float | None = Field(None, ge=0, lt=1, description="empty: the backbone's own")
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of each target spread over all classes (multi-label: over yes and no)")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share of each target spread over all classes (multi-label: over yes and no)"
+    )
     class_weights: Literal["none", "balanced"] = Field("none", description="`balanced`: rare classes weigh more")
     patience: int | None = Field(
         None, ge=0, description="epochs without improvement before stopping; 0: never; empty: by the backbone"

@@ -129,6 +129,70 @@ METRICS = {
         "Share of the target's variance that is explained; 0 is the average's, below 0 is worse.",
     ),
     "bias": ("workbench.metrics.regression:bias", "Average of predicted minus true value: above 0 is too high."),
+    "subset_accuracy": (
+        "workbench.metrics.multilabel:subset_accuracy",
+        "Share of examples of which every single label is decided right.",
+    ),
+    "baseline_subset_accuracy": (
+        "workbench.metrics.multilabel:baseline_subset_accuracy",
+        "Subset accuracy of always answering the most frequent set of labels: what a model must beat.",
+    ),
+    "hamming_loss": (
+        "workbench.metrics.multilabel:hamming_loss",
+        "Share of all yes-or-no decisions that are wrong; low by itself where labels are rare.",
+    ),
+    "f1_micro": (
+        "workbench.metrics.multilabel:f1_micro",
+        "F1 of all decisions thrown together, so that frequent labels count most.",
+    ),
+    "f1_samples": (
+        "workbench.metrics.multilabel:f1_samples",
+        "F1 of each example's set of labels, averaged over the examples.",
+    ),
+    "label_precision": (
+        "workbench.metrics.multilabel:label_precision",
+        "Of the examples given a label, the share that has it; averaged over the labels.",
+    ),
+    "label_recall": (
+        "workbench.metrics.multilabel:label_recall",
+        "Of the examples with a label, the share that was given it; averaged over the labels.",
+    ),
+    "label_f1": (
+        "workbench.metrics.multilabel:label_f1",
+        "F1 of each label, averaged: rare labels count as much as frequent ones.",
+    ),
+    "mean_average_precision": (
+        "workbench.metrics.multilabel:mean_average_precision",
+        "Precision averaged over all recalls, for each label and on average; guessing reaches the label's share.",
+    ),
+    "label_auroc": (
+        "workbench.metrics.multilabel:label_auroc",
+        "Chance that an example with a label scores higher for it than one without; 0.5 is guessing.",
+    ),
+    "lrap": (
+        "workbench.metrics.multilabel:lrap",
+        "How far an example's own labels stand before the others: 1 is a perfect order.",
+    ),
+    "coverage_error": (
+        "workbench.metrics.multilabel:coverage_error",
+        "How many of an example's most probable labels must be read to meet all that hold, on average.",
+    ),
+    "ranking_loss": (
+        "workbench.metrics.multilabel:ranking_loss",
+        "Share of pairs, one label that holds and one that does not, in the wrong order.",
+    ),
+    "label_log_loss": (
+        "workbench.metrics.multilabel:label_log_loss",
+        "How surprised the model is by the truth of a label, averaged over the labels.",
+    ),
+    "label_brier": (
+        "workbench.metrics.multilabel:label_brier",
+        "Squared distance of a label's probability from what was true, averaged; 0 is perfect.",
+    ),
+    "label_ece": (
+        "workbench.metrics.multilabel:label_ece",
+        "Average gap between a label's probability and how often it holds, for each label and on average.",
+    ),
 }
 
 FIXTURES = {

@@ -38,9 +38,7 @@ def label_sets(table: Table, data: Data, column: str) -> list[tuple[str, ...] | 
 def _from_columns(table: Table, names: Sequence[str]) -> list[tuple[str, ...] | None]:
     held = {name: [_holds(table, i, cell, name) for i, cell in enumerate(table.columns[name])] for name in names}
     rows = zip(*held.values(), strict=True)
-    return [
-        None if None in row else tuple(name for name, yes in zip(names, row, strict=True) if yes) for row in rows
-    ]
+    return [None if None in row else tuple(name for name, yes in zip(names, row, strict=True) if yes) for row in rows]
 
 
 def _holds(table: Table, row: int, cell: Any, name: str) -> bool | None:

@@ -69,7 +69,14 @@ def table_records(parts: Sequence[tuple[str, Table]], data: Data, modality: str,
     records = Records([], named, notes=notes, class_names=training.class_names.get(roles.target, ()))
     if modality == "table":
         records.columns = _columns(training, roles, data, records)
-    needed = (roles.target, *roles.targets, *([c.name for c in records.columns] or roles.inputs), roles.split, roles.group, data.id)
+    needed = (
+        roles.target,
+        *roles.targets,
+        *([c.name for c in records.columns] or roles.inputs),
+        roles.split,
+        roles.group,
+        data.id,
+    )
     for split, table in parts:
         for name in dict.fromkeys((*needed, *roles.slices)):
             if name:

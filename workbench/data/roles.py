@@ -50,7 +50,7 @@ def find_roles(table: Table, data: Data, modality: str, kind: str = "class") -> 
             require(table, name, f"data.{key}")
     _check_targets(data, kind)
     target = "" if data.targets else data.target or _find_target(table, _LABEL_SETS if kind == "labels" else _TARGETS)
-    if data.target and data.target in data.ignore or target in data.features:
+    if (data.target and data.target in data.ignore) or target in data.features:
         raise ConfigError(
             f"column {target!r} is the target and also in data.{'ignore' if target in data.ignore else 'features'}",
             hint="a target is neither a feature nor left out",
@@ -75,7 +75,9 @@ def _check_targets(data: Data, kind: str) -> None:
         raise ConfigError("data.target and data.targets are both given", hint="keep the one that is meant")
     twice = [name for name in data.targets if data.targets.count(name) > 1 or name in (*data.features, *data.ignore)]
     if twice:
-        raise ConfigError(f"column {twice[0]!r} is in data.targets and is named a second time", hint="one role a column")
+        raise ConfigError(
+            f"column {twice[0]!r} is in data.targets and is named a second time", hint="one role a column"
+        )
 
 
 def require(table: Table, name: str, key: str) -> None:

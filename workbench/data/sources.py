@@ -13,8 +13,8 @@ from workbench import registry
 from workbench.data import folders, hub
 from workbench.data.cells import as_value, in_order
 from workbench.data.fingerprint import target_name
-from workbench.data.pictures import unreadable
 from workbench.data.labels import check_label_sets, label_names
+from workbench.data.pictures import unreadable
 from workbench.data.records import MISSING, Records, Target, table_records
 from workbench.data.splits import SPLIT_NAMES, Shares, assign_splits, limit_splits
 from workbench.data.tables import Table, read_table
@@ -245,8 +245,7 @@ def _fixture(config: Config, modality: str, kind: str) -> Dataset:
     names = {"class": "classification", "labels": "multi-label classification", "value": "regression"}
     if (dataset.modality, dataset.kind) != (modality, kind):
         raise ConfigError(
-            f"{data.source} is {dataset.modality} {names[dataset.kind]}, "
-            f"not what task {config.task!r} takes",
+            f"{data.source} is {dataset.modality} {names[dataset.kind]}, not what task {config.task!r} takes",
             hint="choose another fixture (`workbench list fixtures`) or another task",
         )
     for key, names in (("slices", data.slices), ("group", (data.group,) if data.group else ())):
