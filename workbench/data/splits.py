@@ -189,5 +189,5 @@ def _rarest(targets: Targets) -> list[str]:
 def _how(targets: Targets, group: str) -> str:
     how = "stratified by class" if any(isinstance(t, str) for t in targets) else "stratified by fifths of the target"
     if any(isinstance(t, tuple) for t in targets):
-        how = "stratified by the rarest label of each example, the other labels as they fall"
+        how = "stratified by the rarest label of each example; the others as they fall"
     return f"{how}, each {group} on one side" if group else how

@@ -75,7 +75,8 @@ def slice_blocks(view: RunView) -> list[Block]:
 
 def _table(view: RunView, caption: str, groups: list[Slice]) -> Table:
     unit = f" ({view.unit})" if view.unit else ""
-    head = ("Group", f"typical error, RMSE{unit}" if view.regression else "accuracy", "n")
+    share = "every label right" if view.multilabel else "accuracy"
+    head = ("Group", f"typical error, RMSE{unit}" if view.regression else share, "n")
     like = max(g.score for g in groups)
     rows = []
     for g in groups:

@@ -71,7 +71,8 @@ def training(view: RunView) -> Section | None:
         facts.append(("Settings", word(settings)))
     blocks.append(Facts(tuple(facts)))
     how = (
-        "The loss is the mean cross-entropy (classes) or squared error (values) of the batches since the last line; "
+        "The loss is the mean cross-entropy (classes; labels: of each yes or no) or squared error (values) of the "
+        "batches since the last line; "
         "the validation loss is of the whole validation split after each epoch. Values: tuned/history.jsonl.",
     )
     return Section("training", "Training", sentence(what), tuple(blocks), how)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.errors import ArtefactError, WorkbenchError
+from workbench.report.label_outcomes import decided
 from workbench.report.performance import known
 from workbench.report.shapes import Finding, Findings, Section
 from workbench.report.slices import apart, slices
@@ -32,6 +33,8 @@ from workbench.types import Measure
 
 _SHARE_MARGIN = 1e-9
 _UNCONFIRMED = 0.05  # p of the exact test from which on a difference is not called one
+_EVERY = "examples with every label right"
+_SHARES = {"accuracy": ("accuracy", "accuracy"), "subset_accuracy": (f"share of {_EVERY}", _EVERY)}
 _ROUNDED = 0.0005  # differences of accuracy that print as 0.0 points
 
 
@@ -53,12 +56,12 @@ def _guarded(part: Callable[[RunView], list[Finding]], view: RunView) -> list[Fi
 
 def _decides(view: RunView) -> list[Finding]:
     model = view.shipped
-    measure = view.measures(model).get("mae" if view.regression else "accuracy") if model else None
+    measure = view.measures(model).get(view.headline) if model else None
     if measure is None or measure.value is None:
         reason = measure.reason if measure else "no measure of the test split was found in this run"
         return [Finding("open", "How good the answers are is not known:", sentence(reason), "#performance", "details")]
-    line = _off_by(view, model, measure) if view.regression else _right(view, model, measure)
-    return [line]
+    line = _off_by if view.regression else decided if view.multilabel else _right
+    return [line(view, model, measure)]
 
 
 def _right(view: RunView, model: str, measure: Measure) -> Finding:
@@ -109,7 +112,7 @@ def _change(view: RunView) -> list[Finding]:
     name = next((n for n in (("mae", "rmse") if view.regression else ("accuracy",)) if n in entries), "")
     entry = dict(entries.get(name, {}))
     if not view.regression and view.comparison.get("accuracy"):  # Newcombe's interval and the exact test
-        name, entry = "accuracy", {**view.comparison["accuracy"], "better": "higher"}
+        name, entry = view.headline, {**view.comparison["accuracy"], "better": "higher"}
     if not entry or entry.get("difference") is None:
         return []
     sign = -1.0 if entry.get("better") == "lower" else 1.0
@@ -136,13 +139,14 @@ def _change(view: RunView) -> list[Finding]:
 def _undecided(view: RunView, entry: Mapping[str, Any], name: str) -> str:
     """A difference that chance explains, in the measure's own direction."""
     difference, title = float(entry["difference"]), measure_name(name).title.lower()
-    if name == "accuracy":
+    if name in _SHARES:
+        title = _SHARES[name][0]
         low, high = (signed(100 * entry[end], like=10.0) for end in ("low", "high"))
         span = f"95 % interval {low} to {high} points"
         if abs(difference) < _ROUNDED:
-            return f"the accuracy is the same ({span})."
+            return f"the {title} is the same ({span})."
         better = "higher" if difference > 0 else "lower"
-        return f"the accuracy is {points(difference)} points {better}, which chance alone could bring about ({span})."
+        return f"the {title} is {points(difference)} points {better}, which chance alone could bring about ({span})."
     unit = f" {view.unit}" if view.unit else ""
     amount, span = change_of(difference, entry["low"], entry["high"])
     larger = "larger" if difference > 0 else "smaller"
@@ -154,8 +158,8 @@ def _undecided(view: RunView, entry: Mapping[str, Any], name: str) -> str:
 
 def _amount(view: RunView, name: str, gain: float, low: float | None, high: float | None) -> tuple[str, str]:
     """How much better or worse, and its interval; both without a sign, as the words say the direction."""
-    if name == "accuracy":
-        how = f"{points(gain)} points of accuracy"
+    if name in _SHARES:
+        how = f"{points(gain)} points of {_SHARES[name][1]}"
         span = "" if low is None or high is None else f"95 % interval {_size(100 * low, 100 * high, like=10.0)}"
     else:
         unit = f" {view.unit}" if view.unit else ""
@@ -184,7 +188,8 @@ def _lost(view: RunView) -> list[Finding]:
     classes = Counter(str(truth.get(i, "?")) for i in lost)
     top, n = classes.most_common(1)[0]
     share = "all" if n == len(lost) else "most" if n > len(lost) / 2 else ""
-    where = f", {share} of class “{top}”" if share and len(lost) > 1 else ""
+    kind = "with the labels" if view.multilabel else "of class"
+    where = f", {share} {kind} “{top}”" if share and len(lost) > 1 else ""
     verb = "answer that was right is" if was_right == 1 else "answers that were right are"
     return [Finding("fair", f"{len(lost):,} of {was_right:,} {verb} now wrong", f"{where}.", "#change", "see them")]
 
