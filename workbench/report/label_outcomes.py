@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from workbench.report.label_sets import labels_of, truth_and_answers
 from workbench.report.performance import known
 from workbench.report.shapes import Block, Cell, Finding, Fold, HeatCell, Heatmap, Pair, Prose, Table
 from workbench.report.view import MODELS, RunView
-from workbench.report.words import count, estimate, none, number, percent, short, word
+from workbench.report.words import change, count, estimate, none, number, percent, short, word
 from workbench.types import Measure
 
 _MAPS = 6  # labels whose four counts are drawn as small matrices; beyond, they stand in a table
@@ -24,7 +25,6 @@ _OF_LABEL = (
     ("label_f1", "F1"),
     ("mean_average_precision", "average precision"),
     ("label_auroc", "area under ROC"),
-    ("label_ece", "calibration error"),
 )
 
 
@@ -38,13 +38,29 @@ def decided(view: RunView, model: str, measure: Measure) -> Finding:
     rest = f"unseen examples: {percent(measure.value or 0)}{span}."
     level = "good"
     if constant is not None and constant.value is not None:
-        level = "good" if (measure.low or 0.0) > constant.value else "poor"
+        level = "good" if (measure.low or 0.0) > constant.value else "fair" if _tells(view, model, truth) else "poor"
         rest += f" Always answering the most frequent set of labels would do so in {percent(constant.value)}."
     hits, said, true = int((truth & given).sum()), int(given.sum()), int(truth.sum())
     if said and true:
         rest += f" Of the labels it gives {percent(hits / said)} are right; of those that hold it finds "
         rest += f"{percent(hits / true)}."
     return Finding(level, f"Every label right for {right:,} of {len(rows):,}", rest, "#performance", "how sure")
+
+
+def f1_beside(measures: Mapping[str, Mapping[str, Any]]) -> str:
+    """The change of F1, which the thresholds were chosen for, beside that of the share of perfect answers."""
+    entry = measures.get("label_f1", {})
+    if entry.get("difference") is None:
+        return ""
+    moved, span = change(entry["difference"], entry.get("low"), entry.get("high"))
+    return f" F1, averaged over the labels, moved by {moved}{f' ({span})' if span else ''}."
+
+
+def _tells(view: RunView, model: str, truth: np.ndarray) -> bool:
+    """Whether the labels' probabilities order examples better than guessing, beyond chance."""
+    found = view.measures(model).get("mean_average_precision")
+    held = truth.any(axis=0)
+    return found is not None and held.any() and (found.low or 0.0) > float(truth.mean(axis=0)[held].mean())
 
 
 def _between(low: float, high: float) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.errors import ArtefactError, WorkbenchError
-from workbench.report.label_outcomes import decided
+from workbench.report.label_outcomes import decided, f1_beside
 from workbench.report.performance import known
 from workbench.report.shapes import Finding, Findings, Section
 from workbench.report.slices import apart, slices
@@ -121,6 +121,7 @@ def _change(view: RunView) -> list[Finding]:
     worst = None if low is None or high is None else min(sign * low, sign * high)
     best = None if low is None or high is None else max(sign * low, sign * high)
     how, span = _amount(view, name, gain, worst, best)
+    also = f1_beside(entries) if view.multilabel else ""
     link = ("#change", "what changed")
     if worst is None or best is None:
         return [Finding("fair", "Better or worse than before is not settled:", f"{how}, without an interval.", *link)]
@@ -130,10 +131,11 @@ def _change(view: RunView) -> list[Finding]:
         rest = f"it seems so by {how} ({span}), but the exact test does not confirm it ({p_value(p)})."
         return [Finding("fair", f"Not certain whether {way} than before customisation:", rest, *link)]
     if worst > _SHARE_MARGIN:
-        return [Finding("good", "Better than before customisation", f"by {how} ({span}).", *link)]
+        return [Finding("good", "Better than before customisation", f"by {how} ({span}).{also}", *link)]
     if best < -_SHARE_MARGIN:
-        return [Finding("poor", "Worse than before customisation", f"by {how} ({span}).", *link)]
-    return [Finding("fair", "No clear difference from before customisation:", _undecided(view, entry, name), *link)]
+        return [Finding("poor", "Worse than before customisation", f"by {how} ({span}).{also}", *link)]
+    rest = f"{_undecided(view, entry, name)}{also}"
+    return [Finding("fair", "No clear difference from before customisation:", rest, *link)]
 
 
 def _undecided(view: RunView, entry: Mapping[str, Any], name: str) -> str:
