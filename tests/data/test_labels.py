@@ -179,7 +179,9 @@ def test_a_test_split_without_any_label_is_left_out(tmp_path: Path) -> None:
 
 def test_every_split_has_its_share_of_the_rarest_label() -> None:
     rng = np.random.default_rng(0)
-    targets = [tuple(n for n, share in (("a", 0.6), ("b", 0.3), ("c", 0.04)) if rng.random() < share) for _ in range(500)]
+    targets = [
+        tuple(n for n, share in (("a", 0.6), ("b", 0.3), ("c", 0.04)) if rng.random() < share) for _ in range(500)
+    ]
     total = Counter(label for t in targets for label in t)
     for seed in range(5):
         splits, how = assign_splits([""] * 500, targets, [""] * 500, Shares(0.15, 0.2, seed))
