@@ -87,9 +87,7 @@ def compare_labels(
     plan = Plan.rows(n, clusters=None if clusters is None else clusters[ours.index])
     drawn, values = _differences(a, b, plan, settings)
     return result | {
-        "verdict": verdict_on_accuracy(
-            accuracy, n, int(changed.sum()), confidence, "subset accuracy (every label right)"
-        ),
+        "verdict": verdict_on_accuracy(accuracy, n, int(changed.sum()), confidence, "subset accuracy"),
         "accuracy": accuracy,
         "flips": {
             "negative": _by_sureness(b, right_a & ~right_b),

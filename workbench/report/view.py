@@ -123,9 +123,9 @@ class RunView:
             named = str(self.fingerprint.get("target_name", "value")).replace("_", " ")
             return f"What is the {named} of this {what}?"
         if self.multilabel and self.labels:
-            few = sum(map(len, self.labels)) <= _NAMED
-            named = f": {listing(self.labels, last='or')}" if few else f", out of {len(self.labels)}"
-            return f"Which labels hold for this {what}{named}?"
+            if sum(map(len, self.labels)) <= _NAMED:
+                return f"Which labels hold for this {what}: {listing(self.labels, last='or')}?"
+            return f"Which of {len(self.labels)} labels hold for this {what}?"
         if len(self.labels) > 1 and sum(map(len, self.labels)) <= _NAMED:
             return f"Which is this {what}: {listing(self.labels, last='or')}?"
         return f"Which of {len(self.labels)} classes is this {what}?" if self.labels else f"What is this {what}?"

@@ -40,6 +40,12 @@ def finetune(session: Session) -> bool:
         if task.kind == "labels":
             _choose_thresholds(session, "base", session.load_base()[0], encoded, targets, validation)
         backbone, _ = session.load_source()
+        fitted_head = run.path / "base" / "model.safetensors"
+        start = ""
+        if task.kind == "labels" and task.modality_name != "table" and fitted_head.is_file():
+            # A fresh head says "as likely as not" of every label, which takes many steps to unlearn.
+            backbone.load_state(fitted_head)
+            start = "the head of the model before, fitted on the frozen backbone"
         augment = flip_and_shift(config.seed) if config.finetune.augment and task.modality_name == "image" else None
         settings = settle(session, len(train))
         fitted = fit(
@@ -73,6 +79,7 @@ def finetune(session: Session) -> bool:
                 "backbone": {k: facts.get(k) for k in ("source", "class", "sha256")},
                 "runs_user_code": bool(facts.get("runs_user_code")),
                 "code": facts.get("code"),
+                "start": start,
                 "best_step": fitted.best_step,
                 "steps": fitted.steps,
                 "stopped": fitted.stopped,

@@ -45,6 +45,7 @@ def training(view: RunView) -> Section | None:
             if about.get("best_step") is not None
             else none("no best step was recorded"),
         ),
+        *((("Started from", word(sentence(about["start"]))),) if about.get("start") else ()),
         ("End of training", word(sentence(about.get("stopped", "") or "not recorded"))),
     ]
     # what was resolved, where the run kept it; the config alone may say 0 for "by the backbone"
