@@ -172,9 +172,10 @@ def _task(kind: str) -> Any:
 
 def _check_columns(module: TabularNet, preparation: TablePreparation, dataset: Dataset, source: str) -> None:
     """A checkpoint is for tables of its own columns only."""
-    has = (module.config.numeric_columns, list(module.config.cardinalities), int(module.config.num_labels or 0))
-    needs = (len(preparation.numeric), _cardinalities(preparation), max(len(dataset.labels), 1))
-    has, needs = (*has, module.config.problem_type), (*needs, PROBLEMS[_task(dataset.kind)])
+    own = module.config
+    has = (own.numeric_columns, list(own.cardinalities), int(own.num_labels or 0), own.problem_type)
+    outputs, answers = max(len(dataset.labels), 1), PROBLEMS[_task(dataset.kind)]
+    needs = (len(preparation.numeric), _cardinalities(preparation), outputs, answers)
     for what, there, here in zip(("numeric columns", "categories", "outputs", "answers"), has, needs, strict=True):
         if there != here:
             raise ConfigError(

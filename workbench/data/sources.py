@@ -242,10 +242,10 @@ def _with_categories(columns: Sequence[Column], examples: Sequence[Example]) -> 
 def _fixture(config: Config, modality: str, kind: str) -> Dataset:
     data = config.data
     dataset: Dataset = registry.load("fixtures", data.source.removeprefix(_FIXTURE))(config.seed)
-    names = {"class": "classification", "labels": "multi-label classification", "value": "regression"}
+    said = {"class": "classification", "labels": "multi-label classification", "value": "regression"}
     if (dataset.modality, dataset.kind) != (modality, kind):
         raise ConfigError(
-            f"{data.source} is {dataset.modality} {names[dataset.kind]}, not what task {config.task!r} takes",
+            f"{data.source} is {dataset.modality} {said[dataset.kind]}, not what task {config.task!r} takes",
             hint="choose another fixture (`workbench list fixtures`) or another task",
         )
     for key, names in (("slices", data.slices), ("group", (data.group,) if data.group else ())):

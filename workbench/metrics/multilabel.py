@@ -19,7 +19,8 @@ _PAIRS = 4_000_000  # comparisons of two labels that are held in memory at once
 
 def all_right(targets: ArrayLike, predicted: ArrayLike) -> NDArray[np.bool_]:
     """Whether every label of an example is decided right, (n,)."""
-    return np.asarray(np.asarray(targets).astype(bool) == np.asarray(predicted).astype(bool)).all(axis=1)
+    right: NDArray[np.bool_] = np.asarray(targets).astype(bool) == np.asarray(predicted).astype(bool)
+    return np.asarray(right.all(axis=1))
 
 
 def wrong_shares(targets: ArrayLike, predicted: ArrayLike) -> Floats:

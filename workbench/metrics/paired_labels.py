@@ -75,14 +75,22 @@ def compare_labels(
     problem = ours.problem or theirs.problem
     result: dict[str, Any] = {"split": split, "n": len(ours.index), "before": names[0], "after": names[1]}
     if problem:
-        accuracy = dict.fromkeys(("before", "after", "difference", "low", "high", "mcnemar_p"))
-        none = {"negative": [], "positive": [], "nfr": None, "pfr": None, "churn": None, "reason": problem}
+        unknown = dict.fromkeys(("before", "after", "difference", "low", "high", "mcnemar_p"))
+        none: dict[str, Any] = {
+            "negative": [],
+            "positive": [],
+            "nfr": None,
+            "pfr": None,
+            "churn": None,
+            "reason": problem,
+        }
         result |= {"verdict": f"Not compared: {problem}.", "flips": none, "measures": [], "classes": []}
-        return result | {"accuracy": {"name": HEADLINE, **accuracy, "method": "", "b": 0, "c": 0, "reason": problem}}
+        return result | {"accuracy": {"name": HEADLINE, **unknown, "method": "", "b": 0, "c": 0, "reason": problem}}
     a, b = ours.scores, theirs.scores
     truth = a.targets == 1
     right_a, right_b = all_right(truth, a.predicted), all_right(truth, b.predicted)
-    n, accuracy = len(truth), {"name": HEADLINE, **_shares(right_a, right_b, confidence)}
+    n = len(truth)
+    accuracy: dict[str, Any] = {"name": HEADLINE, **_shares(right_a, right_b, confidence)}
     changed = (a.predicted != b.predicted).any(axis=1)
     plan = Plan.rows(n, clusters=None if clusters is None else clusters[ours.index])
     drawn, values = _differences(a, b, plan, settings)

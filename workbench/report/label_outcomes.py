@@ -60,7 +60,9 @@ def _tells(view: RunView, model: str, truth: np.ndarray) -> bool:
     """Whether the labels' probabilities order examples better than guessing, beyond chance."""
     found = view.measures(model).get("mean_average_precision")
     held = truth.any(axis=0)
-    return found is not None and held.any() and (found.low or 0.0) > float(truth.mean(axis=0)[held].mean())
+    if found is None or not held.any():
+        return False
+    return (found.low or 0.0) > float(truth.mean(axis=0)[held].mean())
 
 
 def _between(low: float, high: float) -> str:

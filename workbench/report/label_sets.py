@@ -25,8 +25,9 @@ def with_sets(frame: pd.DataFrame) -> pd.DataFrame:
         return frame
     truth, given = (frame[[f"{prefix}{label}" for label in labels]] for prefix in (_TRUTH, _GIVEN))
     known = truth.notna().all(axis=1).to_numpy()
-    sets = np.array(named(truth.fillna(False).to_numpy(dtype=bool), labels), dtype=object)
-    return frame.assign(target=np.where(known, sets, None), predicted=named(given.to_numpy(dtype=bool), labels))
+    sets = named(truth.fillna(False).to_numpy(dtype=bool), labels)
+    target = [s if sure else None for s, sure in zip(sets, known, strict=True)]
+    return frame.assign(target=target, predicted=named(given.to_numpy(dtype=bool), labels))
 
 
 def named(held: np.ndarray, labels: list[str]) -> list[str]:
