@@ -120,6 +120,28 @@ def test_the_baseline_answers_the_commonest_set_of_training(measures: dict[str, 
     assert measures["baseline_subset_accuracy"].value == (test == sets[counts.argmax()]).all(axis=1).mean()
 
 
+def test_beside_each_measure_stands_what_a_model_that_knows_nothing_scores(
+    measures: dict[str, Measure], scores: LabelScores
+) -> None:
+    train, test = (scores.where(scores.splits == s).targets == 1 for s in ("train", "test"))
+    sets, counts = np.unique(train, axis=0, return_counts=True)
+    answer, p = np.tile(sets[counts.argmax()], (120, 1)), np.tile(train.mean(axis=0), (120, 1))
+    expected = {
+        "subset_accuracy": measures["baseline_subset_accuracy"].value,
+        "hamming_loss": sk.hamming_loss(test, answer),
+        "f1_samples": sk.f1_score(test, answer, average="samples", zero_division=1.0),
+        "mean_average_precision": test.mean(),
+        "label_auroc": 0.5,
+        "ranking_loss": sk.label_ranking_loss(test, p),
+        "label_log_loss": np.mean([sk.log_loss(test[:, k], p[:, k]) for k in range(4)]),
+        "label_brier": np.mean((p - test) ** 2),
+    }
+    for name, value in expected.items():
+        assert measures[name].baseline == pytest.approx(value), name
+    assert measures["baseline_subset_accuracy"].baseline is None
+    assert "|baseline:label shares of train|" in measures["label_brier"].signature
+
+
 def test_signatures_name_the_knobs(measures: dict[str, Measure]) -> None:
     assert "thresholds:0.3,0.5,0.55,0.6|" in measures["subset_accuracy"].signature
     assert "|average:labels|" in measures["mean_average_precision"].signature

@@ -16,7 +16,7 @@ from workbench.metrics.label_statistics import OF_COUNTS, label_statistics
 from workbench.metrics.notes import FEW, TOO_FEW
 from workbench.metrics.settings import Settings
 from workbench.metrics.splits import label_rows, splits_of
-from workbench.stats import Drawn, Plan, bootstrap, wilson
+from workbench.stats import Drawn, Plan, bootstrap, evaluate, wilson
 from workbench.types import Estimate, LabelScores, Measure
 
 _DECIDED = ("subset_accuracy", "hamming_loss", "f1_micro", "f1_samples", *OF_COUNTS)
@@ -101,7 +101,21 @@ class _Evaluation:
         numbers["baseline_subset_accuracy"] = wilson(hits, self.n, how.confidence)
         if clusters is None:
             numbers |= self._proportions()
-        return [self._measure(name, numbers[name], self._per_label(name, numbers)) for name in self.names]
+        nothing = self._knowing_nothing(usual, (reference == 1).mean(axis=0))
+        return [
+            self._measure(name, numbers[name], self._per_label(name, numbers), nothing.get(name)) for name in self.names
+        ]
+
+    def _knowing_nothing(self, usual: NDArray[np.bool_], shares: NDArray[np.float64]) -> dict[str, float]:
+        """What each measure would be of the labels' shares as probabilities and the commonest set as the answer."""
+        p = np.clip(shares, 1e-6, 1 - 1e-6)
+        constant = replace(
+            self.scores,
+            logits=np.tile(np.log(p / (1 - p)), (self.n, 1)),
+            thresholds=np.where(usual, 0.0, 2.0),
+        )
+        found = evaluate(label_statistics(constant), Plan.rows(self.n).identity)
+        return {k[0]: float(v[0]) for k, v in found.items() if len(k) == 1 and np.isfinite(v[0])}
 
     def _estimate(self, key: tuple[str, ...], drawn: Drawn) -> Estimate:
         if not np.isfinite(drawn.value):
@@ -177,8 +191,17 @@ class _Evaluation:
             remarks.append(f"few examples (n = {n}): the interval is wide")
         return replace(estimate, n=n, reason="; ".join(remarks))
 
-    def _measure(self, name: str, estimate: Estimate, per_label: Mapping[str, Estimate] | None = None) -> Measure:
-        signature = self.affordable.signature(name, self.n, self.unknown, estimate.interval, **self._knobs(name))
+    def _measure(
+        self,
+        name: str,
+        estimate: Estimate,
+        per_label: Mapping[str, Estimate] | None = None,
+        baseline: float | None = None,
+    ) -> Measure:
+        knobs = self._knobs(name)
+        if baseline is not None:
+            knobs["baseline"] = f"label shares of {'train' if len(self.train) else self.split}"
+        signature = self.affordable.signature(name, self.n, self.unknown, estimate.interval, **knobs)
         return Measure(
             name=name,
             split=self.split,
@@ -191,6 +214,7 @@ class _Evaluation:
             signature=signature,
             per_class=per_label or {},
             reason=estimate.reason,
+            baseline=baseline,
         )
 
     def _knobs(self, name: str) -> dict[str, object]:
