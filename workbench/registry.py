@@ -186,7 +186,7 @@ METRICS = {
 # Of several labels at once; each function has its measure's name.
 _LABEL_METRICS = {
     "subset_accuracy": "Share of examples of which every single label is decided right.",
-    "baseline_subset_accuracy": "Subset accuracy of always answering the most frequent set of labels: the line to beat.",
+    "baseline_subset_accuracy": "Subset accuracy of always answering the most frequent set: the line to beat.",
     "hamming_loss": "Share of all yes-or-no decisions that are wrong; low by itself where labels are rare.",
     "f1_micro": "F1 of all decisions thrown together, so that frequent labels count most.",
     "f1_samples": "F1 of each example's set of labels, averaged over the examples.",
