@@ -107,6 +107,7 @@ def _table(view: RunView, names: list[str], measures: dict[str, dict[str, Measur
     low, high = scales.get("share", (0.0, 1.0))
     notes = {5: f"shares: {percent(low, places=0)} to {percent(high, places=0)}"} if "share" in scales else {}
     known = "the mean" if view.regression else "the class shares"
+    known = "the label shares, or the commonest set," if view.multilabel else known
     note = (
         f"Knowing nothing: what a model would score that always answers {known} of the training examples. "
         "Grey: before; filled: after; ring: deployed. Measures of one kind share an axis; "
