@@ -23,6 +23,7 @@ ORDER = {
     "types": 0.1,
     "run": 1,
     "config": 1,
+    "policy": 1,
     "registry": 1,
     "stats": 1,
     "engines": 1.1,
@@ -40,6 +41,7 @@ ORDER = {
     "tasks": 4,
     "stages": 5,
     "report": 5,
+    "terminal": 6,
     "pipeline": 6,
     "cli": 7,
 }

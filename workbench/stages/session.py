@@ -18,7 +18,7 @@ from workbench.run import CONFIG, Run, digest
 from workbench.tasks.record import Task
 from workbench.types import Dataset
 
-STAGES = ("prepare", "finetune", "export", "predict", "evaluate", "compare", "explain", "assess")
+STAGES = ("prepare", "finetune", "export", "predict", "evaluate", "slices", "compare", "explain", "assess")
 
 
 @dataclass
@@ -88,6 +88,7 @@ class Session:
             "export": ("export",),
             "predict": ("predict",),
             "evaluate": ("evaluate",),
+            "slices": ("evaluate",),
             "compare": ("evaluate",),
             "explain": ("explain",),
             "assess": ("explain",),
@@ -98,6 +99,7 @@ class Session:
             "export": ("finetune",),
             "predict": ("export",),
             "evaluate": ("predict",),
+            "slices": ("predict",),
             "compare": ("predict",),
             "explain": ("predict",),
             "assess": ("explain",),
