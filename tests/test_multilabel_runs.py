@@ -118,7 +118,8 @@ class TestWholeRuns:
 
     def test_the_report_is_whole(self, kind: str) -> None:
         page = (made(kind).path / "report.html").read_text(encoding="utf-8")
-        assert "could not be built" not in page and "Not part of this report" not in page
+        assert "could not be built" not in page
+        assert page.count("Not part of this report") <= 1  # no gate has judged it
         for text in (
             "Every label right for",
             "Deployed: each label",
