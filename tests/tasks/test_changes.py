@@ -12,7 +12,7 @@ import pytest
 from workbench.config import Explain
 from workbench.modalities import table as tables
 from workbench.modalities.table import TablePreparation
-from workbench.tasks.changes import asker_of_rows, change_values, hide_parts, turned
+from workbench.tasks.changes import asker_of_rows, change_values, hide_parts, label_turned, turned
 from workbench.tasks.ranges import ranges_of
 from workbench.types import Column, Feature
 
@@ -132,3 +132,12 @@ def test_rows_are_encoded_as_for_prediction() -> None:
     asker_of_rows(net, PREPARATION)(ROWS[:5])
     seen = net.seen
     np.testing.assert_array_equal(seen[0], tables.encode(ROWS[:5], PREPARATION).arrays["numeric"])
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.9])
+def test_a_label_turns_at_its_own_threshold(threshold: float) -> None:
+    logits = RNG.normal(size=(400, 3)) * 3
+    given = 1 / (1 + np.exp(-logits[:, 1])) >= threshold
+    for own in (logits[given][0], logits[~given][0]):
+        is_given = 1 / (1 + np.exp(-own[1])) >= threshold
+        np.testing.assert_array_equal(label_turned(own, 1, threshold)(logits) > 0, given != is_given)

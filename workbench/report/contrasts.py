@@ -11,6 +11,7 @@ import numpy as np
 
 from workbench.report import pictures
 from workbench.report.excerpts import Neighbour, Neighbours, Struck
+from workbench.report.label_sets import written
 from workbench.report.panels import CaseView, drawn
 from workbench.report.shapes import Block, Overlay, Prose, Table
 from workbench.report.words import chance, count, listing, number, percent, sentence, signed, word
@@ -150,6 +151,8 @@ def _aim(shown: CaseView, found: Mapping[str, Any]) -> str:
 def _turned(shown: CaseView, answer: Mapping[str, Any]) -> str:
     if answer.get("label") is not None:
         return f"It would be {answer['label']} ({chance(answer['probability'])})"
+    if answer.get("labels") is not None:
+        return f"It would be {written(answer['labels'])}"
     value = float(answer["value"])
     return f"It would be {number(value, like=abs(value) or 1.0)}{f' {shown.view.unit}' if shown.view.unit else ''}"
 

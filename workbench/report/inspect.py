@@ -13,6 +13,7 @@ from workbench.errors import ArtefactError
 from workbench.report.build import environment, page
 from workbench.report.case import case_of
 from workbench.report.contrasts import Told, beside
+from workbench.report.label_sets import written
 from workbench.report.panels import SIDES, CaseView
 from workbench.report.shapes import Cell, Facts, Finding, Findings
 from workbench.report.trust import LIGHTS, thresholds, title_of
@@ -75,6 +76,9 @@ def _certainty(view: RunView, case: Mapping[str, Any]) -> Certainty | None:
     frame = view.predictions("onnx")
     if view.regression or frame is None:
         return None
+    if view.multilabel:
+        found = float(case["after"]["probability"])
+        return Certainty(found, found, None, "a temperature is fitted to single classes alone")
     rows = frame[frame["id"] == case["id"]]
     columns = [c for c in frame.columns if c.startswith("logit.")]
     logits = rows[columns].to_numpy(dtype=float)[0]
@@ -123,8 +127,9 @@ def _facts(shown: CaseView, certainty: Certainty | None) -> list[tuple[str, Cell
     facts = []
     if certainty:
         facts.append(("Probability", Cell(chance(certainty.probability), certainty.text, "word")))
-        changed = before.get("label") != after.get("label")
-        said = f"{before.get('label')} ({chance(before['probability'])})" if before.get("label") else "not known"
+        was, now = (side.get("label") or written(side.get("labels") or []) for side in (before, after))
+        changed = was != now
+        said = f"{was} ({chance(before['probability'])})" if before.get("probability") is not None else "not known"
         facts.append(("Before customisation", word(said, "decided otherwise" if changed else "the same decision")))
     else:
         like = max(abs(float(v)) for v in (before.get("value") or 1, after.get("value") or 1))
@@ -134,8 +139,14 @@ def _facts(shown: CaseView, certainty: Certainty | None) -> list[tuple[str, Cell
         facts.append(("Before customisation", word(f"{said}{f' {view.unit}' if view.unit else ''}", note)))
     target = case.get("target")
     if target is not None:
-        facts.append(("In truth", word(target if isinstance(target, str) else number(float(target)))))
+        facts.append(("In truth", word(_truth(target))))
     return facts
+
+
+def _truth(target: Any) -> str:
+    if isinstance(target, list):
+        return written(target)
+    return target if isinstance(target, str) else number(float(target))
 
 
 def _findings(shown: CaseView, told: tuple[Told, ...]) -> list[Finding]:

@@ -18,9 +18,16 @@ from workbench.stages.explain import Asked
 from workbench.stages.familiar import EXCERPTS, Familiar, keep_excerpts
 from workbench.stages.session import Session, do_stage
 from workbench.tasks.binding import bind
-from workbench.tasks.changes import Found, asker_of_parts, asker_of_rows, change_values, hide_parts
+from workbench.tasks.changes import (
+    Found,
+    asker_of_parts,
+    asker_of_rows,
+    change_values,
+    hide_parts,
+    label_turned,
+)
 from workbench.tasks.ranges import Range, check_ranges, ranges_of
-from workbench.types import ClassScores, Question
+from workbench.types import ClassScores, LabelScores, Question, Values
 
 METHOD = "shap"  # its values of two logits subtract, and it carries an interval
 _ROW_BUDGET = 4096  # rows of a table are cheap; texts and pictures have the budget of an explanation
@@ -84,7 +91,8 @@ class Contrasts:
     def _contrast(self, case: dict[str, Any], bank: Bank) -> dict[str, Any]:
         after, session = self.asked.after, self.session
         if not isinstance(after, ClassScores):
-            return {"reason": "a predicted value has no runner-up"}
+            one = isinstance(after, Values)
+            return {"reason": "a predicted value has no runner-up" if one else "several labels may hold: none runs up"}
         logits = after.logits[case["row"]]
         first, second = (int(k) for k in np.argsort(-logits, kind="stable")[:2])
         names = after.labels[first], after.labels[second]
@@ -137,22 +145,25 @@ class Contrasts:
     def _counterfactual(self, case: dict[str, Any], order: np.ndarray) -> dict[str, Any]:
         session, after = self.session, self.asked.after
         modality, features = session.task.modality_name, case["cut"].features
-        amount = None if isinstance(after, ClassScores) else self.amount
+        amount = self.amount if isinstance(after, Values) else None
         if amount is not None and not amount > 0:
             return {"reason": "the training targets do not vary, so there is no amount to move a prediction by"}
         more: dict[str, Any] = {}
         if modality == "table":
             budget, ask_rows = _ROW_BUDGET, asker_of_rows(session.onnx, session.preparation)
             row = case["example"].input
-            found = change_values(ask_rows, row, self._ranges, ask_rows([row])[0], order, amount=amount, budget=budget)
+            whole = ask_rows([row])[0]
+            limits = {"amount": amount, "margin": self._margin(case, whole), "budget": budget}
+            found = change_values(ask_rows, row, self._ranges, whole, order, **limits)
         else:
             budget = self.asked.budget
             ask = asker_of_parts(
                 session.task.modality, session.onnx, session.preparation, case["cut"], self.asked.filler
             )
             whole = ask(np.ones((1, len(features)), dtype=bool))[0]
-            found = hide_parts(ask, features, whole, order, amount=amount, budget=budget)
-            more = self._elsewhere(case, found) if found.search.state is not None else {}
+            limits = {"amount": amount, "margin": self._margin(case, whole), "budget": budget}
+            found = hide_parts(ask, features, whole, order, **limits)
+            more = self._elsewhere(case, found, whole) if found.search.state is not None else {}
         known = {
             "found": found.search.state is not None,
             "changes": list(found.changes),
@@ -168,6 +179,13 @@ class Contrasts:
         }
         return known | more | ({} if found.scores is None else {"answer": self._frame(found.scores)})
 
+    def _margin(self, case: dict[str, Any], scores: np.ndarray) -> Any:
+        """What counts as another answer where labels are given one by one: the asked label changes."""
+        if not isinstance(self.asked.after, LabelScores):
+            return None
+        label = case["question"].target
+        return label_turned(scores, label, float(self.asked.after.thresholds[label]))
+
     @cached_property
     def _ranges(self) -> tuple[Range, ...]:
         dataset = self.session.dataset
@@ -179,11 +197,11 @@ class Contrasts:
         targets = [e.target for e in self.session.dataset.split("train") if e.target is not None]
         return self.session.config.explain.change or (0.5 * float(np.std(targets)) if targets else 0.0)
 
-    def _elsewhere(self, case: dict[str, Any], found: Found) -> dict[str, Any]:
+    def _elsewhere(self, case: dict[str, Any], found: Found, whole: np.ndarray) -> dict[str, Any]:
         """Whether the same parts turn the answer when something else stands in their place."""
         session, modality = self.session, self.session.task.modality
-        masks = np.ones((2, len(case["cut"].features)), dtype=bool)
-        masks[1, [change["index"] for change in found.changes]] = False
+        masks = np.ones((1, len(case["cut"].features)), dtype=bool)
+        masks[0, [change["index"] for change in found.changes]] = False
         said = []
         for name in _OTHER_FILLERS[session.task.modality_name]:
             if name == self.asked.filler or (name == "mask" and session.preparation.mask_id is None):
@@ -201,6 +219,7 @@ class Contrasts:
             "splits": np.array(["test"], dtype=object),
             "targets": [None],
             "labels": self.session.dataset.labels,
+            "thresholds": self.session.thresholds("onnx"),
             "unit": self.session.dataset.unit,
             "groups": {},
         }

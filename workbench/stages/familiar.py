@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -19,12 +18,14 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import save
 
+from workbench.data.fingerprint import target_name
 from workbench.data.pictures import read_image
 from workbench.errors import ArtefactError
 from workbench.explainers.neighbours import nearest, share_nearer, unit
 from workbench.records import parquet_bytes, read_table
 from workbench.run import Run
 from workbench.stages.session import Session
+from workbench.types import Dataset
 
 EMBEDDINGS, EXCERPTS = "tuned/embeddings.safetensors", "tuned/excerpts.parquet"
 SHOWN = 3  # neighbours
@@ -58,19 +59,21 @@ def keep_excerpts(session: Session) -> None:
     """Write `tuned/excerpts.parquet`: of every training example with an embedding what a reader recognises it by."""
     rows, examples = Familiar(session.run).rows, session.dataset.examples
     chosen = [examples[int(r)] for r in rows]
-    labels = session.dataset.labels
     table = pa.table(
         {
             "id": pa.array([e.id for e in chosen], pa.string()),
-            "target": pa.array([_target(e.target, labels) for e in chosen], pa.string()),
+            "target": pa.array([_target(session.dataset, e.target) for e in chosen], pa.string()),
             "excerpt": pa.array([excerpt(e.input, session.task.modality_name) for e in chosen], pa.string()),
         }
     )
     session.run.write_bytes(EXCERPTS, parquet_bytes(table))
 
 
-def _target(target: int | float | None, labels: Sequence[str]) -> str | None:
-    return None if target is None else labels[int(target)] if labels else repr(float(target))
+def _target(dataset: Dataset, target: Any) -> str | None:
+    name = target_name(dataset, target)
+    if isinstance(name, tuple):
+        return ", ".join(name) or "no label"
+    return repr(name) if isinstance(name, float) else name
 
 
 def excerpt(value: Any, modality: str) -> str:

@@ -96,7 +96,7 @@ def inspect(
         example = Example(name, given, None, "new")
     models.begin()
     one = One.of(home, models, example, Path(folder), before=before)
-    after = predicted[1] if predicted else one.predict(models.onnx)
+    after = predicted[1] if predicted else one.predict("onnx")
     for model in ("base", "onnx"):  # what the model before says is known once torch is there
         write_predictions(one.run, model, after)
     asked = Asked(one)
@@ -106,7 +106,7 @@ def inspect(
     familiar = Familiar(home.run) if home.run.has(EMBEDDINGS) and home.run.has(EXCERPTS) else None
     contrasts = Contrasts(one, asked, familiar)
     told = {example.id: _ahead(one, contrasts)}
-    write_predictions(one.run, "base", predicted[0] if predicted else one.predict(models.base))
+    write_predictions(one.run, "base", predicted[0] if predicted else one.predict("base"))
     explain(one)
     assess(one)
     one.run.write_json("contrasts.json", finite(contrasts.with_neighbours(told)))
@@ -198,6 +198,7 @@ class Models:
         labels, unit = tuple(known["labels"]), known.get("unit", "")
         empty = Dataset(session.config.name, session.task.modality_name, (), labels, (), known["target"], unit)
         session._read = (empty, (), "")
+        session.onnx = self.onnx
         return session
 
     def _load(self) -> tuple[Any, Any]:
@@ -264,13 +265,18 @@ class One(Session):
         assert self.models is not None
         return self.models.onnx
 
-    def predict(self, model: Any) -> Predictions:
+    def thresholds(self, model: str) -> np.ndarray | None:
+        """Those of the run that is asked."""
+        assert self.models is not None
+        return self.models.lone.thresholds(model)
+
+    def predict(self, model: str) -> Predictions:
         """One model's prediction of the example."""
         encoded = self.task.modality.encode([self.dataset.examples[-1].input], self.preparation)
-        facts: dict[str, Any] = self.facts()
+        facts: dict[str, Any] = self.facts(model)
         last: Sequence[int] = [len(self.dataset.examples) - 1]
         for key in ("ids", "splits"):
             facts[key] = facts[key][last]
         facts["targets"] = [facts["targets"][last[0]]]
         facts["groups"] = {}
-        return self.task.decode(np.asarray(model.outputs(encoded.batch([0])), dtype=np.float64), facts)
+        return self.task.decode(np.asarray(getattr(self, model).outputs(encoded.batch([0])), dtype=np.float64), facts)

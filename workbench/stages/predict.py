@@ -26,7 +26,7 @@ def predict(session: Session) -> bool:
                     k = max(len(session.dataset.labels), 1)
                     scores, embeddings = scores[:, :k], scores[:, k:]
                     keep_embeddings(session, embeddings)
-                write_predictions(session.run, model, session.task.decode(scores, session.facts()))
+                write_predictions(session.run, model, session.task.decode(scores, session.facts(model)))
                 remove_shards(session.run.path / model / ".shards")
         session.run.write_json("onnx/providers.json", session.onnx.describe())
 

@@ -55,6 +55,17 @@ def turned(scores: np.ndarray, amount: float | None) -> Callable[[np.ndarray], n
     return margin
 
 
+def label_turned(scores: np.ndarray, label: int, threshold: float) -> Callable[[np.ndarray], np.ndarray]:
+    """How far answers (n, K) are beyond giving, or not giving, one label: in logits from its threshold.
+
+    `scores` (K,) is the answer as it is; a label is given from its threshold on.
+    """
+    p = float(np.clip(threshold, 1e-12, 1 - 1e-12))
+    cut = float(np.log(p / (1 - p)))
+    sign = 1.0 if scores[label] >= cut else -1.0
+    return lambda found: sign * (cut - found[:, label])
+
+
 def hide_parts(
     ask: Ask,
     features: Sequence[Feature],
@@ -62,6 +73,7 @@ def hide_parts(
     order: np.ndarray,
     *,
     amount: float | None = None,
+    margin: Ask | None = None,
     budget: int,
 ) -> Found:
     """The fewest words or segments to hide.
@@ -72,9 +84,10 @@ def hide_parts(
         scores: (K,) the model's answer to the input as it is.
         order: (M,) attributions of the answer.
         amount: of a value: what counts as another one.
+        margin: (n, K) scores to (n,), above 0 where the answer is another one; None: by `turned`.
         budget: inputs that may be asked.
     """
-    margin = turned(scores, amount)
+    margin = margin or turned(scores, amount)
     found = search(lambda states: margin(ask(states == 0)), [1] * len(features), order, budget=budget)
     if found.state is None:
         return Found(found)
@@ -91,6 +104,7 @@ def change_values(
     order: np.ndarray,
     *,
     amount: float | None = None,
+    margin: Ask | None = None,
     budget: int,
 ) -> Found:
     """The fewest columns to set to other values, each then brought as near to its own as suffices.
@@ -99,9 +113,9 @@ def change_values(
         ask: rows to (n, K) scores.
         row: the row as it is.
         ranges: what each column may become.
-        scores, order, amount, budget: as for `hide_parts`.
+        scores, order, amount, margin, budget: as for `hide_parts`.
     """
-    margin = turned(scores, amount)
+    margin = margin or turned(scores, amount)
     own = [row.get(r.column.name) for r in ranges]
     values = [tuple(v for v in r.values if v != x) for r, x in zip(ranges, own, strict=True)]
     far = [np.array([0.0, *(_distance(r, x, v) for v in vs)]) for r, x, vs in zip(ranges, own, values, strict=True)]
