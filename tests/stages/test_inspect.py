@@ -25,7 +25,7 @@ from workbench.stages.familiar import Familiar, excerpt
 from workbench.stages.session import Session
 from workbench.types import Example
 
-KINDS = ("pictures", "texts", "classes", "values")
+KINDS = ("pictures", "texts", "classes", "values", "labelled-texts")
 
 
 def call(*words: Any) -> Result:
@@ -63,6 +63,9 @@ class TestContrasts:
             assert len(found["familiar"]["neighbours"]) == 3 and 0 <= found["familiar"]["share_nearer"] <= 1
             if kind == "values":
                 assert "runner-up" in found["contrast"]["reason"] and found["counterfactual"]["amount"] > 0
+                continue
+            if kind == "labelled-texts":
+                assert "several labels" in found["contrast"]["reason"] and found["counterfactual"]["amount"] is None
                 continue
             contrast, after = found["contrast"], read_predictions(run, "onnx")
             row = list(after.ids).index(case["id"])
@@ -151,7 +154,7 @@ def test_a_stored_case_needs_no_model(kind: str, tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_id_and_its_input_are_told_the_same(kind: str, tmp_path: Path) -> None:
     run, example = made(kind), other(kind)
-    before = ["--before"] if kind == "texts" else []
+    before = ["--before"] if kind.endswith("texts") else []
     by_id = call("inspect", run.path, "--id", example.id, "--out", tmp_path / "a", "--json", "-q", *before)
     assert by_id.exit_code == 0, (by_id.stderr, by_id.exception)
     by_input = call(
@@ -172,6 +175,9 @@ def test_an_id_and_its_input_are_told_the_same(kind: str, tmp_path: Path) -> Non
     predicted = read_predictions(run, "onnx")
     if kind == "values":
         assert a["decision"]["value"] == pytest.approx(predicted.values[row])  # type: ignore[union-attr]
+    elif kind == "labelled-texts":
+        given = [n for n, yes in zip(predicted.labels, predicted.predicted[row], strict=True) if yes]  # type: ignore[union-attr]
+        assert a["decision"]["labels"] == given
     else:
         assert a["decision"]["label"] == predicted.labels[predicted.predicted[row]]  # type: ignore[union-attr]
         assert (a["decision"]["calibrated"] is None) is (a["decision"]["temperature"] is None)

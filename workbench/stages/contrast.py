@@ -207,10 +207,9 @@ class Contrasts:
             if name == self.asked.filler or (name == "mask" and session.preparation.mask_id is None):
                 continue
             ask = asker_of_parts(modality, session.onnx, session.preparation, case["cut"], name)
-            before, after = ask(masks)
-            said.append(
-                {"name": name, "filler": modality.FILLERS[name], "turned": bool(before.argmax() != after.argmax())}
-            )
+            margin = self._margin(case, whole) or turned(whole, None)
+            other = bool(margin(ask(masks))[0] > 0)
+            said.append({"name": name, "filler": modality.FILLERS[name], "turned": other})
         return {"elsewhere": said}
 
     def _frame(self, scores: np.ndarray) -> dict[str, Any]:
