@@ -100,10 +100,7 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 def _render(shown: CaseView, certainty: Certainty | None, name: str) -> str:
     told = beside(shown)
     case = replace(case_of(shown), more=(), open=True)
-    if (shown.case.get("after") or {}).get("right") is None and not shown.view.regression:
-        case = replace(
-            case, headline=f"Decided {shown.case['after']['label']}"
-        )  # of a new input nobody knows the truth
+    case = replace(case, headline=case.headline.removesuffix(", truth unknown"))  # of a new input nobody knows it
     if not any(who == "before" for who, _ in shown.rows):  # no three times the same reason
         methods = tuple(replace(m, panels=tuple(p for p in m.panels if p.who != "before")) for m in case.methods)
         said = "The model before customisation was not explained here; it takes as long again (--before)."

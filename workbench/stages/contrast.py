@@ -25,6 +25,7 @@ from workbench.tasks.changes import (
     change_values,
     hide_parts,
     label_turned,
+    turned,
 )
 from workbench.tasks.ranges import Range, check_ranges, ranges_of
 from workbench.types import ClassScores, LabelScores, Question, Values
