@@ -8,11 +8,12 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from workbench.errors import ArtefactError, ConfigError
+from workbench.places import Edges, check_region
 
 
 class _Section(BaseModel):
@@ -113,6 +114,20 @@ class Evaluate(_Section):
     confidence: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals")
 
 
+class Compare(_Section):
+    """What counts as not worse, and where a change of reasons is looked for."""
+
+    margin: float = Field(
+        0.0, ge=0, lt=1, description="largest loss that is acceptable: share of accuracy, or of the RMSE; 0: none named"
+    )
+    words: tuple[str, ...] = Field((), description="words whose part in the decisions is measured before and after")
+    columns: tuple[str, ...] = Field((), description="columns whose part in the decisions is measured")
+    regions: tuple[Annotated[str | Edges, AfterValidator(check_region)], ...] = Field(
+        (), description="parts of pictures: [left, top, right, bottom] as fractions, or `top-right`, `centre`, ..."
+    )
+    repeats: int = Field(1, ge=0, le=20, description="times an explanation is drawn again to know its noise; 0: never")
+
+
 class Explain(_Section):
     """Which predictions are explained, by what, and at what cost."""
 
@@ -161,6 +176,7 @@ class Config(_Section):
     export: Export = Export()
     predict: Predict = Predict()
     evaluate: Evaluate = Evaluate()
+    compare: Compare = Compare()
     explain: Explain = Explain()
     report: Report = Report()
     card: Card = Card()

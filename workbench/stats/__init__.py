@@ -5,6 +5,7 @@ from workbench.stats.bootstrap import Drawn, Plan, Statistic, bootstrap, evaluat
 from workbench.stats.intervals import Interval, interval_of
 from workbench.stats.margins import Margin, equivalence, noninferiority, required_pairs
 from workbench.stats.proportions import mcnemar_exact, newcombe_paired, wilson, wilson_bounds
+from workbench.stats.randomisation import randomisation_p
 from workbench.stats.several import holm
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "mcnemar_exact",
     "newcombe_paired",
     "noninferiority",
+    "randomisation_p",
     "required_pairs",
     "two_sided_p",
     "wilson",
