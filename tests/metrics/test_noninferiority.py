@@ -8,8 +8,8 @@ import json
 import numpy as np
 import pytest
 
-from workbench.metrics.noninferiority import margin_by_bootstrap, right_statistic
 from workbench.metrics.flips import relative_negative_flips
+from workbench.metrics.noninferiority import margin_by_bootstrap, right_statistic
 from workbench.metrics.paired import compare
 from workbench.metrics.settings import Settings
 from workbench.stats import Plan, noninferiority
