@@ -44,7 +44,7 @@ def bands(
         seed: of the shuffles.
 
     Returns:
-        measure to `{n, value {median, q1, q3}, distance {median, q1, q3}, random {p5, median},
+        measure to `{n, value {median, q1, q3}, distance {median, q1, q3}, random {p5, median, p95},
         noise {median, p95, n} or null, beyond (examples beyond band b), p, reason?}`; distances
         are 0 for equal attributions.
     """
@@ -77,7 +77,10 @@ def _measure(
     entry["distance"] = _quartiles(own[known])
     drawn = _finite([lot.get(name, math.nan) for of_one in lots for lot in of_one])
     entry["random"] = (
-        {"p5": float(np.quantile(drawn, 0.05)), "median": float(np.median(drawn)), "n": len(drawn)}
+        {
+            **dict(zip(("p5", "median", "p95"), np.quantile(drawn, (0.05, 0.5, 0.95)).tolist(), strict=True)),
+            "n": len(drawn),
+        }
         if len(drawn)
         else None
     )

@@ -12,15 +12,17 @@ from workbench.report.sections.mistakes import mistakes
 from workbench.report.sections.performance import performance
 from workbench.report.sections.provenance import provenance
 from workbench.report.sections.purpose import purpose
+from workbench.report.sections.shift import shift
 from workbench.report.sections.training import training
 from workbench.report.sections.verdict import verdict
 from workbench.report.shapes import Section
 from workbench.report.view import RunView
 
 Build = Callable[[RunView], Section | None]
+Entry = tuple[str, str, Build, str]
 
 # id, title, function, why the section is empty where the function gives None
-SECTIONS: tuple[tuple[str, str, Build, str], ...] = (
+SECTIONS: tuple[Entry, ...] = (
     ("verdict", "Verdict", verdict, ""),
     ("purpose", "Purpose and limits", purpose, ""),
     ("data", "Data", data, "data/fingerprint.json is not in this run."),
@@ -28,6 +30,12 @@ SECTIONS: tuple[tuple[str, str, Build, str], ...] = (
     ("performance", "Performance", performance, "The predictions were not evaluated in this run (no metrics.json)."),
     ("mistakes", "Mistakes", mistakes, "There are no predictions of a test split with known answers in this run."),
     ("change", "Before and after", change, "The two models were not compared in this run (no comparison.json)."),
+    (
+        "shift",
+        "Did it start deciding for other reasons?",
+        shift,
+        "Explanations were not compared (no explanation_shift.json).",
+    ),
     ("cases", "Cases", cases, "No example was explained in this run (no cases.json)."),
     ("deployed", "Deployed file", deployed, "No ONNX file was exported and tested in this run (no onnx/parity.json)."),
     ("provenance", "Provenance", provenance, ""),
