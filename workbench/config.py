@@ -125,6 +125,7 @@ class Compare(_Section):
     regions: tuple[Annotated[str | Edges, AfterValidator(check_region)], ...] = Field(
         (), description="parts of pictures: [left, top, right, bottom] as fractions, or `top-right`, `centre`, ..."
     )
+    samples: int = Field(24, ge=2, description="test examples that a comparison of two runs explains under both")
     repeats: int = Field(1, ge=0, le=20, description="times an explanation is drawn again to know its noise; 0: never")
 
 

@@ -163,10 +163,12 @@ def summary(methods: Mapping[str, Mapping[str, Any]], moved_to: Sequence[Mapping
                 f"({named}). Whether training again would move them as far was not tested."
             )
     sure = [e for e in moved_to if e["beyond_noise"]]
-    if sure:
-        names = list(dict.fromkeys(place_text(e) for e in sure))[:3]
-        text += f" Attribution moved to: {'; '.join(names)}."
-    return text
+    if not sure:
+        return text
+    named = "; ".join(list(dict.fromkeys(place_text(e) for e in sure))[:3])
+    if judged and not shifted:
+        return f"As a whole the explanations moved no more than noise explains, but attribution moved to: {named}."
+    return f"{text} Attribution moved to: {named}."
 
 
 def place_text(entry: Mapping[str, Any]) -> str:

@@ -97,11 +97,14 @@ def _sides(view: RunView) -> Section:
     blocks: list[Block] = []
     sides = comparison.get("sides") or {}
     for who, side in sides.items():
-        path = (runs.get({"before": "base"}.get(who, who)) or {}).get("path", "")
-        facts = [("Run", word(str(side.get("run")), clean(str(path)))), ("Seed", word(str(side.get("seed"))))]
+        of = runs.get({"before": "base"}.get(who, who)) or {}
+        facts = [
+            ("Run", word(str(side.get("run")), clean(str(of.get("path", ""))))),
+            ("Seed", word(str(side.get("seed")))),
+        ]
         facts += [(name, Cell(str(sha), kind="code")) for name, sha in side.get("files", {}).items()]
-        for name, key in (("Data", "data_sha256"), ("Config", "config_sha256")):
-            facts.append((name, Cell(str(side.get(key) or "not recorded"), kind="code")))
+        facts.append(("Data", Cell(str(side.get("data_sha256") or "not recorded"), kind="code")))
+        facts.append(("Config", Cell(str(of.get("config_sha256") or "not recorded"), kind="code")))
         blocks.append(Facts(tuple(facts), who.capitalize()))
     nulls = comparison.get("nulls") or []
     if nulls:

@@ -42,7 +42,6 @@ def side(run: Run, model: str) -> dict[str, Any]:
         "model": model,
         "seed": manifest.get("seed"),
         "workbench": manifest.get("workbench"),
-        "config_sha256": manifest.get("config_sha256"),
         "data_sha256": manifest["stages"].get("prepare", {}).get("sha256"),
         "files": {name: hash_file(path) for name, path in files.items() if path.is_file()},
         "backbone": {k: v for k, v in (about.get("backbone") or {}).items() if k in ("source", "sha256")},

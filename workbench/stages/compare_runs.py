@@ -202,7 +202,9 @@ def _settings(sessions: dict[str, Session], margin: float | None, overrides: tup
         raw["compare"][key] = [v for i, v in enumerate(both) if v not in both[:i]]
     raw["compare"]["margin"] = first.compare.margin or second.compare.margin if margin is None else margin
     raw["explain"]["ids"] = []
-    return build_config(raw, overrides, where="compare")
+    config = build_config(raw, overrides, where="compare")
+    explain = config.explain.model_copy(update={"samples": config.compare.samples})
+    return config.model_copy(update={"explain": explain})
 
 
 def _folder(path: str | Path) -> Run:
@@ -229,7 +231,14 @@ def _identify(run: Run, sessions: dict[str, Session], names: dict[str, str], con
         git=first.get("git"),
         config_sha256=digest(config.model_dump(mode="json")),
         on=on,
-        runs={side: {"name": names[side], "path": str(s.run.path.resolve())} for side, s in sessions.items()},
+        runs={
+            side: {
+                "name": names[side],
+                "path": str(s.run.path.resolve()),
+                "config_sha256": s.run.manifest.get("config_sha256"),
+            }
+            for side, s in sessions.items()
+        },
     )
 
 
