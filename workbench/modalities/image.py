@@ -24,7 +24,7 @@ FILLERS = {
     "black": "black",
 }
 _CACHE_BYTES = 1 << 30
-_SMALL = 64  # pixels of the shorter side below which superpixels mean nothing and a grid is used
+_SMALL = 16  # pixels of the shorter side below which superpixels mean nothing and a grid is used
 
 
 @dataclass(frozen=True)
