@@ -21,6 +21,8 @@ def shift(session: Session) -> bool:
 
     def work(entry: dict[str, Any]) -> None:
         asked = Asked(session)
+        there = {c["id"] for c in session.run.read_json("cases.json")["cases"]}
+        asked.cases = [c for c in asked.cases if c["id"] in there]  # explain.max_seconds may have cut them short
         wanted = session.config.compare
         parts = named_parts(wanted, session.task.modality_name, asked.cases, session.preparation)
         methods = session.config.explain.methods

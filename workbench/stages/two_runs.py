@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from workbench import registry
-from workbench.bank import evaluate
 from workbench.config import Config
 from workbench.engines.progress import Progress
 from workbench.errors import WorkbenchError
@@ -144,9 +143,8 @@ def explain_all(asked: AskedOfRuns, methods: tuple[str, ...]) -> dict[str, dict[
     known = {name: registry.load("explainers", name) for name in methods}
     found: dict[str, dict[str, list[Attribution]]] = {side: {name: [] for name in methods} for side in pair.sessions}
     with pair.progress.task("explaining", len(asked.cases) * len(pair.sessions)) as bar:
-        for case in asked.cases:
-            for side, (black_box, gradient) in pair.models.items():
-                bank = evaluate(asked.probe(case, black_box), asked.coalitions(case))
+        for case, banks in asked.banks(pair.models):
+            for (side, (black_box, gradient)), bank in zip(pair.models.items(), banks, strict=True):
                 for name, method in known.items():
                     probe = asked.probe(case, gradient if "gradient" in method.needs else black_box)
                     own = bank if method.uses_bank else None
