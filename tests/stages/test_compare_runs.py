@@ -195,10 +195,10 @@ def test_a_poisoned_training_set_is_found_out(tmp_path: Path) -> None:
     sure = [e for e in comparison["moved_to"] if e["beyond_noise"]]
     named = next(e for e in sure if e["named"])
     assert named["what"] == "bottom-right corner" and named["kind"] == "region" and named["low"] > 0
-    # Not told where: the cell of the mark, or the cells beside it into which its segment reaches, and no other.
-    places = [e["what"] for e in sure if not e["named"]]
-    assert places and set(places) <= {"bottom-right corner", "bottom edge, centre right", "right edge, lower middle"}
-    assert places[0] == "bottom-right corner"
+    # Not told where: of all places the mark's gained by far the most.
+    first, *others = [e for e in sure if not e["named"]]
+    assert first["what"] == "bottom-right corner" and first["kind"] == "place"
+    assert all(e["gain"] < first["gain"] / 2 for e in others)
     assert "bottom-right corner" in comparison["shift"]["sentence"]
     back = workbench.compare_runs(made["poisoned"].path, made["clean"].path, out=tmp_path / "back", **options)
     gone = back.read_json("explanation_shift.json")["methods"]["shap"]["named"][0]

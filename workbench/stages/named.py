@@ -81,7 +81,7 @@ def _evidence(modality: str, cases: Sequence[dict[str, Any]], evidence: dict[int
         weights = np.array([n in wanted for n in names], dtype=np.float64)
         if weights.any():  # a text may have been cut before it
             found[i] = weights, float(weights.mean())
-    return _part("the planted evidence", EVIDENCE, found)
+    return _part("planted evidence", EVIDENCE, found)
 
 
 def _span(text: str, place: int) -> tuple[int, int]:

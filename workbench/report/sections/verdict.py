@@ -11,6 +11,7 @@ import pandas as pd
 
 from workbench.errors import ArtefactError, WorkbenchError
 from workbench.report.performance import known
+from workbench.report.sections.shift import reasons
 from workbench.report.shapes import Finding, Findings, Section
 from workbench.report.slices import apart, slices
 from workbench.report.trust import explanations
@@ -37,7 +38,7 @@ _ROUNDED = 0.0005  # differences of accuracy that print as 0.0 points
 
 def verdict(view: RunView) -> Section:
     """Good, attention, problem or not checked: one line each, the most important first."""
-    parts = (_decides, _change, _lost, _groups, _deployed, explanations, _data, _code)
+    parts = (_decides, _change, _lost, reasons, _groups, _deployed, explanations, _data, _code)
     lines = [line for part in parts for line in _guarded(part, view)]
     return Section("verdict", "Verdict", "", (Findings(tuple(lines)), Findings(_unchecked(view), "Not checked")))
 
