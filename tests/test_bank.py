@@ -184,10 +184,8 @@ def test_a_growing_bank_asks_nothing_twice_and_stops_when_it_is_enough() -> None
         return z @ weights
 
     jobs = [Growing([game(value, 22)], 512, (0, 1)), Growing([game(value, 22)], 512, (0, 2))]
-    first, second = (
-        banks[0] for banks in grow(jobs, enough=lambda bank: len(bank.scores) >= 256 or bank.scores[1] < 0, first=64)
-    )
-    assert len(first.scores) == len(second.scores) == 256
+    first, second = (banks[0] for banks in grow(jobs, enough=lambda bank: len(bank.scores) >= 256, first=80))
+    assert len(first.scores) == len(second.scores) == 320
     np.testing.assert_allclose(first.scores, first.masks @ weights)
     drawn = [row.tobytes() for bank in (first, second) for row in bank.masks]
     assert len(asked) <= 1.03 * len(drawn)  # rounding may leave out what an earlier round had
@@ -196,7 +194,9 @@ def test_a_growing_bank_asks_nothing_twice_and_stops_when_it_is_enough() -> None
 def test_a_bank_grows_no_further_than_its_budget_or_its_time() -> None:
     job = Growing([game(lambda z: z.sum(axis=1), 22)], 200, (0,))
     assert len(grow([job], enough=lambda _: False)[0][0].scores) == 200
-    assert len(grow([job], enough=lambda _: False, first=64, deadline=0.0)[0][0].scores) == 64
+    assert (
+        len(grow([job], enough=lambda _: False, first=64, deadline=0.0)[0][0].scores) == 72
+    )  # three a feature and six
     assert len(grow([job])[0][0].scores) == 200
 
 

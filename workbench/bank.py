@@ -22,8 +22,8 @@ from workbench.probe import Probe
 
 __all__ = ["Bank", "Coalitions", "Growing", "coalitions", "evaluate", "grow", "remember"]
 
-FIRST = 128  # coalitions of the first round
-GROWTH = 2  # of the next over the last
+FEWEST = 64  # coalitions of the first round, or three a feature: all leave-one-outs and some to judge by
+GROWTH = 2  # of the next round over the last
 
 
 @dataclass(frozen=True)
@@ -122,12 +122,12 @@ def grow(
     enough: Callable[[Bank], bool] | None = None,
     asker: Asker | None = None,
     deadline: float | None = None,
-    first: int = FIRST,
+    first: int = FEWEST,
 ) -> list[list[Bank]]:
     """Banks of several examples, asked together: one list a job, one bank a probe.
 
-    Rounds of `first`, twice as many, ... coalitions up to each job's budget; a coalition of an
-    earlier round is not asked again. A job ends when all its banks are `enough`, hold
+    Rounds of `first` coalitions (at least three a feature), twice as many, ... up to each job's
+    budget; a coalition of an earlier round is not asked again. A job ends when all its banks are `enough`, hold
     everything, or have used the budget. Without `enough` the whole budget is used at once.
 
     Args:
@@ -140,14 +140,14 @@ def grow(
     asker = asker or Asker()
     found: list[list[Bank]] = [[] for _ in jobs]
     going = list(range(len(jobs)))
-    size = first
+    growth = 1
     while going:
         start = time.perf_counter()
         wanted, requests = [], []
         for i in going:
-            job = jobs[i]
-            most = job.budget if enough is None else min(size, job.budget)
-            chosen = coalitions(len(job.probes[0].features), most, np.random.default_rng(list(job.seed)))
+            job, m = jobs[i], len(jobs[i].probes[0].features)
+            most = job.budget if enough is None else min(growth * max(first, 3 * m + 6), job.budget)
+            chosen = coalitions(m, most, np.random.default_rng(list(job.seed)))
             old = {} if not found[i] else {key: row for row, key in enumerate(_keys(found[i][0].masks))}
             have = np.array([old.get(key, -1) for key in _keys(chosen.masks)])
             wanted.append((i, chosen, have))
@@ -167,13 +167,14 @@ def grow(
                 banks.append(_bank(probe, chosen, outputs, seconds))
             found[i] = banks
         late = deadline is not None and time.monotonic() > deadline
-        going = [] if late or enough is None else [i for i in going if not _done(jobs[i], found[i], size, enough)]
-        size *= GROWTH
+        going = [] if late or enough is None else [i for i in going if not _done(jobs[i], found[i], enough)]
+        growth *= GROWTH
     return found
 
 
-def _done(job: Growing, banks: list[Bank], size: int, enough: Callable[[Bank], bool]) -> bool:
-    return size >= job.budget or banks[0].coalitions.exact or all(enough(b) for b in banks)
+def _done(job: Growing, banks: list[Bank], enough: Callable[[Bank], bool]) -> bool:
+    used_up = len(banks[0].coalitions) >= job.budget - 1  # coalitions come in pairs
+    return used_up or banks[0].coalitions.exact or all(enough(b) for b in banks)
 
 
 def remember(probe: Probe, *banks: Bank) -> tuple[Probe, Callable[[], int]]:
