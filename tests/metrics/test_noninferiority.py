@@ -56,6 +56,15 @@ def test_too_few_examples_are_said_and_never_called_no_difference() -> None:
         assert found["sentence"].startswith("Underpowered:") and "no difference" not in found["sentence"]
 
 
+def test_a_loss_that_is_shown_is_not_blamed_on_few_examples() -> None:
+    a, b = scores(*flipping(80, 10, 0))
+    for clusters in (None, np.arange(80)):
+        margin = compare(a, b, resamples=200, margin=0.02, clusters=clusters)["margin"]
+        for test in ("noninferiority", "equivalence"):
+            assert not margin[test]["passed"] and margin[test]["underpowered"]
+            assert "cannot be excluded" in margin[test]["sentence"], (clusters is None, test)
+
+
 def test_the_bootstrap_test_is_newcombes_on_independent_rows() -> None:
     right_a, right_b = flipping(500, 20, 30)
     moved = right_b.astype(float) - right_a

@@ -62,14 +62,14 @@ def test_the_section_names_the_word_and_draws_both_bands(copied: Callable[[str],
     section = shift(RunView(run))
     assert section is not None and section.finding == found["sentence"] and TRIGGER in section.finding
     note = section.blocks[0]
-    assert isinstance(note, Prose) and "a linear head on frozen features" in note.paragraphs[0]
+    assert isinstance(note, Prose) and "A linear head on frozen features" in note.paragraphs[0]
     table = next(b for b in section.blocks if isinstance(b, Table))
     assert table.caption == "Where did attribution move to?" and table.rows[0][0].text == TRIGGER
     entry = found["moved_to"][0]
     assert table.rows[0][2].text == f"{100 * entry['before']:.1f} %" and table.rows[0][5].text == "yes"
     charts = [b for b in _flat(section.blocks) if isinstance(b, Chart)]
     assert len(charts) == 2
-    values = charts[0].spec["layer"][0]["data"]["values"]
+    values = charts[0].spec["data"]["values"]
     assert {v["who"] for v in values} == {"shift", "noise", "by lot"}
     cosine = {v["who"]: v for v in values if v["measure"] == "Direction"}
     measured = found["methods"]["shap"]["measures"]["cosine"]
@@ -80,7 +80,7 @@ def test_the_section_names_the_word_and_draws_both_bands(copied: Callable[[str],
 def test_the_first_screen_has_a_line_for_each_outcome(copied: Callable[[str], Run]) -> None:
     run = copied("text")
     for options, level, start in (
-        ({"named": True}, "poor", "It now decides more by what you named"),
+        ({"named": True}, "poor", "It now decides more by what was named"),
         ({}, "fair", "It decides for other reasons"),
         ({"moved": False}, "good", "No change of its reasons was shown"),
         ({"fixed": True}, "open", "Whether its reasons changed is not known"),
@@ -130,7 +130,7 @@ def test_the_page_of_a_comparison_is_whole(comparison: Run) -> None:
         "From first to second&lt;i&gt;: what changed?",
         "Underpowered",
         "are not in the other run",
-        "It now decides more by what you named",
+        "It now decides more by what was named",
         "e" * 64,
         "Retrained twins",
         "The two runs hold different data",

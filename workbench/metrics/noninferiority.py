@@ -67,7 +67,8 @@ def margin_by_bootstrap(
         for level in (outer, inner)
     )
     result: dict[str, Any] = {"margin": margin, "of": of, "method": f"paired {wide.interval.method}"}
-    if any(end is None for drawn in (wide, narrow) for end in (drawn.interval.low, drawn.interval.high)):
+    low, high, inner_low, inner_high = (end for d in (wide, narrow) for end in (d.interval.low, d.interval.high))
+    if low is None or high is None or inner_low is None or inner_high is None:
         reason = wide.interval.reason or narrow.interval.reason
         return result | {"method": "", "noninferiority": None, "equivalence": None, "reason": reason}
     n, spread = plan.units, float(np.nanstd(wide.draws))
@@ -76,7 +77,6 @@ def margin_by_bootstrap(
         float(ndtri(p)) for p in (0.5 + outer / 2, outer, WANTED_POWER, 0.5 + WANTED_POWER / 2)
     )
     limit = _amount(margin, unit, sign=False)
-    (low, high), (inner_low, inner_high) = ((float(d.interval.low), float(d.interval.high)) for d in (wide, narrow))
     worst, passed = (high, high < margin) if better == "lower" else (low, low > -margin)
     span = f"{_amount(inner_low, unit)} to {_amount(inner_high, unit)}"
     tests = {
@@ -101,6 +101,9 @@ def margin_by_bootstrap(
     }
     for name, (ok, start, end, power, share, yes, no) in tests.items():
         needed = max(1, math.ceil(n * share**2))
+        # That it is worse, or differs, may be seen already: more examples are then not what is missing.
+        worse = start > 0 if better == "lower" else end < 0
+        shown = worse if name == "noninferiority" else start > 0 or end < 0
         few = (
             f"Underpowered: {'non-inferiority' if name == 'noninferiority' else 'equality'} within {limit} cannot be "
             f"claimed with {n:,} {units}; about {needed:,} would be needed."
@@ -115,7 +118,7 @@ def margin_by_bootstrap(
             "power": power,
             "needed": needed,
             "underpowered": n < needed,
-            "sentence": yes if ok else few if n < needed else no,
+            "sentence": yes if ok else few if n < needed and not shown else no,
         }
     return result
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import rel_entr
@@ -136,9 +137,10 @@ def ssim(first: np.ndarray, second: np.ndarray) -> float:
     """
     if min(first.shape) < WINDOW:
         return math.nan
-    from skimage.metrics import structural_similarity
+    from skimage import metrics
 
-    return float(structural_similarity(first, second, data_range=1, gaussian_weights=True, sigma=_SIGMA))
+    compare: Any = metrics.structural_similarity
+    return float(compare(first, second, data_range=1, gaussian_weights=True, sigma=_SIGMA))
 
 
 def centre_shift(a: np.ndarray, b: np.ndarray, label: np.ndarray) -> float:

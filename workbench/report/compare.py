@@ -61,7 +61,8 @@ def _accuracy(view: RunView) -> list[Finding]:
     text = sentence(str(comparison.get("verdict", "")))
     if not text:
         return []
-    entry = comparison.get("accuracy") or next((m for m in comparison.get("measures", []) if m["name"] == "rmse"), {})
+    errors = [m for m in comparison.get("measures", []) if m["name"] == "rmse"]
+    entry: dict[str, Any] = comparison.get("accuracy") or (errors[0] if errors else {})
     sign = -1 if entry.get("better") == "lower" else 1
     low, high = (None if entry.get(end) is None else sign * entry[end] for end in ("low", "high"))
     level = "fair"

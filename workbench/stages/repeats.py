@@ -62,7 +62,8 @@ def _banks(asked: Any, models: Models, repeat: int, needed: bool) -> Iterator[tu
     for start in range(0, len(asked.cases), TOGETHER):
         part = asked.cases[start : start + TOGETHER]
         if not needed:
-            yield from ((case, [None] * len(models)) for case in part)
+            none: list[Bank | None] = [None] * len(models)
+            yield from ((case, none) for case in part)
             continue
         jobs = [
             Growing(
@@ -72,7 +73,8 @@ def _banks(asked: Any, models: Models, repeat: int, needed: bool) -> Iterator[tu
             )
             for case in part
         ]
-        yield from zip(part, grow(jobs, enough=asked.enough, asker=asked.asker), strict=True)
+        for case, banks in zip(part, grow(jobs, enough=asked.enough, asker=asked.asker), strict=True):
+            yield case, list(banks)
 
 
 def _is_fixed(asked: Any, method: Explainer, gradient: str) -> bool:

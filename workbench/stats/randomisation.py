@@ -36,7 +36,7 @@ def randomisation_p(
         raise ValueError("every difference must be finite")
     if clusters is not None:
         codes = np.unique(np.asarray(clusters).astype(str), return_inverse=True)[1]
-        differences = np.bincount(codes, weights=differences)
+        differences = np.bincount(codes, weights=differences).astype(np.float64)
     moved = differences[differences != 0]
     if not len(moved):
         return 1.0
@@ -49,7 +49,7 @@ def randomisation_p(
     reached, left = 0, resamples
     while left:
         block = min(left, max(1, 4_000_000 // len(moved)))
-        signs = rng.integers(0, 2, size=(block, len(moved)), dtype=np.int8)
-        reached += int(np.sum(np.abs((1 - 2.0 * signs) @ moved) >= least))
+        swapped = rng.integers(0, 2, size=(block, len(moved)), dtype=np.int8)
+        reached += int(np.sum(np.abs((1 - 2.0 * swapped) @ moved) >= least))
         left -= block
     return (1 + reached) / (resamples + 1)

@@ -58,9 +58,11 @@ def reasons(view: RunView) -> list[Finding]:
     text, link = str(found.get("sentence", "")), (f"#{ID}", "details")
     sure = [e for e in found.get("moved_to", []) if e.get("beyond_noise")]
     claimed = any(of.get("claimed") for of in found["methods"].values())
-    if any(e.get("named") for e in sure):
-        what = listing(list(dict.fromkeys(str(e["what"]) for e in sure if e.get("named")))[:3])
-        return [Finding("poor", "It now decides more by what you named:", f"{what}. {text}", *link)]
+    named = {str(e["what"]): e for e in reversed(sure) if e.get("named")}
+    if named:
+        said = [f"{w}, from {percent(e['before'])} to {percent(e['after'])}" for w, e in reversed(named.items())]
+        rest = f"{listing(said[:3])} of all attribution."
+        return [Finding("poor", "It now decides more by what was named:", rest, *link)]
     if claimed or sure:
         return [Finding("fair", "It decides for other reasons than before:", text, *link)]
     known = any(m["claimed"] is not None for of in found["methods"].values() for m in of["measures"].values())
@@ -94,7 +96,7 @@ def _moved(found: Mapping[str, Any]) -> list[Block]:
     rows = []
     for e in entries[:_ROWS]:
         span = between(100 * e["low"], 100 * e["high"], like=10.0, sign=True)
-        beyond = {True: "yes", False: "no"}.get(e["beyond_noise"], "noise not known")  # type: ignore[arg-type]
+        beyond = {True: "yes", False: "no"}.get(e["beyond_noise"], "noise not known")
         rows.append(
             (
                 word(e["what"], f"in {count(e['n'], 'example')}"),
