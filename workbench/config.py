@@ -125,7 +125,7 @@ class Compare(_Section):
     """What counts as not worse, and where a change of reasons is looked for."""
 
     margin: float = Field(
-        0.0, ge=0, lt=1, description="largest loss that is acceptable: share of accuracy, or of the RMSE; 0: none named"
+        0.0, ge=0, lt=1, description="largest acceptable loss: of accuracy, or share of RMSE; 0: none"
     )
     words: tuple[str, ...] = Field((), description="words whose part in the decisions is measured before and after")
     columns: tuple[str, ...] = Field((), description="columns whose part in the decisions is measured")

@@ -38,7 +38,6 @@ from workbench.types import ClassScores, Predictions, Values
 
 COMPARED = ("balanced_accuracy", "f1_macro", "auroc", "log_loss", "brier", "ece")
 COMPARED_VALUES = ("rmse", "mae", "median_ae", "r2")
-_RMSE = 1  # the place of rmse among the values of `error_statistic`
 
 
 def compare(
@@ -189,7 +188,8 @@ def _regression(
     result["measures"] = measures
     result["verdict"] = verdict_on_error(measures[0], before.unit, settings.confidence)
     if margin and measures[0]["before"]:
-        rmse = Statistic((("rmse",),), lambda w: _difference(*ones).function(w)[:, [_RMSE]], ((-np.inf, np.inf),))
+        place = ones[0].keys.index(("rmse",))
+        rmse = Statistic((("rmse",),), lambda w: _difference(*ones).function(w)[:, [place]], ((-np.inf, np.inf),))
         tested = margin_by_bootstrap(
             rmse,
             plan,
