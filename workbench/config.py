@@ -16,6 +16,9 @@ from workbench.errors import ArtefactError, ConfigError
 from workbench.places import Edges, check_region
 
 
+Region = Annotated[str | Edges, AfterValidator(check_region)]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
@@ -124,14 +127,10 @@ class Evaluate(_Section):
 class Compare(_Section):
     """What counts as not worse, and where a change of reasons is looked for."""
 
-    margin: float = Field(
-        0.0, ge=0, lt=1, description="largest acceptable loss: of accuracy, or share of RMSE; 0: none"
-    )
+    margin: float = Field(0.0, ge=0, lt=1, description="largest acceptable loss: of accuracy or of RMSE; 0: none")
     words: tuple[str, ...] = Field((), description="words whose part in the decisions is measured before and after")
     columns: tuple[str, ...] = Field((), description="columns whose part in the decisions is measured")
-    regions: tuple[Annotated[str | Edges, AfterValidator(check_region)], ...] = Field(
-        (), description="parts of pictures: [left, top, right, bottom] as fractions, or `top-right`, `centre`, ..."
-    )
+    regions: tuple[Region, ...] = Field((), description="[left, top, right, bottom] as fractions, or `top-right`, ...")
     samples: int = Field(24, ge=2, description="test examples that a comparison of two runs explains under both")
     repeats: int = Field(1, ge=0, le=20, description="times an explanation is drawn again to know its noise; 0: never")
 

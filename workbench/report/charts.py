@@ -197,7 +197,7 @@ def bands(rows: pd.DataFrame, *, height: int = 300) -> dict[str, Any]:
     base = alt.Chart(rows).encode(
         x=alt.X("low:Q", title="distance between the explanations (0: the same)", axis=alt.Axis(tickCount=6)),
         y=alt.Y("measure:N", sort=order, title=None, axis=alt.Axis(grid=False, labelLimit=220)),
-        color=_colours(present),
+        color=colour_by_who(present),
         tooltip=tooltip,
     )
     lots = base.transform_filter("datum.who == 'by lot'").mark_bar(height=13).encode(x2="high:Q")
@@ -205,4 +205,4 @@ def bands(rows: pd.DataFrame, *, height: int = 300) -> dict[str, Any]:
     moved = base.transform_filter("datum.who == 'shift'")
     half = moved.mark_rule(strokeWidth=2).encode(x2="high:Q")
     middle = moved.mark_circle(size=60, opacity=1).encode(x=alt.X("middle:Q"))
-    return _spec(alt.layer(lots, noise, half, middle), height)
+    return vega_spec(alt.layer(lots, noise, half, middle), height)
