@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from workbench.errors import UsageError, WorkbenchError
+from workbench.errors import UsageError
+from workbench.terminal import answering
 
 app = typer.Typer(
     name="workbench",
@@ -30,46 +27,6 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Print what the libraries say too.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory.")]
-
-
-@contextlib.contextmanager
-def _answering(verbose: bool = False) -> Iterator[None]:
-    """Turn errors into `error:` and `hint:` with their exit code; bugs keep their traceback."""
-    if not verbose:
-        _hush()
-    try:
-        yield
-    except WorkbenchError as e:
-        if os.environ.get("WORKBENCH_DEBUG") == "1":
-            raise
-        print(f"error: {e.message}", file=sys.stderr)
-        if e.hint:
-            print(f"hint: {e.hint}", file=sys.stderr)
-        raise typer.Exit(e.exit_code) from None
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        print("hint: the same command goes on from what is done", file=sys.stderr)
-        raise typer.Exit(130) from None
-    except OSError as e:
-        if os.environ.get("WORKBENCH_DEBUG") == "1" or e.errno is None:
-            raise
-        print(f"error: {e.filename or 'a file'}: {e.strerror}", file=sys.stderr)
-        print("hint: earlier artefacts are intact; WORKBENCH_DEBUG=1 shows where it happened", file=sys.stderr)
-        raise typer.Exit(6) from None
-
-
-def _hush() -> None:
-    """Keep the libraries' progress bars, warnings and advertisements out of the terminal."""
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TQDM_DISABLE", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import warnings
-
-    warnings.simplefilter("ignore")
 
 
 def _device(value: str) -> str:
@@ -97,7 +54,7 @@ def demo(
     verbose: VerboseOption = False,
 ) -> None:
     """Make four audits of really fine-tuned models from data that needs no download."""
-    with _answering(verbose):
+    with answering(verbose):
         from workbench.pipeline import run_demo
 
         paths = run_demo(out, device=_device(device), progress=_progress(quiet))
@@ -113,7 +70,7 @@ def init(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The config to write.")] = Path("workbench.toml"),
 ) -> None:
     """Write a commented config for a task, to be filled in."""
-    with _answering():
+    with answering():
         from workbench.run import write_atomically
         from workbench.stages.init import config_template
 
@@ -134,7 +91,7 @@ def run(
     verbose: VerboseOption = False,
 ) -> None:
     """Fine-tune, export, evaluate, explain and report, as a config asks."""
-    with _answering(verbose):
+    with answering(verbose):
         from workbench import pipeline
 
         made = pipeline.run_config(config, tuple(overrides or ()), device=_device(device), progress=_progress(quiet))
@@ -162,7 +119,7 @@ def _add_stage(name: str, text: str) -> None:
         quiet: QuietOption = False,
         verbose: VerboseOption = False,
     ) -> None:
-        with _answering(verbose):
+        with answering(verbose):
             _do_stage(run, name, overrides, device, as_json, quiet)
 
     command.__doc__ = text
@@ -188,7 +145,7 @@ def predict(
     verbose: VerboseOption = False,
 ) -> None:
     """Predict every split of a run, or new data with its deployed file."""
-    with _answering(verbose):
+    with answering(verbose):
         if input is None:
             if out is not None:
                 raise UsageError("--out without --input", hint="predictions of a run's splits lie in the run")
@@ -211,7 +168,7 @@ def predict(
 @app.command()
 def report(run: RunArgument, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
     """Write a run's report.html again from what the run holds."""
-    with _answering():
+    with answering():
         from workbench import pipeline
         from workbench.run import Run
 
@@ -236,7 +193,7 @@ def compare(
     verbose: VerboseOption = False,
 ) -> None:
     """Compare the deployed models of two runs, and whether they decide for the same reasons."""
-    with _answering(verbose):
+    with answering(verbose):
         from workbench import pipeline
 
         made = pipeline.compare_runs(
@@ -262,7 +219,7 @@ def compare(
 @app.command()
 def verify(run: RunArgument, as_json: JsonOption = False) -> None:
     """Check every file of a run against the hash in its manifest."""
-    with _answering():
+    with answering():
         from workbench.errors import GateFailed
         from workbench.run import Run
 
@@ -284,7 +241,7 @@ def list_names(
     as_json: JsonOption = False,
 ) -> None:
     """List what there is by name."""
-    with _answering():
+    with answering():
         from workbench import registry
         from workbench.errors import UnknownName
 
@@ -301,7 +258,7 @@ def list_names(
 @app.command()
 def doctor(as_json: JsonOption = False) -> None:
     """Say what this machine has and what is missing, with what to do about it."""
-    with _answering():
+    with answering():
         from workbench.stages.doctor import diagnose
 
         findings = diagnose()

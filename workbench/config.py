@@ -8,15 +8,12 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workbench.errors import ArtefactError, ConfigError
-from workbench.places import Edges, check_region
-
-
-Region = Annotated[str | Edges, AfterValidator(check_region)]
+from workbench.places import Region
 
 
 class _Section(BaseModel):

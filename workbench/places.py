@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import AfterValidator
+
 Edges = tuple[float, float, float, float]  # left, top, right, bottom
 
 CORNERS: dict[str, Edges] = {
@@ -21,6 +25,9 @@ def check_region(region: str | Edges) -> str | Edges:
     elif not (0 <= region[0] < region[2] <= 1 and 0 <= region[1] < region[3] <= 1):
         raise ValueError(f"{list(region)} is not [left, top, right, bottom] within 0 and 1")
     return region
+
+
+Region = Annotated[str | Edges, AfterValidator(check_region)]
 
 
 def edges_of(region: str | Edges) -> Edges:

@@ -42,6 +42,7 @@ ORDER = {
     "stages": 5,
     "report": 5,
     "pipeline": 6,
+    "terminal": 6,
     "cli": 7,
 }
 # Above level 1, only the stages read data; a modality decodes its pictures as the data room does.
