@@ -55,5 +55,7 @@ def explained(asked: Any) -> list[Explained]:
 def _values(session: Session, models: tuple[str, str], method: str, asked: Asked) -> dict[str, Any]:
     """Example id to values of one method on one side, from whichever of its two models was asked."""
     cases = {c["id"]: c for c in asked.cases}
+    if not cases:  # nothing was explained, so no attributions were written
+        return {}
     model = models[1] if "gradient" in registry.load("explainers", method).needs else models[0]
     return {a.example_id: a.values for a in read_attributions(session.run, model, method, cases)}
