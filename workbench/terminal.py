@@ -1,22 +1,34 @@
-"""How a command speaks to a terminal: errors as two lines with their exit code, libraries kept quiet."""
+"""What every command shares: its options, how it answers errors, where progress and JSON go."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from workbench.errors import WorkbenchError
+from workbench.errors import UsageError, WorkbenchError
+
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one key of the config; may be repeated.")
+]
+DeviceOption = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where models run.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Print what the libraries say too.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory.")]
 
 
 @contextlib.contextmanager
 def answering(verbose: bool = False) -> Iterator[None]:
     """Turn errors into `error:` and `hint:` with their exit code; bugs keep their traceback."""
     if not verbose:
-        hush()
+        _hush()
     try:
         yield
     except WorkbenchError as e:
@@ -38,7 +50,7 @@ def answering(verbose: bool = False) -> Iterator[None]:
         raise typer.Exit(6) from None
 
 
-def hush() -> None:
+def _hush() -> None:
     """Keep the libraries' progress bars, warnings and advertisements out of the terminal."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
@@ -50,3 +62,22 @@ def hush() -> None:
     import warnings
 
     warnings.simplefilter("ignore")
+
+
+def checked_device(value: str) -> str:
+    """The device as given; one that does not exist is wrong usage."""
+    if value not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"--device {value}: there is no such device", hint="allowed are auto, cpu and cuda")
+    return value
+
+
+def progress_of(quiet: bool) -> Any:
+    """Where progress is shown: stderr, or nowhere."""
+    from workbench.engines.progress import Progress
+
+    return Progress(quiet=quiet)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document on stdout."""
+    print(json.dumps(value, ensure_ascii=False, indent=1))

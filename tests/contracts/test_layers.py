@@ -24,6 +24,7 @@ ORDER = {
     "places": 0.1,
     "run": 1,
     "config": 1,
+    "policy": 1,
     "registry": 1,
     "stats": 1,
     "engines": 1.1,
@@ -41,8 +42,8 @@ ORDER = {
     "tasks": 4,
     "stages": 5,
     "report": 5,
-    "pipeline": 6,
     "terminal": 6,
+    "pipeline": 6,
     "cli": 7,
 }
 # Above level 1, only the stages read data; a modality decodes its pictures as the data room does.

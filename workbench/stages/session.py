@@ -18,7 +18,7 @@ from workbench.run import CONFIG, Run, digest
 from workbench.tasks.record import Task
 from workbench.types import Dataset
 
-STAGES = ("prepare", "finetune", "export", "predict", "evaluate", "compare", "explain", "assess", "shift")
+STAGES = ("prepare", "finetune", "export", "predict", "evaluate", "slices", "compare", "explain", "assess", "shift")
 
 
 @dataclass
@@ -88,6 +88,7 @@ class Session:
             "export": ("export",),
             "predict": ("predict",),
             "evaluate": ("evaluate",),
+            "slices": ("evaluate",),
             "compare": ("evaluate", "compare"),
             "explain": ("explain",),
             "assess": ("explain",),
@@ -99,6 +100,7 @@ class Session:
             "export": ("finetune",),
             "predict": ("export",),
             "evaluate": ("predict",),
+            "slices": ("predict",),
             "compare": ("predict",),
             "explain": ("predict",),
             "assess": ("explain",),

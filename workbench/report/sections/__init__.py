@@ -9,6 +9,7 @@ from workbench.report.sections.change import change
 from workbench.report.sections.data import data
 from workbench.report.sections.decisions import decisions
 from workbench.report.sections.deployed import deployed
+from workbench.report.sections.gate import gate
 from workbench.report.sections.mistakes import mistakes
 from workbench.report.sections.performance import performance
 from workbench.report.sections.provenance import provenance
@@ -16,6 +17,7 @@ from workbench.report.sections.purpose import purpose
 from workbench.report.sections.shift import shift
 from workbench.report.sections.training import training
 from workbench.report.sections.verdict import verdict
+from workbench.report.sections.weakness import weakness
 from workbench.report.shapes import Section
 from workbench.report.view import RunView
 
@@ -36,6 +38,7 @@ SECTIONS: tuple[Entry, ...] = (
         "Confidence and thresholds were not evaluated in this run (no decisions.json).",
     ),
     ("mistakes", "Mistakes", mistakes, "There are no predictions of a test split with known answers in this run."),
+    ("weakness", "Where it fails", weakness, "Slices and weak areas were not computed in this run (no slices.json)."),
     ("change", "Before and after", change, "The two models were not compared in this run (no comparison.json)."),
     (
         "shift",
@@ -45,5 +48,6 @@ SECTIONS: tuple[Entry, ...] = (
     ),
     ("cases", "Cases", cases, "No example was explained in this run (no cases.json)."),
     ("deployed", "Deployed file", deployed, "No ONNX file was exported and tested in this run (no onnx/parity.json)."),
+    ("gate", "Gate", gate, "No gate has judged this run (no gate.json)."),
     ("provenance", "Provenance", provenance, ""),
 )
