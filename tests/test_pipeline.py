@@ -138,6 +138,7 @@ MIDDLES = {
     "compare": ("workbench.stages.compare.compare_predictions", 1),
     "explain": ("workbench.stages.explain.write_attributions", 3),
     "assess": ("workbench.stages.assess.quality_card", 2),
+    "shift": ("workbench.stages.shift.describe", 1),
     "report": ("workbench.report.build.render", 1),
 }
 
@@ -208,10 +209,11 @@ class TestChanges:
     @pytest.mark.parametrize(
         ("override", "redone"),
         [
-            ("evaluate.confidence=0.9", ["evaluate", "slices", "compare"]),
-            ("explain.samples=1", ["explain", "assess"]),
-            ("predict.shard_size=7", ["predict", "evaluate", "slices", "compare", "explain", "assess"]),
-            ("export.opset=19", ["export", "predict", "evaluate", "slices", "compare", "explain", "assess"]),
+            ("evaluate.confidence=0.9", ["evaluate", "slices", "compare", "shift"]),
+            ("compare.margin=0.05", ["compare", "shift"]),
+            ("explain.samples=1", ["explain", "assess", "shift"]),
+            ("predict.shard_size=7", ["predict", "evaluate", "slices", "compare", "explain", "assess", "shift"]),
+            ("export.opset=19", ["export", "predict", "evaluate", "slices", "compare", "explain", "assess", "shift"]),
             ("finetune.label_smoothing=0.1", list(STAGES[1:])),
             ("data.unit=$", list(STAGES)),
             ("seed=1", list(STAGES)),
@@ -366,6 +368,6 @@ def test_rows_of_a_group_are_drawn_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize("override", ["explain.methods=['integrated-gradients']", "explain.samples=0"])
 def test_a_run_without_black_box_methods_or_without_cases_is_whole(tmp_path: Path, override: str) -> None:
     run = copy_of("values", tmp_path)
-    assert again(config_of("values"), run.path, override) == ["explain", "assess", "report"]
+    assert again(config_of("values"), run.path, override) == ["explain", "assess", "shift", "report"]
     assert len(run.read_json("cases.json")["cases"]) == (0 if "samples" in override else 2)
     assert run.verify() == [] and "could not be built" not in (run.path / "report.html").read_text(encoding="utf-8")

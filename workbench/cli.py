@@ -196,6 +196,44 @@ def gate(
 
 
 @app.command()
+def compare(
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="The run that stands for before.")],
+    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="The run that stands for after.")],
+    on: Annotated[str, typer.Option("--on", metavar="same|common", help="`common`: what both runs hold.")] = "same",
+    null: Annotated[list[Path] | None, typer.Option(help="A twin with another seed; may be repeated.")] = None,
+    margin: Annotated[float | None, typer.Option(help="Largest acceptable loss, as a share.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the comparison; else beside RUN_A.")] = None,
+    overrides: SetOption = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Compare the deployed models of two runs, and whether they decide for the same reasons."""
+    with answering(verbose):
+        from workbench import pipeline
+
+        made = pipeline.compare_runs(
+            run_a,
+            run_b,
+            on=on,
+            nulls=tuple(null or ()),
+            margin=margin,
+            overrides=tuple(overrides or ()),
+            out=out,
+            device=checked_device(device),
+            progress=progress_of(quiet),
+        )
+        path = made.path / "compare.html"
+        if as_json:
+            found = made.read_json("comparison.json")
+            shown = {k: found[k] for k in ("verdict", "n", "notes", "margin", "shift", "moved_to")}
+            print_json({"comparison": str(made.path), "report": str(path), **shown})
+        else:
+            print(path)
+
+
+@app.command()
 def verify(run: RunArgument, as_json: JsonOption = False) -> None:
     """Check every file of a run against the hash in its manifest."""
     with answering():

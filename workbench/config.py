@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workbench.errors import ArtefactError, ConfigError
+from workbench.places import Region
 
 
 class _Section(BaseModel):
@@ -126,6 +127,17 @@ class Evaluate(_Section):
     capacity: float = Field(0.1, gt=0, le=1, description="largest share of all examples that can be looked at")
 
 
+class Compare(_Section):
+    """What counts as not worse, and where a change of reasons is looked for."""
+
+    margin: float = Field(0.0, ge=0, lt=1, description="largest acceptable loss: of accuracy or of RMSE; 0: none")
+    words: tuple[str, ...] = Field((), description="words whose part in the decisions is measured before and after")
+    columns: tuple[str, ...] = Field((), description="columns whose part in the decisions is measured")
+    regions: tuple[Region, ...] = Field((), description="[left, top, right, bottom] as fractions, or `top-right`, ...")
+    samples: int = Field(24, ge=2, description="test examples that a comparison of two runs explains under both")
+    repeats: int = Field(1, ge=0, le=20, description="times an explanation is drawn again to know its noise; 0: never")
+
+
 class Explain(_Section):
     """Which predictions are explained, by what, and at what cost."""
 
@@ -184,6 +196,7 @@ class Config(_Section):
     export: Export = Export()
     predict: Predict = Predict()
     evaluate: Evaluate = Evaluate()
+    compare: Compare = Compare()
     explain: Explain = Explain()
     report: Report = Report()
     card: Card = Card()

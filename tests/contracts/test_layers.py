@@ -21,6 +21,7 @@ ORDER = {
     "errors": 0,
     "assets": 0,
     "types": 0.1,
+    "places": 0.1,
     "run": 1,
     "config": 1,
     "policy": 1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,9 @@ from workbench.tasks.binding import bind
 from workbench.types import Attribution, Predictions
 
 # Black-box methods ask the file that ships; gradients come from the model it was exported from.
-SIDES = {"base": ("base", "base"), "after": ("onnx", "tuned")}
-_TOGETHER = 16  # cases whose banks are asked at once, so that memory does not grow with their number
+Models = Mapping[str, tuple[str, str]]  # side to the model for black-box methods and the one with gradients
+SIDES: Models = {"base": ("base", "base"), "after": ("onnx", "tuned")}
+TOGETHER = 16  # cases whose banks are asked at once, so that memory does not grow with their number
 
 
 def explain(session: Session) -> bool:
@@ -154,28 +155,32 @@ class Asked:
         """The masks of a case's bank of `size` answers."""
         return coalitions(len(case["cut"].features), size, np.random.default_rng(self.seed(case)))
 
-    def banks(self) -> Iterator[tuple[dict[str, Any], list[Bank]]]:
-        """Every case with its banks, one a side; several cases are asked at once.
+    def banks(self, models: Models = SIDES) -> Iterator[tuple[dict[str, Any], list[Bank]]]:
+        """Every case with its banks, one a side of `models`; several cases are asked at once.
 
         After `explain.max_seconds` the cases that are left are moved to `left_out`.
         """
         settings = self.session.config.explain
         deadline = time.monotonic() + settings.max_seconds if settings.max_seconds else None
         cases, self.cases = self.cases, []
-        for start in range(0, len(cases), _TOGETHER):
-            part = cases[start : start + _TOGETHER]
+        for start in range(0, len(cases), TOGETHER):
+            part = cases[start : start + TOGETHER]
             if start and deadline is not None and time.monotonic() > deadline:
                 reason = f"the {settings.max_seconds:g} seconds of explain.max_seconds were over"
                 self.left_out += [{"id": c["id"], "reason": reason} for c in cases[start:]]
                 return
             jobs = [
-                Growing([self.probe(c, black_box) for black_box, _ in SIDES.values()], self.budget, self.seed(c))
+                Growing([self.probe(c, black_box) for black_box, _ in models.values()], self.budget, self.seed(c))
                 for c in part
             ]
-            enough = self._precise if settings.width else None
-            grown = grow(jobs, enough=enough, asker=self.asker, deadline=deadline)
+            grown = grow(jobs, enough=self.enough, asker=self.asker, deadline=deadline)
             self.cases += part
             yield from zip(part, grown, strict=True)
+
+    @property
+    def enough(self) -> Callable[[Bank], bool] | None:
+        """When a bank need not grow; None where the whole budget is used."""
+        return self._precise if self.session.config.explain.width else None
 
     def _precise(self, bank: Bank) -> bool:
         """Whether every Shapley value is known to the asked share of the largest."""

@@ -18,7 +18,7 @@ from workbench.run import CONFIG, Run, digest
 from workbench.tasks.record import Task
 from workbench.types import Dataset
 
-STAGES = ("prepare", "finetune", "export", "predict", "evaluate", "slices", "compare", "explain", "assess")
+STAGES = ("prepare", "finetune", "export", "predict", "evaluate", "slices", "compare", "explain", "assess", "shift")
 
 
 @dataclass
@@ -89,9 +89,10 @@ class Session:
             "predict": ("predict",),
             "evaluate": ("evaluate",),
             "slices": ("evaluate",),
-            "compare": ("evaluate",),
+            "compare": ("evaluate", "compare"),
             "explain": ("explain",),
             "assess": ("explain",),
+            "shift": ("evaluate", "explain", "compare"),
         }[stage]
         before = {
             "prepare": (),
@@ -103,6 +104,7 @@ class Session:
             "compare": ("predict",),
             "explain": ("predict",),
             "assess": ("explain",),
+            "shift": ("explain",),
         }[stage]
         own = self.config.model_dump(mode="json", include={*sections, "task", "seed"})
         extra = [self.sha256] if stage == "prepare" else []
