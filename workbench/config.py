@@ -33,6 +33,9 @@ class Data(_Section):
     ignore: tuple[str, ...] = Field((), description="columns that are left out")
     id: str = Field("", description="column of the example's id")
     split: str = Field("", description="column that names the split of each row")
+    rationale: str = Field(
+        "", description="column, or for a picture folder a CSV of `file,x0,y0,x1,y1`, of what a person says decides"
+    )
     group: str = Field("", description="column whose values stay on one side of a split (patient, user)")
     slices: tuple[str, ...] = Field((), description="columns by which results are broken down")
     labels: tuple[str, ...] = Field((), description="class names in order; empty: those of the training split")
@@ -129,6 +132,28 @@ class Explain(_Section):
     filler: str = Field("", description="what stands for a hidden feature; empty: the modality's first")
     segments: int = Field(48, ge=2, description="segments of a picture, about")
     background: int = Field(32, ge=1, description="training rows that stand for hidden columns")
+    global_samples: int | None = Field(
+        None, ge=0, description="test examples behind the views of the whole model; empty: 200 rows of a table, else 0"
+    )
+
+
+class Assess(_Section):
+    """How far explanations are put to the test beyond hiding parts; each of these costs evaluations."""
+
+    seeds: int = Field(5, ge=0, description="seeds of the stability of each explanation; below 2: not measured")
+    randomised: int = Field(
+        8, ge=0, description="examples explained again on a model with random weights; 0: not measured"
+    )
+    other_class: int = Field(4, ge=0, description="examples explained for the runner-up class too; 0: not measured")
+    perturbed: int = Field(3, ge=0, description="examples whose input is changed a little; 0: not measured")
+    draws: int = Field(3, ge=1, description="small changes of each such input")
+    masked: int = Field(
+        32, ge=0, description="masked inputs of each example that are compared with clean ones; 0: not measured"
+    )
+    second_filler: str = Field(
+        "", description="filler under which quality is measured again; empty: another of the modality's; `none`: not"
+    )
+    sensitivity_n: bool = Field(False, description="sensitivity-n for hidden sets of several sizes too")
 
 
 class Report(_Section):
@@ -162,6 +187,7 @@ class Config(_Section):
     predict: Predict = Predict()
     evaluate: Evaluate = Evaluate()
     explain: Explain = Explain()
+    assess: Assess = Assess()
     report: Report = Report()
     card: Card = Card()
 
@@ -215,7 +241,7 @@ def build_config(
     raw = {k: dict(v) if isinstance(v, dict) else v for k, v in raw.items()}
     for text in overrides:
         _override(raw, text)
-    for section, keys in (("data", ("source", "validation", "test")), ("backbone", ("source", "weights", "factory"))):
+    for section, keys in (("data", ("source", "validation", "test", "rationale")), ("backbone", ("source", "weights", "factory"))):
         table = raw.get(section)
         if beside is not None and isinstance(table, dict):
             for key in keys:

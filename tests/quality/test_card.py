@@ -19,7 +19,8 @@ from workbench.explainers.controls import RANDOM
 from workbench.explainers.lime import LIME
 from workbench.explainers.shap import SHAPLEY
 from workbench.probe import Probe
-from workbench.quality.card import LIGHTS, THRESHOLDS, light, quality_card
+from workbench.quality.card import quality_card
+from workbench.quality.thresholds import LIGHTS, THRESHOLDS, light
 from workbench.types import Attribution
 
 

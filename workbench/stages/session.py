@@ -90,7 +90,7 @@ class Session:
             "evaluate": ("evaluate",),
             "compare": ("evaluate",),
             "explain": ("explain",),
-            "assess": ("explain",),
+            "assess": ("assess",),
         }[stage]
         before = {
             "prepare": (),
