@@ -245,7 +245,7 @@ def build_config(
         table = raw.get(section)
         if beside is not None and isinstance(table, dict):
             for key in keys:
-                if isinstance(table.get(key), str):
+                if isinstance(table.get(key), str) and (key != "rationale" or table[key].endswith(".csv")):
                     table[key] = _absolute(table[key], beside)
     try:
         return Config.model_validate(raw)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from workbench.config import Data
 
 MISSING = "missing"  # what stands in `meta` for an empty cell
+EVIDENCE = "evidence"  # key of `meta`: what a person, or the maker of the data, says decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ def table_records(parts: Sequence[tuple[str, Table]], data: Data, modality: str,
     records = Records([], roles.target, notes=notes, class_names=training.class_names.get(roles.target, ()))
     if modality == "table":
         records.columns = _columns(training, roles, data, records)
-    needed = (roles.target, *([c.name for c in records.columns] or roles.inputs), roles.split, roles.group, data.id)
+    inputs_named = [c.name for c in records.columns] or roles.inputs
+    needed = (roles.target, *inputs_named, roles.split, roles.group, data.id, data.rationale)
     for split, table in parts:
         for name in dict.fromkeys((*needed, *roles.slices)):
             if name:
@@ -77,9 +79,12 @@ def table_records(parts: Sequence[tuple[str, Table]], data: Data, modality: str,
         splits = _splits(table, roles.split) if roles.split else [split] * len(table)
         meta_names = dict.fromkeys((*roles.slices, roles.group))
         meta = {name: list(map(category, table.columns[name])) for name in meta_names if name}
+        if data.rationale:
+            meta[EVIDENCE] = list(map(_rationale, table.columns[data.rationale]))
         rows = [
             Record(
-                ids[i], inputs[i], targets[i], splits[i], table.row(i), {k: v[i] or MISSING for k, v in meta.items()}
+                *(ids[i], inputs[i], targets[i], splits[i], table.row(i)),
+                {k: v[i] or ("" if k == EVIDENCE else MISSING) for k, v in meta.items()},
             )
             for i in range(len(table))
             if not reasons[i]
@@ -88,6 +93,13 @@ def table_records(parts: Sequence[tuple[str, Table]], data: Data, modality: str,
         records.skipped += [Skipped(table.row(i), why) for i, why in enumerate(reasons) if why]
     _unique_ids(records)
     return records
+
+
+def _rationale(cell: Any) -> str | None:
+    """Places in a list or array as "3,7", anything else as it is written."""
+    if isinstance(cell, list | tuple):
+        return ",".join(str(part) for part in cell) or None
+    return category(cell)
 
 
 def _columns(table: Table, roles: Roles, data: Data, records: Records) -> tuple[Column, ...]:

@@ -40,7 +40,7 @@ def find_roles(table: Table, data: Data, modality: str) -> Roles:
         DataError: a named column is not there, or an unnamed one cannot be told for sure.
         ConfigError: one column is given two roles that exclude each other.
     """
-    for key in ("text", "image", "target", "id", "split", "group"):
+    for key in ("text", "image", "target", "id", "split", "group", "rationale"):
         if name := getattr(data, key):
             require(table, name, f"data.{key}")
     for key in ("features", "categorical", "ignore", "slices"):
@@ -54,7 +54,7 @@ def find_roles(table: Table, data: Data, modality: str) -> Roles:
         )
     notes: list[str] = []
     id_column = data.id or find_id(table, {target, *data.features, *data.ignore}, notes)
-    taken = {target, id_column, data.split, data.group, *data.ignore} - {""}
+    taken = {target, id_column, data.split, data.group, data.rationale, *data.ignore} - {""}
     if modality == "table":
         inputs = _features(table, data, taken, notes)
     else:
@@ -98,7 +98,7 @@ def input_column(table: Table, data: Data, modality: str) -> str:
         require(table, name, f"data.{_INPUT_ROLE[modality]}")
         return str(name)
     targets = {data.target} if data.target else {name for name in table.columns if name.lower() in _TARGETS}
-    others = {data.id or find_id(table, targets, []), data.split, data.group, *data.slices, *data.ignore}
+    others = {data.id or find_id(table, targets, []), data.split, data.group, data.rationale, *data.slices, *data.ignore}
     return _find_input(table, _INPUT_ROLE[modality], targets | others)
 
 

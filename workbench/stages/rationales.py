@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from workbench.data.pictures import read_image
+from workbench.data.records import EVIDENCE
 from workbench.errors import DataError
 from workbench.modalities.image import ImagePreparation
 from workbench.quality import plausibility as p
 from workbench.stages.session import Session
 from workbench.types import Attribution
 
-EVIDENCE = "evidence"  # key of `Example.meta`
 
 
 def plausibility(session: Session, case: dict[str, Any], found: Attribution) -> dict[str, float | str]:
@@ -25,7 +26,7 @@ def plausibility(session: Session, case: dict[str, Any], found: Attribution) -> 
     """
     example, cut = case["example"], case["cut"]
     rationale = str(example.meta.get(EVIDENCE, "")).strip()
-    if not rationale or rationale == "missing":
+    if not rationale:
         return {}
     kind = session.task.modality_name
     try:
@@ -54,8 +55,6 @@ def plausibility(session: Session, case: dict[str, Any], found: Attribution) -> 
 
 def framed(box: tuple[float, float, float, float], picture: Any, preparation: ImagePreparation) -> np.ndarray:
     """Pixels of a box of the original picture in the frame that the model sees, (height, width) bool."""
-    from workbench.data.pictures import read_image
-
     height, width = np.asarray(read_image(picture)).shape[:2]
     if len(preparation.resize) == 2:
         high, wide = preparation.resize

@@ -18,7 +18,7 @@ from workbench.run import CONFIG, Run, digest
 from workbench.tasks.record import Task
 from workbench.types import Dataset
 
-STAGES = ("prepare", "finetune", "export", "predict", "evaluate", "compare", "explain", "assess")
+STAGES = ("prepare", "finetune", "export", "predict", "evaluate", "compare", "explain", "assess", "overall")
 
 
 @dataclass
@@ -91,6 +91,7 @@ class Session:
             "compare": ("evaluate",),
             "explain": ("explain",),
             "assess": ("assess",),
+            "overall": ("explain",),
         }[stage]
         before = {
             "prepare": (),
@@ -101,6 +102,7 @@ class Session:
             "compare": ("predict",),
             "explain": ("predict",),
             "assess": ("explain",),
+            "overall": ("explain",),
         }[stage]
         own = self.config.model_dump(mode="json", include={*sections, "task", "seed"})
         extra = [self.sha256] if stage == "prepare" else []
