@@ -148,7 +148,7 @@ class Assess(_Section):
     perturbed: int = Field(3, ge=0, description="examples whose input is changed a little; 0: not measured")
     draws: int = Field(3, ge=1, description="small changes of each such input")
     masked: int = Field(
-        32, ge=0, description="masked inputs of each example that are compared with clean ones; 0: not measured"
+        16, ge=0, description="masked inputs of each example that are compared with clean ones; 0: not measured"
     )
     second_filler: str = Field(
         "", description="filler under which quality is measured again; empty: another of the modality's; `none`: not"

@@ -42,12 +42,13 @@ _CONFIG: dict[str, Any] = {
 }
 
 
-def _spec(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int) -> dict[str, Any]:
+def spec(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int) -> dict[str, Any]:
+    """A chart as the page takes it: as wide as its place, this high, in the page's own colours."""
     sized = chart.properties(width="container", height=height)
     with alt.data_transformers.enable("default", consolidate_datasets=False, max_rows=None):
-        spec: dict[str, Any] = sized.to_dict()
-    spec.pop("$schema")
-    return {**spec, "autosize": {"type": "fit-x", "contains": "padding"}, "config": _CONFIG}
+        made: dict[str, Any] = sized.to_dict()
+    made.pop("$schema")
+    return {**made, "autosize": {"type": "fit-x", "contains": "padding"}, "config": _CONFIG}
 
 
 def _colours(names: Mapping[str, str], title: str | None = None) -> alt.Color:
@@ -80,7 +81,7 @@ def roc(curves: pd.DataFrame, label: str, *, height: int = 250) -> dict[str, Any
             ],
         )
     )
-    return _spec(alt.layer(chance, lines), height)
+    return spec(alt.layer(chance, lines), height)
 
 
 def training(losses: pd.DataFrame, *, height: int = 250) -> dict[str, Any]:
@@ -94,7 +95,7 @@ def training(losses: pd.DataFrame, *, height: int = 250) -> dict[str, Any]:
     )
     line = base.mark_line(strokeWidth=2)
     dots = base.transform_filter("datum.who == 'validation'").mark_circle(size=45, opacity=1)
-    return _spec(alt.layer(line, dots), height)
+    return spec(alt.layer(line, dots), height)
 
 
 def scatter(points: pd.DataFrame, *, unit: str, height: int = 300) -> dict[str, Any]:
@@ -108,7 +109,7 @@ def scatter(points: pd.DataFrame, *, unit: str, height: int = 300) -> dict[str, 
         .mark_line(strokeDash=[3, 4], color="var(--soft)", strokeWidth=1)
         .encode(x=alt.X("x:Q", scale=inside), y=alt.Y("x:Q", scale=inside))
     )
-    return _spec(
+    return spec(
         alt.layer(
             exact,
             alt.Chart(points)
@@ -133,7 +134,7 @@ def residuals(points: pd.DataFrame, *, unit: str, height: int = 300) -> dict[str
     """Predicted minus actual over predicted: columns `id`, `predicted`, `residual`, `who`."""
     named = f" ({unit})" if unit else ""
     zero = alt.Chart(pd.DataFrame({"y": [0]})).mark_rule(strokeDash=[3, 4], color="var(--soft)").encode(y="y:Q")
-    return _spec(
+    return spec(
         alt.layer(
             zero,
             alt.Chart(points)
@@ -157,7 +158,7 @@ def residuals(points: pd.DataFrame, *, unit: str, height: int = 300) -> dict[str
 
 def confidence(bins: pd.DataFrame, *, height: int = 200) -> dict[str, Any]:
     """Answers by the probability that the model gave them: columns `who` ("right", "wrong"), `low`, `high`, `n`."""
-    return _spec(
+    return spec(
         alt.Chart(bins)
         .mark_bar()
         .encode(

@@ -161,6 +161,20 @@ class Overlay:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture with a transparent one over it, both in place."""
+
+    template: ClassVar[str] = "picture.html"
+    base: str  # data: URI
+    source: str  # data: URI
+    width: int
+    height: int
+    label: str
+    note: str = ""
+    pixelated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Prose:
     """Paragraphs in plain words; `kind` is "", "note" or "warning"."""
 
@@ -217,6 +231,7 @@ class Method:
     title: str
     caption: str
     panels: tuple[Panel, ...]
+    card: Table | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +271,7 @@ class Gallery:
     legend: tuple[str, ...] = ()  # the methods, in the order of the lights of a row
 
 
-Block = Table | Chart | Heatmap | Pair | Fold | Bars | Tokens | Overlay | Prose | Facts | Findings | Gallery
+Block = Table | Chart | Heatmap | Pair | Fold | Bars | Tokens | Overlay | Picture | Prose | Facts | Findings | Gallery
 
 
 @dataclass(frozen=True, slots=True)

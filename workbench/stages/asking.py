@@ -59,9 +59,10 @@ class Asking:
     def run(self, name: str, probe: Probe, bank: Any) -> Attribution:
         return run_explainer(self.methods[name], probe, bank=bank, seed=self.session.config.seed)
 
-    def half(self, case: dict[str, Any]) -> Any:
-        """Half as many masks as an explanation has: enough for a rank correlation."""
-        return coalitions(len(case["cut"].features), max(8, self.asked.budget // 2), self.rng(case, 4))
+    def few(self, case: dict[str, Any]) -> Any:
+        """Fewer masks than an explanation has, yet enough for a rank correlation."""
+        m, budget = len(case["cut"].features), self.asked.budget
+        return coalitions(m, min(max(2 * m + 32, budget // 4), max(8, budget // 2)), self.rng(case, 4))
 
     def explain(self, case: dict[str, Any], probe: Probe, failed: dict[str, str]) -> dict[str, np.ndarray]:
         """Every method on one probe; a method that fails on it is left out, with the reason in `failed`."""
@@ -69,7 +70,7 @@ class Asking:
         for name, method in self.methods.items():
             try:
                 if method.uses_bank and bank is None:
-                    bank = evaluate(probe, self.half(case))
+                    bank = evaluate(probe, self.few(case))
                 found[name] = self.run(name, probe, bank if method.uses_bank else None).values
             except ExplainError as e:
                 failed[name] = f"It failed on the model with random weights: {e.message}."
@@ -84,6 +85,6 @@ class Asking:
                 found[name] = self.run(name, self.bind(case, self.session.tuned, **other), None).values
                 continue
             if method.uses_bank and bank is None:
-                bank = evaluate(black_box, masks or self.half(case))
+                bank = evaluate(black_box, masks or self.few(case))
             found[name] = self.run(name, black_box, bank if method.uses_bank else None).values
         return found

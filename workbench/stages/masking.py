@@ -16,8 +16,8 @@ from workbench.stages.asking import OFF, Answers, Asking
 from workbench.stages.explain import Asked
 from workbench.types import Attribution
 
-COARSE, FEW = 10, 5  # steps and random orders under the second filler
-_CLEAN = 256  # examples that say what clean inputs look like
+COARSE, FEW = 10, 3  # steps and random orders, both ways, under the second filler
+_CLEAN = 160  # examples that say what clean inputs look like
 _TYPICAL = "the median or most frequent value of the training rows"
 
 
@@ -117,8 +117,8 @@ class Masking(Asking):
         for one in (probe, there):
             rng = self.rng(case, 1)  # the orders of the card, so that those are known already
             drawn = np.random.default_rng(rng.integers(2**63))
-            skills.append(faithfulness.order_skill(one, found.values, drawn, steps=COARSE, orders=FEW))
-        first, second = (s["deletion_skill"] for s in skills)
+            skills.append(faithfulness.deletion_skill(one, found.values, drawn, steps=COARSE, orders=FEW))
+        first, second = skills
         return {
             "second_deletion_skill": second,
             "second_comprehensiveness": faithfulness.comprehensiveness(there, found.values, self.rng(case, 2)),

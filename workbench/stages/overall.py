@@ -62,7 +62,8 @@ def _attributions(session: Session, asked: Asked) -> tuple[list[Attribution], li
     method = registry.load("explainers", _TABLE if kind == "table" else _OTHER)
     model = "tuned" if "gradient" in method.needs else "onnx"
     test = session.rows("test")
-    rows = np.sort(np.random.default_rng([session.config.seed, 8]).permutation(test)[:samples])
+    shuffled = np.random.default_rng([session.config.seed, 8]).permutation(test)
+    rows = np.sort(_even(asked, shuffled)[:samples] if kind != "table" else shuffled[:samples])
     found, cases = [], []
     with session.progress.task("explaining many", len(rows)) as bar:
         for row in rows:
@@ -78,7 +79,18 @@ def _attributions(session: Session, asked: Asked) -> tuple[list[Attribution], li
             found.append(run_explainer(method, probe, bank=bank, seed=session.config.seed))
             cases.append(case)
     all_of_it = len(rows) == len(test)
-    return found, cases, f"all {len(rows)} test examples" if all_of_it else f"{len(rows)} test examples drawn by lot"
+    drawn = "drawn by lot" if kind == "table" else "drawn by lot, as many of each class as there are"
+    return found, cases, f"all {len(rows)} test examples" if all_of_it else f"{len(rows)} test examples {drawn}"
+
+
+def _even(asked: Asked, rows: np.ndarray) -> np.ndarray:
+    """The rows with the predicted classes taking turns, so that each class has its share."""
+    if not isinstance(asked.after, ClassScores):
+        return rows
+    predicted, turn = asked.after.predicted[rows], np.zeros(len(rows), dtype=np.int64)
+    for k in np.unique(predicted):
+        turn[predicted == k] = np.arange(int((predicted == k).sum()))
+    return rows[np.argsort(turn, kind="stable")]
 
 
 def _question(session: Session, asked: Asked, row: int) -> Question:

@@ -9,6 +9,7 @@ from workbench.report.sections.change import change
 from workbench.report.sections.data import data
 from workbench.report.sections.deployed import deployed
 from workbench.report.sections.mistakes import mistakes
+from workbench.report.sections.overall import overall
 from workbench.report.sections.performance import performance
 from workbench.report.sections.provenance import provenance
 from workbench.report.sections.purpose import purpose
@@ -29,6 +30,7 @@ SECTIONS: tuple[tuple[str, str, Build, str], ...] = (
     ("mistakes", "Mistakes", mistakes, "There are no predictions of a test split with known answers in this run."),
     ("change", "Before and after", change, "The two models were not compared in this run (no comparison.json)."),
     ("cases", "Cases", cases, "No example was explained in this run (no cases.json)."),
+    ("overall", "Overall", overall, "What the model looks at over many examples was not gathered (no global.json)."),
     ("deployed", "Deployed file", deployed, "No ONNX file was exported and tested in this run (no onnx/parity.json)."),
     ("provenance", "Provenance", provenance, ""),
 )
