@@ -241,10 +241,14 @@ def build_config(
     raw = {k: dict(v) if isinstance(v, dict) else v for k, v in raw.items()}
     for text in overrides:
         _override(raw, text)
-    for section, keys in (("data", ("source", "validation", "test", "rationale")), ("backbone", ("source", "weights", "factory"))):
+    for section, keys in (
+        ("data", ("source", "validation", "test", "rationale")),
+        ("backbone", ("source", "weights", "factory")),
+    ):
         table = raw.get(section)
         if beside is not None and isinstance(table, dict):
             for key in keys:
+                # a rationale is a column, or a file where it looks like one
                 if isinstance(table.get(key), str) and (key != "rationale" or table[key].endswith(".csv")):
                     table[key] = _absolute(table[key], beside)
     try:

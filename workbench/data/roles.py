@@ -98,7 +98,14 @@ def input_column(table: Table, data: Data, modality: str) -> str:
         require(table, name, f"data.{_INPUT_ROLE[modality]}")
         return str(name)
     targets = {data.target} if data.target else {name for name in table.columns if name.lower() in _TARGETS}
-    others = {data.id or find_id(table, targets, []), data.split, data.group, data.rationale, *data.slices, *data.ignore}
+    others = {
+        data.id or find_id(table, targets, []),
+        data.split,
+        data.group,
+        data.rationale,
+        *data.slices,
+        *data.ignore,
+    }
     return _find_input(table, _INPUT_ROLE[modality], targets | others)
 
 

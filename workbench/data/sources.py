@@ -151,16 +151,16 @@ def _with_boxes(records: Records, data: Data) -> Records:
     table = read_table(Path(data.rationale), delimiter=data.delimiter, encoding=data.encoding)
     for name in ("file", *_BOX):
         require(table, name, "data.rationale")
-    boxes = {
-        str(table.columns["file"][i]): ",".join(str(table.columns[c][i]) for c in _BOX) for i in range(len(table))
-    }
+    boxes = {str(table.columns["file"][i]): ",".join(str(table.columns[c][i]) for c in _BOX) for i in range(len(table))}
     known = {r.id for r in records.rows}
     if lost := [name for name in boxes if name not in known]:
         raise DataError(
             f"{data.rationale} names {lost[0]!r}, which is no picture of the folder",
             hint=f"names are paths inside the folder, such as {records.rows[0].id!r}",
         )
-    rows = [dataclasses.replace(r, meta={**r.meta, EVIDENCE: boxes[r.id]}) if r.id in boxes else r for r in records.rows]
+    rows = [
+        dataclasses.replace(r, meta={**r.meta, EVIDENCE: boxes[r.id]}) if r.id in boxes else r for r in records.rows
+    ]
     return dataclasses.replace(records, rows=rows)
 
 

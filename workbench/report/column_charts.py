@@ -33,7 +33,9 @@ def importance(rows: pd.DataFrame, title: str, *, height: int = 300) -> dict[str
         alt.Tooltip("high:Q", format=",.3~g"),
     ]
     zero = alt.Chart(pd.DataFrame({"x": [0]})).mark_rule(color="var(--line)").encode(x="x:Q")
-    ends = base.mark_rule(strokeWidth=2, color="var(--before)").encode(x=alt.X("low:Q", title=title, axis=alt.Axis(tickCount=5)), x2="high:Q")
+    ends = base.mark_rule(strokeWidth=2, color="var(--before)").encode(
+        x=alt.X("low:Q", title=title, axis=alt.Axis(tickCount=5)), x2="high:Q"
+    )
     dots = base.mark_circle(size=70, opacity=1, color="var(--after)").encode(x="value:Q", tooltip=tooltip)
     return spec(alt.layer(zero, ends, dots), height)
 

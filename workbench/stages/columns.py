@@ -61,7 +61,7 @@ def _targets(session: Session) -> list[tuple[str, int]]:
 def _answers(session: Session, rows: list[Any]) -> np.ndarray:
     """Probabilities (n, K) or values (n, 1) of the deployed file."""
     encoded = session.task.modality.encode(rows, session.preparation)
-    scores = _scores(session, {k: v for k, v in encoded.arrays.items()})
+    scores = _scores(session, encoded.arrays)
     return _probabilities(scores) if session.dataset.labels else scores
 
 

@@ -15,7 +15,6 @@ from workbench.stages.session import Session
 from workbench.types import Attribution
 
 
-
 def plausibility(session: Session, case: dict[str, Any], found: Attribution) -> dict[str, float | str]:
     """Token F1, average precision, pointing game and mass of one explanation against the example's rationale.
 

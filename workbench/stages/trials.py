@@ -7,7 +7,6 @@ measure that is not taken says why. The masks of every trial are the same for al
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any

@@ -109,7 +109,8 @@ def _case(shown: CaseView) -> Case:
         panels = tuple(panel(shown, explainer, who) for who in SIDES)
         some, title = view.answer("after", explainer) or view.answer("before", explainer), title_of(view, explainer)
         filler = some.about.get("filler", "") if some else ""
-        methods.append(Method(title, f"a hidden part is replaced by {filler}" if filler and not same else "", panels, card(shown, explainer)))
+        caption = f"a hidden part is replaced by {filler}" if filler and not same else ""
+        methods.append(Method(title, caption, panels, card(shown, explainer)))
         if panels[1].light:
             lights.append((title, panels[1].light))
     headline, level, turn = _regressed(view, case) if view.regression else _decided(case)
