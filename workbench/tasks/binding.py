@@ -44,8 +44,8 @@ def bind(
     def hide(masks: np.ndarray) -> dict[str, np.ndarray]:
         return modality.hide(cut, masks, preparation, filler=filler, background=background)
 
-    def answer(batch: dict[str, np.ndarray]) -> np.ndarray:
-        return np.asarray(task.scalar(backbone.outputs(batch), question))
+    def read(scores: np.ndarray) -> np.ndarray:
+        return np.asarray(task.scalar(scores, question))
 
     def differentiable() -> Differentiable:
         everything = np.ones((1, len(cut.features)), dtype=bool)
@@ -71,9 +71,13 @@ def bind(
         example_id=example.id,
         features=cut.features,
         hide=hide,
-        answer=answer,
+        answer=lambda batch: read(backbone.outputs(batch)),
         filler=modality.FILLERS[filler],
         repeats=repeats,
         rows=_ROWS[task.modality_name],
         differentiable=differentiable if hasattr(backbone, "from_coordinates") else None,
+        model=backbone.outputs,
+        read=read,
+        lengths=(lambda masks: modality.lengths(cut, masks)) if filler == "delete" else None,
+        padding=modality.padding(preparation) if hasattr(modality, "padding") else {},
     )
