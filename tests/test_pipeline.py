@@ -59,7 +59,7 @@ class TestWholeRuns:
         manifest = run.manifest
         assert list(manifest["stages"]) == [*STAGES, "report"] and run.verify() == []
         expected = {
-            *("config.toml", "report.html", "cases.json", "comparison.json", "quality.json", "timings.json"),
+            *("config.toml", "report.html", "cases.json", "comparison.json", "quality.json", "global.json", "timings.json"),
             *("data/fingerprint.json", "data/checks.json", "data/splits.parquet"),
             *("tuned/history.jsonl", "tuned/finetune.json", "tuned/checkpoint/model.safetensors"),
             *("onnx/model.onnx", "onnx/parity.json", "onnx/providers.json"),
@@ -137,6 +137,7 @@ MIDDLES = {
     "compare": ("workbench.stages.compare.compare_predictions", 1),
     "explain": ("workbench.stages.explain.write_attributions", 3),
     "assess": ("workbench.stages.assess.quality_card", 2),
+    "overall": ("workbench.stages.overall._attributions", 1),
     "report": ("workbench.report.build.render", 1),
 }
 
@@ -208,9 +209,10 @@ class TestChanges:
         ("override", "redone"),
         [
             ("evaluate.confidence=0.9", ["evaluate", "compare"]),
-            ("explain.samples=1", ["explain", "assess"]),
-            ("predict.shard_size=7", ["predict", "evaluate", "compare", "explain", "assess"]),
-            ("export.opset=19", ["export", "predict", "evaluate", "compare", "explain", "assess"]),
+            ("explain.samples=1", ["explain", "assess", "overall"]),
+            ("assess.seeds=2", ["assess"]),
+            ("predict.shard_size=7", ["predict", "evaluate", "compare", "explain", "assess", "overall"]),
+            ("export.opset=19", ["export", "predict", "evaluate", "compare", "explain", "assess", "overall"]),
             ("finetune.label_smoothing=0.1", list(STAGES[1:])),
             ("data.unit=$", list(STAGES)),
             ("seed=1", list(STAGES)),
@@ -365,6 +367,6 @@ def test_rows_of_a_group_are_drawn_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize("override", ["explain.methods=['integrated-gradients']", "explain.samples=0"])
 def test_a_run_without_black_box_methods_or_without_cases_is_whole(tmp_path: Path, override: str) -> None:
     run = copy_of("values", tmp_path)
-    assert again(config_of("values"), run.path, override) == ["explain", "assess", "report"]
+    assert again(config_of("values"), run.path, override) == ["explain", "assess", "overall", "report"]
     assert len(run.read_json("cases.json")["cases"]) == (0 if "samples" in override else 2)
     assert run.verify() == [] and "could not be built" not in (run.path / "report.html").read_text(encoding="utf-8")

@@ -27,10 +27,11 @@ class Asking:
     Args:
         asked: the cases.
         answers: by example (model, explainer, attribution) of the model after.
+        banks: by example the answers of the deployed file to the case's masks.
     """
 
-    def __init__(self, asked: Asked, answers: Answers) -> None:
-        self.asked, self.session, self.answers = asked, asked.session, answers
+    def __init__(self, asked: Asked, answers: Answers, banks: Mapping[str, np.ndarray]) -> None:
+        self.asked, self.session, self.answers, self.banks = asked, asked.session, answers, banks
         self.settings = self.session.config.assess
         self.methods = {name: registry.load("explainers", name) for name in self.session.config.explain.methods}
         self.facts: dict[str, Any] = {}
@@ -58,6 +59,10 @@ class Asking:
 
     def run(self, name: str, probe: Probe, bank: Any) -> Attribution:
         return run_explainer(self.methods[name], probe, bank=bank, seed=self.session.config.seed)
+
+    def masks(self, case: dict[str, Any]) -> Any:
+        """The masks of the case's bank."""
+        return self.asked.coalitions(case, len(self.banks[case["id"]]))
 
     def few(self, case: dict[str, Any]) -> Any:
         """Fewer masks than an explanation has, yet enough for a rank correlation."""

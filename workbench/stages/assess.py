@@ -32,16 +32,16 @@ def assess(session: Session) -> bool:
         asked.cases = [c for c in asked.cases if c["id"] in explained]  # explain.max_seconds may have cut them short
         control = registry.load("controls", CONTROL)
         answers = {side: _answers(session, models, asked) for side, models in SIDES.items()}
-        trials = Trials(asked, answers["after"])
+        scores = {side: _bank_scores(session, black_box) for side, (black_box, _) in SIDES.items()}
+        trials = Trials(asked, answers["after"], scores["after"])
         cards: dict[str, dict[str, dict[str, Any]]] = {}
         controls: dict[str, dict[str, Any]] = {}
         agreements: dict[str, dict[str, Any]] = {}
         with session.progress.task("assessing", len(asked.cases) * len(SIDES)) as bar:
             for side, (black_box, _) in SIDES.items():
-                scores = _bank_scores(session, black_box)
                 for case in asked.cases:
                     probe = asked.probe(case, black_box)
-                    answers_kept = scores[case["id"]]
+                    answers_kept = scores[side][case["id"]]
                     chosen = asked.coalitions(case, len(answers_kept))
                     bank = Bank(chosen, answers_kept, case["id"], case["question"].id, 0.0)
                     remembered, _ = remember(probe, bank)

@@ -24,8 +24,8 @@ _TYPICAL = "the median or most frequent value of the training rows"
 class Masking(Asking):
     """Masked inputs against clean ones, and quality under a second filler."""
 
-    def __init__(self, asked: Asked, answers: Answers) -> None:
-        super().__init__(asked, answers)
+    def __init__(self, asked: Asked, answers: Answers, banks: Mapping[str, np.ndarray]) -> None:
+        super().__init__(asked, answers, banks)
         self._no_unusual = OFF
         self._kept: tuple[str, Probe] | None = None
 
@@ -47,7 +47,7 @@ class Masking(Asking):
         self.facts["masks"] = {"filler": self.asked.filler_text, "reference": len(reference), "clean": known.n}
         found = {}
         for case in self.asked.cases:
-            masks = self.asked.coalitions(case).masks[2:]
+            masks = self.masks(case).masks[2:]
             some = masks[np.unique(np.linspace(0, len(masks) - 1, self.settings.masked).astype(int))]
             probe = self.asked.probe(case, "tuned")
             step = max(1, probe.rows // probe.repeats)

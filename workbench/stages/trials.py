@@ -7,6 +7,7 @@ measure that is not taken says why. The masks of every trial are the same for al
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -32,8 +33,8 @@ _NOT_BEFORE = (
 class Trials(Masking):
     """What `[assess]` asks for, put to the cases of a run."""
 
-    def __init__(self, asked: Asked, answers: Answers) -> None:
-        super().__init__(asked, answers)
+    def __init__(self, asked: Asked, answers: Answers, banks: Mapping[str, np.ndarray]) -> None:
+        super().__init__(asked, answers, banks)
         self._unchanging: dict[tuple[str, str], bool] = {}
         self._deviations: dict[str, float] = {}
 
@@ -174,7 +175,7 @@ class Trials(Masking):
             there = replace(probe, differentiable=lambda: replace(form, point=moved))
             names = [n for n, m in self.methods.items() if "gradient" in m.needs and not m.uses_bank]
             return {n: self.run(n, there, None).values for n in names}
-        return self.explain_after(case, cut=self._moved(case, rng), masks=self.asked.coalitions(case))
+        return self.explain_after(case, cut=self._moved(case, rng), masks=self.masks(case))
 
     def _moved(self, case: dict[str, Any], rng: np.random.Generator) -> Any:
         """The example's cut with its numbers or pixels moved by at most `RADIUS` deviations."""
