@@ -155,7 +155,7 @@ class Assess(_Section):
         8, ge=0, description="examples explained again on a model with random weights; 0: not measured"
     )
     other_class: int = Field(4, ge=0, description="examples explained for the runner-up class too; 0: not measured")
-    perturbed: int = Field(3, ge=0, description="examples whose input is changed a little; 0: not measured")
+    perturbed: int = Field(2, ge=0, description="examples whose input is changed a little; 0: not measured")
     draws: int = Field(3, ge=1, description="small changes of each such input")
     masked: int = Field(
         16, ge=0, description="masked inputs of each example that are compared with clean ones; 0: not measured"

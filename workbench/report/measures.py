@@ -188,7 +188,7 @@ def trials_table(view_cards: Mapping[str, Sequence[Mapping[str, Any]]], quality:
 
 def _spread(name: str, known: Sequence[float], quality: Mapping[str, Any]) -> str:
     if name == "model_randomisation":
-        about = next(iter((quality.get("randomisation") or {}).values()), {})
+        about: Mapping[str, Any] = next(iter((quality.get("randomisation") or {}).values()), {})
         chance = about.get("chance")
         return f"n {about.get('n', 0)}" + (f" · chance {number(chance, digits=2)}" if chance is not None else "")
     return f"{number(known[0], digits=2)} to {number(known[-1], digits=2)} · n {len(known)}"

@@ -109,9 +109,9 @@ class Masking(Asking):
         keys = ("second_deletion_skill", "second_comprehensiveness", "filler_spread")
         if self._second is None:
             return dict.fromkeys(keys, OFF)
+        self.facts["fillers"] = [self.asked.filler_text, self._second[1]]
         if len(found.values) < sanity.FEWEST_TO_RANK:
             return dict.fromkeys(keys, "With so few parts any order is soon drawn by lot.")
-        self.facts["fillers"] = [self.asked.filler_text, self._second[1]]
         there = self._second_probe(case)
         skills = []
         for one in (probe, there):

@@ -25,6 +25,7 @@ from workbench.types import Attribution, ClassScores, Question
 RADIUS = 0.02  # standard deviations
 _AFTER = "It is measured of the model after customisation only."
 _NOT_BEFORE = (
+    *("seed_stability", "seed_top_k", "seed_spread"),
     *("model_randomisation", "class_similarity", "max_sensitivity", "mask_unusual", "filler_spread"),
     *("second_deletion_skill", "second_comprehensiveness"),
 )
@@ -44,9 +45,9 @@ class Trials(Masking):
         self, side: str, case: dict[str, Any], model: str, name: str, found: Attribution, probe: Probe, bank: Any
     ) -> dict[str, float | str]:
         """Further measures of one explanation: a value, or the sentence that says why there is none."""
-        measures: dict[str, float | str] = self._stability(case, model, name, found, bank)
         if side != "after":
-            return measures | dict.fromkeys(_NOT_BEFORE, _AFTER)
+            return dict.fromkeys(_NOT_BEFORE, _AFTER)
+        measures: dict[str, float | str] = self._stability(case, model, name, found, bank)
         measures["model_randomisation"] = self.randomised.get(name, OFF)
         for key, values, n, why in (
             ("class_similarity", self._others, self.settings.other_class, self._no_other),
