@@ -59,7 +59,8 @@ class TestWholeRuns:
         manifest = run.manifest
         assert list(manifest["stages"]) == [*STAGES, "report"] and run.verify() == []
         expected = {
-            *("config.toml", "report.html", "cases.json", "comparison.json", "quality.json", "global.json", "timings.json"),
+            *("config.toml", "report.html", "cases.json", "comparison.json", "quality.json", "timings.json"),
+            "global.json",
             *("data/fingerprint.json", "data/checks.json", "data/splits.parquet"),
             *("tuned/history.jsonl", "tuned/finetune.json", "tuned/checkpoint/model.safetensors"),
             *("onnx/model.onnx", "onnx/parity.json", "onnx/providers.json"),

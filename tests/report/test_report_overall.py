@@ -80,7 +80,8 @@ def test_the_swarm_says_how_high_the_value_is(tmp_path: Path) -> None:
     section = overall(table_run(tmp_path))
     assert section is not None
     chart = next(b for b in flat(section.blocks) if isinstance(b, Chart) and "every row" in b.label)
-    data = [layer["data"]["values"] for layer in chart.spec["layer"] if len(layer["data"].get("values", [])) > 1][0]
+    drawn = (layer["data"]["values"] for layer in chart.spec["layer"])
+    data = next(values for values in drawn if len(values) > 1)
     shades = {row["shown"]: row["shade"] for row in data if row["column"] == "age"}
     assert list(shades.values()) == ["low", "below middle", "middle", "above middle", "high"]
     assert {row["shade"] for row in data if row["column"] == "colour"} == {"missing or a category"}
