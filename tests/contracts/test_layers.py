@@ -21,6 +21,7 @@ ORDER = {
     "errors": 0,
     "assets": 0,
     "types": 0.1,
+    "config_text": 0.2,
     "run": 1,
     "config": 1,
     "registry": 1,

@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from workbench.report.charts import spec
+from workbench.report.charts import vega_spec
 
 # From a column's low values to its high ones; told apart in light and dark, and by colour-blind readers.
 SHADES = {
@@ -37,7 +37,7 @@ def importance(rows: pd.DataFrame, title: str, *, height: int = 300) -> dict[str
         x=alt.X("low:Q", title=title, axis=alt.Axis(tickCount=5)), x2="high:Q"
     )
     dots = base.mark_circle(size=70, opacity=1, color="var(--after)").encode(x="value:Q", tooltip=tooltip)
-    return spec(alt.layer(zero, ends, dots), height)
+    return vega_spec(alt.layer(zero, ends, dots), height)
 
 
 def swarm(points: pd.DataFrame, order: list[str], title: str, *, height: int = 300) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def swarm(points: pd.DataFrame, order: list[str], title: str, *, height: int = 3
             tooltip=["column:N", alt.Tooltip("shown:N", title="is"), alt.Tooltip("value:Q", format="+,.3~g")],
         )
     )
-    return spec(alt.layer(zero, dots), height)
+    return vega_spec(alt.layer(zero, dots), height)
 
 
 def dependence(points: pd.DataFrame, column: str, title: str, *, numeric: bool, height: int = _SMALL) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def dependence(points: pd.DataFrame, column: str, title: str, *, numeric: bool, 
             tooltip=[alt.Tooltip("at", title=column), alt.Tooltip("value:Q", format="+,.3~g")],
         )
     )
-    return spec(alt.layer(zero, dots), height)
+    return vega_spec(alt.layer(zero, dots), height)
 
 
 def partial(curve: pd.DataFrame, column: str, title: str, *, numeric: bool, height: int = _SMALL) -> dict[str, Any]:
@@ -101,8 +101,8 @@ def partial(curve: pd.DataFrame, column: str, title: str, *, numeric: bool, heig
         base = alt.Chart(curve).encode(x=x)
         band = base.mark_area(opacity=0.18, color="var(--after)").encode(y=y, y2="high:Q")
         line = base.mark_line(strokeWidth=2, color="var(--after)").encode(y="mean:Q", tooltip=tooltip)
-        return spec(alt.layer(band, line), height)
+        return vega_spec(alt.layer(band, line), height)
     base = alt.Chart(curve).encode(x=alt.X("at:N", title=column, axis=alt.Axis(labelAngle=0, labelLimit=70)))
     ends = base.mark_rule(strokeWidth=2, color="var(--before)").encode(y=y, y2="high:Q")
     dots = base.mark_circle(size=70, opacity=1, color="var(--after)").encode(y="mean:Q", tooltip=tooltip)
-    return spec(alt.layer(ends, dots), height)
+    return vega_spec(alt.layer(ends, dots), height)
