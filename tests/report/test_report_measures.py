@@ -26,7 +26,7 @@ def test_a_card_has_a_row_for_each_measure_and_says_what_is_missing() -> None:
     rows = {row[0].text: row[1:] for row in table.rows}
     assert [c.text for c in rows["Order of hiding"]] == ["50 %", "100 %"]
     assert [c.note for c in rows["Order of hiding"]] == ["poor", "good"]
-    assert rows["Strongest against weakest first"][1].text == "2.50 logit"
+    assert rows["Strongest against weakest first"][1].text == "2.5 logit"
     assert rows["Stability over seeds"][0].kind == "none" and rows["Stability over seeds"][1].note == "with care"
     assert "4 parts at once" in rows and "Small changes" not in rows
     assert "Small changes: it is measured on 3 of the explained examples." in table.note
