@@ -71,8 +71,8 @@ def test_words_are_summed_within_a_text_and_averaged_over_texts() -> None:
         ("no", ["bad"], np.array([4.0])),
     ]
     found = o.words_by_class(cases, np.random.default_rng(0), resamples=50)
-    assert [w for w, _ in found["yes"]] == ["good", "night", "film"]  # two texts first, then by size; marks are no word
-    assert found["yes"][0][1].value == pytest.approx(2) and found["yes"][0][1].n == 2
+    assert [w for w, _ in found["yes"]] == ["night", "good", "film"]  # by the sum over texts; marks are no word
+    assert found["yes"][1][1].value == pytest.approx(2) and found["yes"][1][1].n == 2
     assert [w for w, _ in found["no"]] == ["bad"]
 
 

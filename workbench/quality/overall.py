@@ -92,15 +92,14 @@ _EDGES = re.compile(r"^\W+|\W+$")
 def words_by_class(
     cases: Sequence[tuple[str, Sequence[str], np.ndarray]], rng: np.random.Generator, *, resamples: int = RESAMPLES
 ) -> dict[str, list[tuple[str, Estimate]]]:
-    """Mean attribution of each word for each class, strongest first.
+    """Mean attribution of each word for each class, those first that moved most in all texts together.
 
     Args:
         cases: (class that was explained, its words, (M,) attributions) of each text.
 
     Returns:
         Class to (word, mean over texts). A word is taken in lower case without the marks
-        around it; within one text its attributions are summed. n counts texts. Words seen in
-        two texts or more stand before those of a single one.
+        around it; within one text its attributions are summed. n counts texts.
     """
     found: dict[str, dict[str, list[float]]] = {}
     for label, words, values in cases:
@@ -115,7 +114,7 @@ def words_by_class(
     ranked = {}
     for label, words_of in sorted(found.items()):
         rows = [(key, mean_estimate(np.array(v), rng, resamples=resamples)) for key, v in sorted(words_of.items())]
-        ranked[label] = sorted(rows, key=lambda row: (row[1].n < 2, -abs(row[1].value or 0.0), row[0]))
+        ranked[label] = sorted(rows, key=lambda row: (-abs(row[1].value or 0.0) * row[1].n, row[0]))
     return ranked
 
 

@@ -61,7 +61,7 @@ def _text(view: RunView, about: Mapping[str, Any]) -> tuple[str, list[Block]]:
         blocks.append(
             Prose(
                 (
-                    f"Only {about['selection']} stand behind these words: a word seen in one text says little. "
+                    f"These words come from {about['selection']}: a word seen in one text says little. "
                     "`explain.global_samples = 100` explains a hundred texts drawn by lot.",
                 ),
                 "note",
@@ -71,9 +71,9 @@ def _text(view: RunView, about: Mapping[str, Any]) -> tuple[str, list[Block]]:
     strongest = [
         f"“{row['word']}” for {label}"
         for label, entry in words.items()
-        if (row := next((w for w in entry["words"] if (w["value"] or 0) > 0 and w["n"] > 1), None))
+        if (row := next((w for w in entry["words"] if (w.get("low") or 0) > 0), None))
     ]
-    named = f" Most telling in more than one text: {listing(strongest[:4])}." if strongest else ""
+    named = f" Clearly telling, over several texts: {listing(strongest[:4])}." if strongest else ""
     return f"The words that moved the answers most, by class, over {about['selection']}.{named}", blocks
 
 
@@ -86,7 +86,7 @@ def _words(label: str, entry: Mapping[str, Any], unit: str) -> Table:
         rows.append((word(row["word"]), Cell(signed(row["value"], like=like), span), Cell(f"{row['n']:,}")))
     faint = frozenset(i for i, row in enumerate(shown) if row["n"] < 2)
     caption = f"{label} ({count(entry['texts'], 'text')})"
-    return Table(caption, ("Word", f"mean ({unit})", "texts"), tuple(rows), compact=False, faint=faint)
+    return Table(caption, ("Word", unit, "texts"), tuple(rows), compact=False, faint=faint)
 
 
 # -- pictures -------------------------------------------------------------------------
