@@ -146,7 +146,12 @@ class Explain(_Section):
     filler: str = Field("", description="what stands for a hidden feature; empty: the modality's first")
     segments: int = Field(48, ge=2, description="segments of a picture, about")
     background: int = Field(32, ge=1, description="training rows that stand for hidden columns")
-    global_samples: int | None = Field(None, ge=0, description="of the views of the whole model; empty: by modality")
+    global_samples: int | None = Field(
+        None,
+        ge=0,
+        description="test examples behind the views of the whole model; empty: 200 rows of a table, 40 pictures, of "
+        "texts the explained cases",
+    )
 
 
 class Assess(_Section):
