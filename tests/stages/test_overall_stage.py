@@ -40,7 +40,7 @@ def test_partial_dependence_is_the_mean_answer_of_the_deployed_file() -> None:
     run = made("values")
     entry = next(e for e in run.read_json("global.json")["partial"] if e["column"] == "size")
     curve = entry["curves"][0]
-    assert np.corrcoef(entry["grid"], curve["mean"])[0, 1] > 0.9  # price rises with size
+    assert np.corrcoef(entry["grid"], curve["mean"])[0, 1] > 0.5  # price rises with size; one epoch
     assert (np.array(curve["low"]) <= np.array(curve["mean"])).all()
     session = Session.open(run.path, device="cpu")
     train = [e.input for e in session.dataset.split("train")]  # fewer than a hundred, so all of them are used
