@@ -25,7 +25,7 @@ from workbench.types import ClassScores
 
 COMMANDS = (
     *("demo", "init", "run", "finetune", "export", "predict", "evaluate", "explain", "assess", "overall"),
-    *("report", "verify", "list", "doctor"),
+    *("report", "gate", "verify", "list", "doctor"),
 )
 
 

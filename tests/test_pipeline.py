@@ -135,6 +135,7 @@ MIDDLES = {
     "export": ("workbench.backbones.export.check_parity", 1),
     "predict": ("workbench.stages.predict.write_predictions", 2),
     "evaluate": ("workbench.stages.evaluate.write_measures", 2),
+    "slices": ("workbench.stages.slices.slice_results", 1),
     "compare": ("workbench.stages.compare.compare_predictions", 1),
     "explain": ("workbench.stages.explain.write_attributions", 3),
     "assess": ("workbench.stages.assess.quality_card", 2),
@@ -161,7 +162,7 @@ def break_at(monkeypatch: pytest.MonkeyPatch, target: str, call: int, error: Bas
 
 
 def test_an_interruption_in_any_stage_costs_that_stage_alone(tmp_path: Path) -> None:
-    """The same command goes on after Ctrl-C, nine times in one run, and ends like the undisturbed run."""
+    """The same command goes on after Ctrl-C, once in every stage of one run, and ends like the undisturbed run."""
     run = tmp_path / "values"
     for i, (stage, (target, call)) in enumerate(MIDDLES.items()):
         with pytest.MonkeyPatch.context() as patch:
@@ -209,11 +210,11 @@ class TestChanges:
     @pytest.mark.parametrize(
         ("override", "redone"),
         [
-            ("evaluate.confidence=0.9", ["evaluate", "compare"]),
+            ("evaluate.confidence=0.9", ["evaluate", "slices", "compare"]),
             ("explain.samples=1", ["explain", "assess", "overall"]),
             ("assess.seeds=2", ["assess"]),
-            ("predict.shard_size=7", ["predict", "evaluate", "compare", "explain", "assess", "overall"]),
-            ("export.opset=19", ["export", "predict", "evaluate", "compare", "explain", "assess", "overall"]),
+            ("predict.shard_size=7", ["predict", "evaluate", "slices", "compare", "explain", "assess", "overall"]),
+            ("export.opset=19", ["export", "predict", "evaluate", "slices", "compare", "explain", "assess", "overall"]),
             ("finetune.label_smoothing=0.1", list(STAGES[1:])),
             ("data.unit=$", list(STAGES)),
             ("seed=1", list(STAGES)),
@@ -326,7 +327,7 @@ def test_a_config_in_python_takes_overrides_too(tmp_path: Path, monkeypatch: pyt
 def test_evaluate_brings_the_comparison_up_to_date(tmp_path: Path) -> None:
     run = copy_of("values", tmp_path)
     pipeline.run_stage(run.path, "evaluate", ("evaluate.confidence=0.5",), device="cpu", progress=(said := Said()))
-    assert said.done == ["evaluate", "compare"]
+    assert said.done == ["evaluate", "slices", "compare"]
 
 
 def test_a_report_can_be_made_again_from_the_files(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ class Data(_Section):
     split: str = Field("", description="column that names the split of each row")
     rationale: str = Field("", description="column, or CSV of `file,x0,y0,x1,y1`, of what a person says decides")
     group: str = Field("", description="column whose values stay on one side of a split (patient, user)")
-    slices: tuple[str, ...] = Field((), description="columns by which results are broken down")
+    slices: tuple[str, ...] = Field((), description="columns to break results down by; numbers become ranges")
     labels: tuple[str, ...] = Field((), description="class names in order; empty: those of the training split")
     unit: str = Field("", description="unit of the regression target")
     subset: str = Field("", description="configuration name of a hub dataset")

@@ -107,6 +107,31 @@ def build_report(run: Run, *, progress: Progress | None = None) -> Path:
     return path
 
 
+def gate(run: str | Path, policy: str | Path, *, reference: str | Path | None = None) -> dict[str, Any]:
+    """Judge a run, or a comparison of two, by a policy; needs no torch.
+
+    Writes `gate.json`, and the run's report again where it has one and its files are as its
+    manifest says.
+
+    Args:
+        run: the directory of a run, or one that `compare_runs` wrote.
+        policy: a TOML file; `workbench init policy` writes one.
+        reference: an earlier run, for the rules with `against = "reference"`.
+
+    Returns:
+        The content of `gate.json` (docs/artefacts.md); `passed` says whether every rule holds.
+    """
+    from workbench.stages.gate import gate as judge
+
+    content: dict[str, Any] = judge(run, policy, reference=reference)
+    opened = Run.open(run)
+    verified = content["rules"][0]["status"] == "passed"
+    if verified and "report" in opened.manifest["stages"] and opened.has(CONFIG):
+        with opened.lock():
+            build_report(opened)
+    return content
+
+
 def run_demo(out: str | Path = "reports", *, device: str = "auto", progress: Progress | None = None) -> list[Path]:
     """Make the four demonstration runs; the paths of their reports and of the index page, which comes last."""
     from workbench.report.index import build_index

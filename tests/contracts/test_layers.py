@@ -24,6 +24,7 @@ ORDER = {
     "config_text": 0.2,
     "run": 1,
     "config": 1,
+    "policy": 1,
     "registry": 1,
     "stats": 1,
     "engines": 1.1,
@@ -41,6 +42,7 @@ ORDER = {
     "tasks": 4,
     "stages": 5,
     "report": 5,
+    "terminal": 6,
     "pipeline": 6,
     "cli": 7,
 }

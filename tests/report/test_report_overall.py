@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from workbench.report.sections.overall import overall
-from workbench.report.shapes import Chart, Fold, Pair, Picture, Prose, Table
+from workbench.report.shapes import Chart, Fold, Overlay, Pair, Prose, Table
 from workbench.report.view import RunView
 from workbench.run import Run
 
@@ -114,7 +114,7 @@ def test_pictures_are_drawn_by_class_and_absent_classes_named(tmp_path: Path) ->
     assert section is not None
     picture, missing, _ = flat(section.blocks)
     assert (
-        isinstance(picture, Picture) and "strongest at the top right" in picture.label and "2 pictures" in picture.note
+        isinstance(picture, Overlay) and "strongest at the top right" in picture.label and "2 pictures" in picture.note
     )
     assert "b (none seen)" in missing.paragraphs[0]
 

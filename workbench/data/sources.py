@@ -262,8 +262,9 @@ def _fixture(config: Config, modality: str, kind: str) -> Dataset:
         )
     for key, names in (("slices", data.slices), ("group", (data.group,) if data.group else ())):
         for name in names:
-            if any(name not in e.meta for e in dataset.examples):
-                known = ", ".join(dataset.examples[0].meta) or "none"
+            features = {c.name for c in dataset.columns} if key == "slices" else set()
+            if name not in features and any(name not in e.meta for e in dataset.examples):
+                known = ", ".join((*dataset.examples[0].meta, *sorted(features))) or "none"
                 raise DataError(f"{data.source} has no column {name!r} (data.{key})", hint=f"columns: {known}")
     if not data.limit:
         return dataset

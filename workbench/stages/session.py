@@ -18,7 +18,10 @@ from workbench.run import CONFIG, Run, digest
 from workbench.tasks.record import Task
 from workbench.types import Dataset
 
-STAGES = ("prepare", "finetune", "export", "predict", "evaluate", "compare", "explain", "assess", "overall")
+STAGES = (
+    *("prepare", "finetune", "export", "predict", "evaluate", "slices", "compare", "explain", "assess"),
+    "overall",
+)
 
 
 @dataclass
@@ -88,6 +91,7 @@ class Session:
             "export": ("export",),
             "predict": ("predict",),
             "evaluate": ("evaluate",),
+            "slices": ("evaluate",),
             "compare": ("evaluate",),
             "explain": ("explain",),
             "assess": ("assess",),
@@ -99,6 +103,7 @@ class Session:
             "export": ("finetune",),
             "predict": ("export",),
             "evaluate": ("predict",),
+            "slices": ("predict",),
             "compare": ("predict",),
             "explain": ("predict",),
             "assess": ("explain",),

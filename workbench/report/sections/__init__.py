@@ -9,6 +9,7 @@ from workbench.report.sections.change import change
 from workbench.report.sections.data import data
 from workbench.report.sections.decisions import decisions
 from workbench.report.sections.deployed import deployed
+from workbench.report.sections.gate import gate
 from workbench.report.sections.mistakes import mistakes
 from workbench.report.sections.overall import overall
 from workbench.report.sections.performance import performance
@@ -16,6 +17,7 @@ from workbench.report.sections.provenance import provenance
 from workbench.report.sections.purpose import purpose
 from workbench.report.sections.training import training
 from workbench.report.sections.verdict import verdict
+from workbench.report.sections.weakness import weakness
 from workbench.report.shapes import Section
 from workbench.report.view import RunView
 
@@ -35,9 +37,11 @@ SECTIONS: tuple[tuple[str, str, Build, str], ...] = (
         "Confidence and thresholds were not evaluated in this run (no decisions.json).",
     ),
     ("mistakes", "Mistakes", mistakes, "There are no predictions of a test split with known answers in this run."),
+    ("weakness", "Where it fails", weakness, "Slices and weak areas were not computed in this run (no slices.json)."),
     ("change", "Before and after", change, "The two models were not compared in this run (no comparison.json)."),
     ("cases", "Cases", cases, "No example was explained in this run (no cases.json)."),
     ("overall", "Overall", overall, "What the model looks at over many examples was not gathered (no global.json)."),
     ("deployed", "Deployed file", deployed, "No ONNX file was exported and tested in this run (no onnx/parity.json)."),
+    ("gate", "Gate", gate, "No gate has judged this run (no gate.json)."),
     ("provenance", "Provenance", provenance, ""),
 )

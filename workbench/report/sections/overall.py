@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.report import pictures
 from workbench.report.columns import table_views
-from workbench.report.shapes import Block, Cell, Pair, Picture, Prose, Section, Table
+from workbench.report.shapes import Block, Cell, Overlay, Pair, Prose, Section, Table
 from workbench.report.view import RunView
 from workbench.report.words import between, count, listing, sentence, signed, word
 
@@ -122,7 +122,7 @@ def _image(view: RunView, about: Mapping[str, Any]) -> tuple[str, list[Block]]:
     return finding, blocks
 
 
-def _saliency(label: str, n: int, values: np.ndarray, frame: np.ndarray, view: RunView) -> Picture:
+def _saliency(label: str, n: int, values: np.ndarray, frame: np.ndarray, view: RunView) -> Overlay:
     longest = view.limits.picture
     small = pictures.dense_map(values, min(longest, 112))
     full = float(np.percentile(np.abs(small), 99)) or float(np.abs(small).max()) or 1.0
@@ -132,4 +132,4 @@ def _saliency(label: str, n: int, values: np.ndarray, frame: np.ndarray, view: R
     down = ("top", "middle", "bottom")[min(2, int(3 * y / small.shape[0]))]
     across = ("left", "centre", "right")[min(2, int(3 * x / small.shape[1]))]
     said = f"Mean saliency of class {label} over {count(n, 'picture')}; strongest at the {down} {across}"
-    return Picture(base, pictures.overlay(small, full), width, height, said, note, pixelated=tiny)
+    return Overlay(base, pictures.overlay(small, full), width, height, said, note, pixelated=tiny)

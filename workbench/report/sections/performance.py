@@ -6,7 +6,6 @@ from typing import Any
 
 from workbench.report.outcomes import classes, confusions, curves, regression
 from workbench.report.shapes import Block, Cell, Dot, Fold, Prose, Section, Table
-from workbench.report.slices import slice_blocks
 from workbench.report.view import MODELS, RunView
 from workbench.report.words import (
     change,
@@ -49,7 +48,7 @@ def performance(view: RunView) -> Section | None:
     if len(names) > len(first):
         blocks.append(Fold(f"All {len(names)} measures", (_table(view, names, measures, "All measures"),)))
     blocks += regression(view) if view.regression else [*confusions(view), *classes(view), *curves(view)]
-    blocks += [*slice_blocks(view), *_splits(view)]
+    blocks += _splits(view)
     finding = f"{_finding(view)} Ranges are 95 % intervals on {count(n, 'test example')} that the model never saw."
     how = [f"{measure_name(name).title}: {measure_name(name).meaning}" for name in names if measure_name(name).meaning]
     how.append("Change is after minus before on the same examples, so examples that both models find hard cancel out.")

@@ -11,14 +11,15 @@ import pandas as pd
 
 from workbench.errors import ArtefactError, WorkbenchError
 from workbench.report.performance import known
+from workbench.report.sections.gate import gate_finding
 from workbench.report.shapes import Finding, Findings, Section
-from workbench.report.slices import apart, slices
+from workbench.report.slices import LINK as WHERE
+from workbench.report.slices import Slices, slice_findings, weak_area
 from workbench.report.trust import explanations
 from workbench.report.view import RunView
 from workbench.report.words import (
     between,
     count,
-    listing,
     measure_name,
     number,
     p_value,
@@ -37,7 +38,7 @@ _ROUNDED = 0.0005  # differences of accuracy that print as 0.0 points
 
 def verdict(view: RunView) -> Section:
     """Good, attention, problem or not checked: one line each, the most important first."""
-    parts = (_decides, _change, _lost, _groups, _deployed, explanations, _data, _code)
+    parts = (gate_finding, _decides, _change, _lost, _groups, _deployed, explanations, _data, _code)
     lines = [line for part in parts for line in _guarded(part, view)]
     return Section("verdict", "Verdict", "", (Findings(tuple(lines)), Findings(_unchecked(view), "Not checked")))
 
@@ -190,22 +191,13 @@ def _lost(view: RunView) -> list[Finding]:
 
 
 def _groups(view: RunView) -> list[Finding]:
-    """Whether some group is served worse than another; only where intervals leave no doubt it is called a finding."""
-    link, lines, found = ("#performance", "by group"), [], slices(view)
-    for column, groups in found.items():
-        gap = apart(groups)
-        if gap is not None:
-            worst, best = gap
-            rest = (
-                f"{percent(worst.score)} of {worst.n:,} for “{worst.value}”, {percent(best.score)} of {best.n:,} "
-                f"for “{best.value}”; their 95 % intervals do not overlap."
-            )
-            lines.append(Finding("fair", f"Right less often for some groups of {column}:", rest, *link))
-    if found and not lines:
-        columns = listing(list(found))
-        rest = "are in the tables." if view.regression else "show no gap that their 95 % intervals leave no doubt of."
-        level = "open" if view.regression else "good"
-        lines.append(Finding(level, f"The groups by {columns}", rest, *link))
+    """Whether some group is served worse than the rest, and where mistakes gather."""
+    lines = slice_findings(view)
+    strong, rest = weak_area(view)
+    if strong:
+        found = view.json("weakness.json")
+        level = "fair" if found["areas"] else "good" if found["tested"] else "open"
+        lines.append(Finding(level, strong, rest, WHERE, "where"))
     return lines
 
 
@@ -274,7 +266,10 @@ def _unchecked(view: RunView) -> tuple[Finding, ...]:
         add("How far the explanations can be trusted.", "Their quality was not measured in this run.", "#cases")
     if not has("data/checks.json"):
         add("The data itself.", "No checks of the data were recorded in this run.")
-    if not slices(view):
+    found_slices = Slices(view)
+    if found_slices.reason:
+        add("Differences between groups of people or places.", sentence(found_slices.reason))
+    elif not found_slices.names:
         add("Differences between groups of people or places.", "No column that names groups was given (data.slices).")
     add("Disturbed or manipulated inputs.", "Only the examples as they came were tested.")
     add("Change of the data over time.", "Only one snapshot of the data was seen.")
