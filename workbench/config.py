@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from workbench.config_text import absolute, config_error, override, read_toml
+from workbench.config_text import absolute, override, read_toml
+from workbench.config_text import config_error as _config_error
 from workbench.errors import ArtefactError, ConfigError
 
 
@@ -249,4 +250,4 @@ def build_config(
     try:
         return Config.model_validate(raw)
     except ValidationError as e:
-        raise config_error(e, where, Config) from None
+        raise _config_error(e, where, Config) from None

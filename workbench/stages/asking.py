@@ -39,8 +39,10 @@ class Asking:
     def some(self, n: int) -> list[dict[str, Any]]:
         """At most n cases, evenly spread."""
         cases = self.asked.cases
-        places = np.unique(np.linspace(0, len(cases) - 1, min(n, len(cases))).round().astype(int)) if cases else []
-        return [cases[i] for i in places] if n else []
+        if not cases or not n:
+            return []
+        places = np.unique(np.linspace(0, len(cases) - 1, min(n, len(cases))).round().astype(int))
+        return [cases[i] for i in places]
 
     def rng(self, case: dict[str, Any], purpose: int) -> np.random.Generator:
         return np.random.default_rng([self.session.config.seed, case["row"], purpose])

@@ -151,10 +151,10 @@ class Trials(Masking):
                 for name, values in self._explain_changed(case, rng).items():
                     changed.setdefault((case["id"], name), []).append(values)
         found = {}
-        for (example, name), values in changed.items():
+        for (example, name), moved in changed.items():
             mine = self.own({"id": example}, name)
             if mine is not None:
-                found[example, name] = sanity.max_sensitivity(mine.values, values)
+                found[example, name] = sanity.max_sensitivity(mine.values, moved)
         return found
 
     def _no_change(self, name: str) -> str:
