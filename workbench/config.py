@@ -27,7 +27,11 @@ class Data(_Section):
     test: str = Field("", description="file of the test split, where it is a file of its own")
     text: str = Field("", description="column of the text")
     image: str = Field("", description="column of the picture or of its path")
-    target: str = Field("", description="column of the label or value")
+    target: str = Field("", description="column of the label or value; multi-label: of all labels of a row")
+    targets: tuple[str, ...] = Field((), description="multi-label: columns of 0 and 1, one for each label")
+    label_separator: str = Field(
+        ";", min_length=1, description="multi-label: what stands between the labels of one cell"
+    )
     features: tuple[str, ...] = Field((), description="feature columns; empty: all but the others named")
     categorical: tuple[str, ...] = Field((), description="feature columns that are categories whatever they hold")
     ignore: tuple[str, ...] = Field((), description="columns that are left out")
@@ -79,7 +83,9 @@ class Finetune(_Section):
     epochs: float = Field(0.0, ge=0, description="0: by the backbone (3; tables by their size)")
     weight_decay: float | None = Field(None, ge=0, description="empty: by the backbone (0.01; tables 0.0003)")
     dropout: float | None = Field(None, ge=0, lt=1, description="empty: the backbone's own")
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of each target spread over all classes")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share of each target spread over all classes (multi-label: over yes and no)"
+    )
     class_weights: Literal["none", "balanced"] = Field("none", description="`balanced`: rare classes weigh more")
     patience: int | None = Field(
         None, ge=0, description="epochs without improvement before stopping; 0: never; empty: by the backbone"

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def verdict_on_accuracy(accuracy: Mapping[str, Any], n: int, changed: int, confidence: float) -> str:
+def verdict_on_accuracy(
+    accuracy: Mapping[str, Any], n: int, changed: int, confidence: float, name: str = "accuracy"
+) -> str:
     """The sentence on a classifier.
 
     Args:
@@ -14,6 +16,7 @@ def verdict_on_accuracy(accuracy: Mapping[str, Any], n: int, changed: int, confi
         n: number of examples with a known class.
         changed: number of examples that the two decide differently.
         confidence: coverage of the interval.
+        name: what the share is of.
     """
     if changed == 0:
         return f"Nothing changed: both models decide all {n:,} examples alike."
@@ -22,7 +25,7 @@ def verdict_on_accuracy(accuracy: Mapping[str, Any], n: int, changed: int, confi
     level = f"{100 * confidence:g} % interval"
     if low <= 0 <= high:
         return (
-            f"No change could be shown: accuracy moved by {_signed(difference, digits)} points, and the {level} "
+            f"No change could be shown: {name} moved by {_signed(difference, digits)} points, and the {level} "
             f"{_signed(low, digits)} to {_signed(high, digits)} points includes zero."
         )
     ends = sorted((abs(low), abs(high)))
@@ -30,11 +33,11 @@ def verdict_on_accuracy(accuracy: Mapping[str, Any], n: int, changed: int, confi
     if accuracy["mcnemar_p"] >= 1 - confidence:
         way = "rise" if difference > 0 else "fall"
         return (
-            f"Not certain: accuracy seems to {way} by {abs(difference):.{digits}f} points ({span}), but the exact "
+            f"Not certain: {name} seems to {way} by {abs(difference):.{digits}f} points ({span}), but the exact "
             f"test does not confirm it (p = {accuracy['mcnemar_p']:.2g}); too few examples changed."
         )
     word = "Better" if difference > 0 else "Worse"
-    return f"{word} than before by {abs(difference):.{digits}f} points of accuracy ({span})."
+    return f"{word} than before by {abs(difference):.{digits}f} points of {name} ({span})."
 
 
 def verdict_on_error(rmse: Mapping[str, Any], unit: str, confidence: float) -> str:

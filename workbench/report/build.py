@@ -123,7 +123,7 @@ def _summary(view: RunView) -> tuple[str, ...]:
     splits = view.fingerprint.get("splits", {})
     facts = [view.task.replace("-", " ").capitalize()]
     if view.labels:
-        facts.append(count(len(view.labels), "class", "classes"))
+        facts.append(count(len(view.labels), *(("label",) if view.multilabel else ("class", "classes"))))
     backbone = (view.finetune.get("backbone") or {}).get("source") or view.config.get("backbone", {}).get("source")
     if backbone:
         verb = "trained" if backbone == "tabular" else "customised"

@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from workbench.errors import ArtefactError
+from workbench.report.label_sets import with_sets
 from workbench.report.words import listing
 from workbench.run import Run
 from workbench.types import Estimate, Measure
@@ -100,6 +101,15 @@ class RunView:
         return self.task.endswith("regression")
 
     @property
+    def multilabel(self) -> bool:
+        return self.task.endswith("multilabel")
+
+    @property
+    def headline(self) -> str:
+        """The measure that the first screen speaks of."""
+        return "mae" if self.regression else "subset_accuracy" if self.multilabel else "accuracy"
+
+    @property
     def title(self) -> str:
         """The title that was asked for, the config's, or the question that the model answers."""
         given = self._title or self.config.get("report", {}).get("title") or self.manifest.get("title")
@@ -112,6 +122,10 @@ class RunView:
         if self.regression:
             named = str(self.fingerprint.get("target_name", "value")).replace("_", " ")
             return f"What is the {named} of this {what}?"
+        if self.multilabel and self.labels:
+            if sum(map(len, self.labels)) <= _NAMED:
+                return f"Which labels hold for this {what}: {listing(self.labels, last='or')}?"
+            return f"Which of {len(self.labels)} labels hold for this {what}?"
         if len(self.labels) > 1 and sum(map(len, self.labels)) <= _NAMED:
             return f"Which is this {what}: {listing(self.labels, last='or')}?"
         return f"Which of {len(self.labels)} classes is this {what}?" if self.labels else f"What is this {what}?"
@@ -142,8 +156,11 @@ class RunView:
     # -- models -----------------------------------------------------------------------
 
     def predictions(self, model: str, split: str = "") -> pd.DataFrame | None:
-        """One model's predictions, of one split where it is named."""
-        frame = self.parquet(f"{model}/predictions.parquet")
+        """One model's predictions, of one split where it is named; a set of labels is one answer."""
+        key = f"{model}/predictions.parquet"
+        if key not in self._read:
+            self._read[key] = with_sets(self._parquet(key)) if self.run.has(key) else None
+        frame: pd.DataFrame | None = self._read[key]
         if frame is None or not split:
             return frame
         return frame[frame["split"] == split].reset_index(drop=True)

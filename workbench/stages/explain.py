@@ -15,6 +15,7 @@ from safetensors.numpy import save
 from workbench import registry
 from workbench.asking import Asker
 from workbench.bank import Bank, Growing, coalitions, grow
+from workbench.data.fingerprint import target_name
 from workbench.explainers import run_explainer
 from workbench.explainers.shap import paired_regression
 from workbench.records import finite, read_predictions, write_attributions
@@ -200,13 +201,12 @@ class Asked:
 
     def _describe(self, number: int, case: dict[str, Any]) -> dict[str, Any]:
         task, row, example, cut = self.session.task, case["row"], case["example"], case["cut"]
-        target = example.target
-        labels = self.session.dataset.labels
+        target = target_name(self.session.dataset, example.target)
         text = {
             "id": example.id,
             "split": example.split,
             "why": case["why"],
-            "target": None if target is None else labels[int(target)] if labels else float(target),
+            "target": list(target) if isinstance(target, tuple) else target,
             "question": {
                 "id": case["question"].id,
                 "text": case["question"].text,

@@ -188,8 +188,16 @@ class Session:
         """Positions of a split's examples in the dataset."""
         return np.array([i for i, e in enumerate(self.dataset.examples) if e.split == split], dtype=np.int64)
 
-    def facts(self) -> dict[str, Any]:
-        """What `Task.decode` needs besides the scores."""
+    def thresholds(self, model: str) -> np.ndarray | None:
+        """From which probability on one of the run's models gives each label; None but for multi-label tasks."""
+        if self.task.kind != "labels":
+            return None
+        if model == "onnx":  # what the deployed file itself says
+            return np.array(self.onnx.metadata["thresholds"], dtype=np.float64)
+        return np.array([e["threshold"] for e in self.run.read_json(f"{model}/thresholds.json")["labels"]])
+
+    def facts(self, model: str) -> dict[str, Any]:
+        """What `Task.decode` needs besides the scores of one of the run's models."""
         examples = self.dataset.examples
         slices = sorted({k for e in examples for k in e.meta if k in self.config.data.slices})
         return {
@@ -197,6 +205,7 @@ class Session:
             "splits": np.array([e.split for e in examples], dtype=object),
             "targets": [e.target for e in examples],
             "labels": self.dataset.labels,
+            "thresholds": self.thresholds(model),
             "unit": self.dataset.unit,
             "groups": {k: np.array([e.meta.get(k, "") for e in examples], dtype=object) for k in slices},
         }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from workbench.report.label_sets import written
 from workbench.report.measures import meanings
 from workbench.report.panels import SIDES, CaseView, card, panel
 from workbench.report.shapes import Block, Case, Cell, Gallery, Method, Prose, Section, Table
@@ -168,8 +170,14 @@ def _regressed(view: RunView, case: Mapping[str, Any]) -> tuple[str, str, str]:
 
 def _decided(case: Mapping[str, Any]) -> tuple[str, str, str]:
     before, after = case.get("before") or {}, case.get("after") or {}
-    said = {True: ", rightly", False: f", wrongly (in truth {case.get('target')})"}
+    target = case.get("target")
+    truth = written(target) if isinstance(target, list) else target
+    said = {True: ", rightly", False: f", wrongly (in truth {truth})"}
     level = {True: "good", False: "poor"}.get(after.get("right"), "open")  # type: ignore[arg-type]
+    if "labels" in after:
+        sides = [f"{who} {written(s['labels'])}" for who, s in (("before", before), ("after", after)) if "labels" in s]
+        headline = f"Decided {written(after['labels'])}{said.get(after.get('right'), ', truth unknown')}"  # type: ignore[arg-type]
+        return headline, level, " → ".join(sides)
     headline = f"Decided {after.get('label', 'nothing')}{said.get(after.get('right'), ', truth unknown')}"  # type: ignore[arg-type]
     sides = [
         f"{who} {side['label']} ({chance(side['probability'])})"
@@ -191,4 +199,16 @@ def _answers(case: Mapping[str, Any]) -> Table | None:
         return Cell(chance(known[label])) if label in known else Cell(f"not in its first {len(known)}")
 
     rows = tuple((word(label), *(cell(who, label) for who in SIDES)) for label in labels)
-    return Table("Answers of the two models", ("Class", *SIDES), rows, compact=True)
+    cuts = {who: (case.get(who) or {}).get("thresholds") for who in SIDES}
+    if not any(cuts.values()):
+        return Table("Answers of the two models", ("Class", *SIDES), rows, compact=True)
+    note = "Most probable labels; below each probability the one from which on the label is given."
+    rows = tuple(
+        (name, *(replace(c, note=_cut(cuts[who], name.text)) for who, c in zip(SIDES, cells, strict=True)))
+        for name, *cells in rows
+    )
+    return Table("Answers of the two models", ("Label", *SIDES), rows, note)
+
+
+def _cut(thresholds: Mapping[str, float] | None, label: str) -> str:
+    return f"given from {chance(thresholds[label])}" if thresholds and label in thresholds else ""

@@ -25,6 +25,7 @@ from workbench.report.words import change as moved_by
 _ROWS = 30
 _OPEN = 6  # rows that stand open
 _CLEAR = 0.05
+_LABELS = 200  # rows of the table of labels
 
 
 def change(view: RunView) -> Section | None:
@@ -34,7 +35,7 @@ def change(view: RunView) -> Section | None:
         return None
     blocks: list[Block] = []
     if comparison.get("flips"):
-        blocks += [*_turned(view), *_classes(comparison.get("classes") or []), *_lost(view)]
+        blocks += [*_turned(view), *_each(view), *_lost(view)]
     if comparison.get("measures"):
         table = _measures(comparison["measures"])
         blocks.append(table if view.regression else Fold("Every difference, its interval and its test", (table,)))
@@ -42,7 +43,8 @@ def change(view: RunView) -> Section | None:
     accuracy = comparison.get("accuracy") or {}
     how = ["Both models answered the same examples; intervals and p are of paired differences."]
     if accuracy.get("method"):
-        how.append(f"Interval of the difference of accuracy: {interval_name(accuracy['method'])}.")
+        what = measure_name(accuracy.get("name", "accuracy")).title.lower()
+        how.append(f"Interval of the difference of {what}: {interval_name(accuracy['method'])}.")
     if accuracy.get("mcnemar_p") is not None:
         how.append(
             f"Exact McNemar test on the {accuracy.get('b', '?')} answers that turned wrong and the "
@@ -106,6 +108,41 @@ def _lost(view: RunView) -> list[Block]:
             (rest,),
         ),
     ]
+
+
+def _each(view: RunView) -> list[Block]:
+    classes = view.comparison.get("classes") or []
+    return _labels(classes) if view.multilabel else _classes(classes)
+
+
+def _labels(labels: list[dict[str, Any]]) -> list[Block]:
+    """F1 and right decisions of each label before and after; tests are corrected for there being several labels."""
+    if not labels:
+        return []
+    moved = [e for e in labels if e.get("p_holm") is not None and e["p_holm"] < _CLEAR]
+    rows = []
+    for entry in sorted(labels, key=lambda e: (e["p_holm"], -abs(e["difference"]))):
+        f1 = entry.get("f1") or {}
+        if f1.get("difference") is None:
+            cells: tuple[Cell, ...] = (none(f1.get("reason", "")),) * 3
+        else:
+            by, span = moved_by(f1["difference"], f1.get("low"), f1.get("high"))
+            values = (Cell(number(f1[k], like=1.0)) for k in ("before", "after"))
+            cells = (*values, Cell(by, span or "no interval"))
+        span = between(100 * entry["low"], 100 * entry["high"], like=10.0, sign=True)
+        right = Cell(f"{signed(100 * entry['difference'], like=10.0)} points", span)
+        rows.append(
+            (word(entry["label"], f"{entry['holds']:,} have it"), *cells, right, Cell(p_value(entry["p_holm"])))
+        )
+    head = ("Label", "F1 before", "after", "difference", "right decisions", "p, corrected")
+    if moved:
+        said = [f"“{e['label']}” {signed(100 * e['difference'], like=10.0)} points" for e in moved[:_OPEN]]
+        text = f"Right decisions moved beyond chance, after correction for {len(labels)} labels: {listing(said)}."
+    else:
+        text = f"No label moved beyond chance once the {len(labels)} tests are corrected for their number (Holm)."
+    note = "p: exact McNemar test of the right decisions, corrected for the number of labels (Holm)."
+    table = Table("Each label before and after", head, tuple(rows[:_LABELS]), note, compact=True)
+    return [Prose((text,), heading="Label by label"), Fold(f"Each of the {count(len(labels), 'label')}", (table,))]
 
 
 def _classes(classes: list[dict[str, Any]]) -> list[Block]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.errors import ArtefactError, WorkbenchError
+from workbench.report.label_outcomes import decided, f1_beside
 from workbench.report.performance import known
 from workbench.report.sections.gate import gate_finding
 from workbench.report.shapes import Finding, Findings, Section
@@ -33,6 +34,8 @@ from workbench.types import Measure
 
 _SHARE_MARGIN = 1e-9
 _UNCONFIRMED = 0.05  # p of the exact test from which on a difference is not called one
+_EVERY = "examples with every label right"
+_SHARES = {"accuracy": ("accuracy", "accuracy"), "subset_accuracy": (f"share of {_EVERY}", _EVERY)}
 _ROUNDED = 0.0005  # differences of accuracy that print as 0.0 points
 
 
@@ -54,12 +57,12 @@ def _guarded(part: Callable[[RunView], list[Finding]], view: RunView) -> list[Fi
 
 def _decides(view: RunView) -> list[Finding]:
     model = view.shipped
-    measure = view.measures(model).get("mae" if view.regression else "accuracy") if model else None
+    measure = view.measures(model).get(view.headline) if model else None
     if measure is None or measure.value is None:
         reason = measure.reason if measure else "no measure of the test split was found in this run"
         return [Finding("open", "How good the answers are is not known:", sentence(reason), "#performance", "details")]
-    line = _off_by(view, model, measure) if view.regression else _right(view, model, measure)
-    return [line]
+    line = _off_by if view.regression else decided if view.multilabel else _right
+    return [line(view, model, measure)]
 
 
 def _right(view: RunView, model: str, measure: Measure) -> Finding:
@@ -110,7 +113,7 @@ def _change(view: RunView) -> list[Finding]:
     name = next((n for n in (("mae", "rmse") if view.regression else ("accuracy",)) if n in entries), "")
     entry = dict(entries.get(name, {}))
     if not view.regression and view.comparison.get("accuracy"):  # Newcombe's interval and the exact test
-        name, entry = "accuracy", {**view.comparison["accuracy"], "better": "higher"}
+        name, entry = view.headline, {**view.comparison["accuracy"], "better": "higher"}
     if not entry or entry.get("difference") is None:
         return []
     sign = -1.0 if entry.get("better") == "lower" else 1.0
@@ -119,6 +122,7 @@ def _change(view: RunView) -> list[Finding]:
     worst = None if low is None or high is None else min(sign * low, sign * high)
     best = None if low is None or high is None else max(sign * low, sign * high)
     how, span = _amount(view, name, gain, worst, best)
+    also = f1_beside(entries) if view.multilabel else ""
     link = ("#change", "what changed")
     if worst is None or best is None:
         return [Finding("fair", "Better or worse than before is not settled:", f"{how}, without an interval.", *link)]
@@ -128,22 +132,24 @@ def _change(view: RunView) -> list[Finding]:
         rest = f"it seems so by {how} ({span}), but the exact test does not confirm it ({p_value(p)})."
         return [Finding("fair", f"Not certain whether {way} than before customisation:", rest, *link)]
     if worst > _SHARE_MARGIN:
-        return [Finding("good", "Better than before customisation", f"by {how} ({span}).", *link)]
+        return [Finding("good", "Better than before customisation", f"by {how} ({span}).{also}", *link)]
     if best < -_SHARE_MARGIN:
-        return [Finding("poor", "Worse than before customisation", f"by {how} ({span}).", *link)]
-    return [Finding("fair", "No clear difference from before customisation:", _undecided(view, entry, name), *link)]
+        return [Finding("poor", "Worse than before customisation", f"by {how} ({span}).{also}", *link)]
+    rest = f"{_undecided(view, entry, name)}{also}"
+    return [Finding("fair", "No clear difference from before customisation:", rest, *link)]
 
 
 def _undecided(view: RunView, entry: Mapping[str, Any], name: str) -> str:
     """A difference that chance explains, in the measure's own direction."""
     difference, title = float(entry["difference"]), measure_name(name).title.lower()
-    if name == "accuracy":
+    if name in _SHARES:
+        title = _SHARES[name][0]
         low, high = (signed(100 * entry[end], like=10.0) for end in ("low", "high"))
         span = f"95 % interval {low} to {high} points"
         if abs(difference) < _ROUNDED:
-            return f"the accuracy is the same ({span})."
+            return f"the {title} is the same ({span})."
         better = "higher" if difference > 0 else "lower"
-        return f"the accuracy is {points(difference)} points {better}, which chance alone could bring about ({span})."
+        return f"the {title} is {points(difference)} points {better}, which chance alone could bring about ({span})."
     unit = f" {view.unit}" if view.unit else ""
     amount, span = change_of(difference, entry["low"], entry["high"])
     larger = "larger" if difference > 0 else "smaller"
@@ -155,8 +161,8 @@ def _undecided(view: RunView, entry: Mapping[str, Any], name: str) -> str:
 
 def _amount(view: RunView, name: str, gain: float, low: float | None, high: float | None) -> tuple[str, str]:
     """How much better or worse, and its interval; both without a sign, as the words say the direction."""
-    if name == "accuracy":
-        how = f"{points(gain)} points of accuracy"
+    if name in _SHARES:
+        how = f"{points(gain)} points of {_SHARES[name][1]}"
         span = "" if low is None or high is None else f"95 % interval {_size(100 * low, 100 * high, like=10.0)}"
     else:
         unit = f" {view.unit}" if view.unit else ""
@@ -185,7 +191,8 @@ def _lost(view: RunView) -> list[Finding]:
     classes = Counter(str(truth.get(i, "?")) for i in lost)
     top, n = classes.most_common(1)[0]
     share = "all" if n == len(lost) else "most" if n > len(lost) / 2 else ""
-    where = f", {share} of class “{top}”" if share and len(lost) > 1 else ""
+    kind = "with the labels" if view.multilabel else "of class"
+    where = f", {share} {kind} “{top}”" if share and len(lost) > 1 else ""
     verb = "answer that was right is" if was_right == 1 else "answers that were right are"
     return [Finding("fair", f"{len(lost):,} of {was_right:,} {verb} now wrong", f"{where}.", "#change", "see them")]
 
