@@ -51,7 +51,7 @@ def test_random_weights_are_one_value_a_method_and_the_model_after_alone(kind: s
 
 def test_what_cannot_be_asked_says_so() -> None:
     values, texts = made("values").read_json("quality.json"), made("texts").read_json("quality.json")
-    assert "no other class" in cards(values, "onnx", "shap")[0]["missing"]["class_similarity"]
+    assert "no other class is next" in cards(values, "onnx", "shap")[0]["missing"]["class_similarity"]
     assert "cannot be changed by a little" in cards(texts, "onnx", "shap")[0]["missing"]["max_sensitivity"]
     assert cards(texts, "tuned", "integrated-gradients")[0]["measures"]["max_sensitivity"] > 0
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.quality.overall import grid_of, permutation_rise
 from workbench.stages.session import Session
-from workbench.types import ClassScores, Column, Predictions
+from workbench.types import Column, Predictions, Values
 
 _COLUMNS = 6  # that are moved for partial dependence
 _ROWS = 100  # training rows that they are moved in
@@ -55,14 +55,18 @@ def _targets(session: Session) -> list[tuple[str, int]]:
     labels = session.dataset.labels
     if not labels:
         return [("", 0)]
-    return [(labels[1], 1)] if len(labels) == 2 else [(label, k) for k, label in enumerate(labels[:_CURVES])]
+    return (
+        [(labels[1], 1)]
+        if len(labels) == 2 and session.task.kind == "class"
+        else [(label, k) for k, label in enumerate(labels[:_CURVES])]
+    )
 
 
 def _answers(session: Session, rows: list[Any]) -> np.ndarray:
     """Probabilities (n, K) or values (n, 1) of the deployed file."""
     encoded = session.task.modality.encode(rows, session.preparation)
     scores = _scores(session, encoded.arrays)
-    return _probabilities(scores) if session.dataset.labels else scores
+    return _probabilities(scores, session.task.kind)
 
 
 def _scores(session: Session, arrays: dict[str, np.ndarray]) -> np.ndarray:
@@ -71,7 +75,12 @@ def _scores(session: Session, arrays: dict[str, np.ndarray]) -> np.ndarray:
     return np.concatenate(parts).astype(np.float64)
 
 
-def _probabilities(scores: np.ndarray) -> np.ndarray:
+def _probabilities(scores: np.ndarray, kind: str) -> np.ndarray:
+    """Of each class, or of each of several labels; values stay as they are."""
+    if kind == "value":
+        return scores
+    if kind == "labels":
+        return np.asarray(np.exp(-np.logaddexp(0, -scores)))
     z = np.exp(scores - scores.max(axis=1, keepdims=True))
     return np.asarray(z / z.sum(axis=1, keepdims=True))
 
@@ -79,26 +88,26 @@ def _probabilities(scores: np.ndarray) -> np.ndarray:
 def permutation_importance(session: Session, after: Predictions, rng: np.random.Generator) -> dict[str, Any]:
     """How much worse the deployed file does on the test split when one column is shuffled, five times over."""
     rows = np.flatnonzero(after.splits == "test")
-    known = after.targets[rows] >= 0 if isinstance(after, ClassScores) else np.isfinite(after.targets[rows])
-    rows = rows[known]
+    kind = session.task.kind
+    known = np.isfinite(after.targets[rows]) if isinstance(after, Values) else after.targets[rows] >= 0
+    rows = rows[known.all(axis=1) if known.ndim > 1 else known]
     if len(rows) < 3:
         return {"reason": "There are fewer than three test examples with a known answer.", "columns": []}
     by_id = session.dataset.by_id
     inputs = [by_id[str(i)].input for i in after.ids[rows]]
     encoded, preparation = session.task.modality.encode(inputs, session.preparation), session.preparation
     targets = np.asarray(after.targets[rows])
-    classes = isinstance(after, ClassScores)
-    names = ("accuracy", "log_loss") if classes else ("rmse",)
-    own = _losses(_scores(session, encoded.arrays), targets, classes)
+    names = {"class": ("accuracy", "log_loss"), "labels": ("log_loss",), "value": ("rmse",)}[kind]
+    own = _losses(_scores(session, encoded.arrays), targets, kind)
     found = []
     for place, column in enumerate(preparation.columns):
-        kind = "numeric" if column.kind == "numeric" else "categorical"
-        at = getattr(preparation, kind).index(place)
+        name_of = "numeric" if column.kind == "numeric" else "categorical"
+        at = getattr(preparation, name_of).index(place)
         losses = []
         for _ in range(SHUFFLES):
-            array = encoded.arrays[kind].copy()
+            array = encoded.arrays[name_of].copy()
             array[:, at] = array[rng.permutation(len(array)), at]
-            losses.append(_losses(_scores(session, {**encoded.arrays, kind: array}), targets, classes))
+            losses.append(_losses(_scores(session, {**encoded.arrays, name_of: array}), targets, kind))
         entry: dict[str, Any] = {"name": column.name}
         for i, name in enumerate(names):
             shuffled = np.array([loss[i] for loss in losses])
@@ -118,9 +127,13 @@ def _root(losses: np.ndarray) -> np.ndarray:
     return np.asarray(np.sqrt(losses.mean(axis=-1)))
 
 
-def _losses(scores: np.ndarray, targets: np.ndarray, classes: bool) -> tuple[np.ndarray, ...]:
-    """Of each example: wrong or not and -log p of the truth; or the squared error."""
-    if not classes:
+def _losses(scores: np.ndarray, targets: np.ndarray, kind: str) -> tuple[np.ndarray, ...]:
+    """Of each example: wrong or not and -log p of the truth; its mean over labels; or the squared error."""
+    if kind == "value":
         return ((scores[:, 0] - targets) ** 2,)
-    p = _probabilities(scores)[np.arange(len(targets)), targets.astype(int)]
-    return ((scores.argmax(axis=1) != targets).astype(float), -np.log(np.maximum(p, 1e-12)))
+    p = _probabilities(scores, kind)
+    if kind == "labels":
+        right = np.where(targets == 1, p, 1 - p)
+        return (-np.log(np.maximum(right, 1e-12)).mean(axis=1),)
+    truth = p[np.arange(len(targets)), targets.astype(int)]
+    return ((scores.argmax(axis=1) != targets).astype(float), -np.log(np.maximum(truth, 1e-12)))

@@ -123,7 +123,11 @@ class Trials(Masking):
 
     @property
     def _no_other(self) -> str:
-        return "" if isinstance(self.asked.after, ClassScores) else "There is one answer, so there is no other class."
+        return (
+            ""
+            if isinstance(self.asked.after, ClassScores)
+            else "The answer is no choice of one, so no other class is next."
+        )
 
     @cached_property
     def _others(self) -> dict[tuple[str, str], float]:
