@@ -122,6 +122,7 @@ _add_stage("export", "Write a run's model as ONNX and prove it equal to the trai
 _add_stage("evaluate", "Compute every measure of a run with its interval.")
 _add_stage("explain", "Explain a choice of a run's predictions.")
 _add_stage("assess", "Measure how far each explanation of a run can be trusted.")
+_add_stage("overall", "Gather what the model of a run leans on over many examples.")
 
 
 @app.command()

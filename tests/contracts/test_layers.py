@@ -22,6 +22,7 @@ ORDER = {
     "assets": 0,
     "types": 0.1,
     "places": 0.1,
+    "config_text": 0.2,
     "run": 1,
     "config": 1,
     "policy": 1,

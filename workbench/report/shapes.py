@@ -174,7 +174,7 @@ class Overlay:
     """A transparent picture on a base picture that stands once in the page."""
 
     template: ClassVar[str] = "overlay.html"
-    base: str  # id of the base picture
+    base: str  # id of the base picture, or a data: URI where it stands in this place alone
     source: str  # data: URI
     width: int
     height: int
@@ -240,6 +240,7 @@ class Method:
     title: str
     caption: str
     panels: tuple[Panel, ...]
+    card: Table | None = None
 
 
 @dataclass(frozen=True, slots=True)

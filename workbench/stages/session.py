@@ -18,7 +18,21 @@ from workbench.run import CONFIG, Run, digest
 from workbench.tasks.record import Task
 from workbench.types import Dataset
 
-STAGES = ("prepare", "finetune", "export", "predict", "evaluate", "slices", "compare", "explain", "assess", "shift")
+# In the order in which a run does them: what each takes from the config, and the stage whose files it reads.
+_MADE_OF: dict[str, tuple[tuple[str, ...], str]] = {
+    "prepare": (("data",), ""),
+    "finetune": (("backbone", "finetune"), "prepare"),
+    "export": (("export",), "finetune"),
+    "predict": (("predict",), "export"),
+    "evaluate": (("evaluate",), "predict"),
+    "slices": (("evaluate",), "predict"),
+    "compare": (("evaluate", "compare"), "predict"),
+    "explain": (("explain",), "predict"),
+    "assess": (("assess",), "explain"),
+    "overall": (("explain",), "explain"),
+    "shift": (("evaluate", "explain", "compare"), "explain"),
+}
+STAGES = tuple(_MADE_OF)
 
 
 @dataclass
@@ -82,33 +96,10 @@ class Session:
 
     def key(self, stage: str) -> str:
         """What a stage's result depends on: the program, its config sections and the stage before it."""
-        sections = {
-            "prepare": ("data",),
-            "finetune": ("backbone", "finetune"),
-            "export": ("export",),
-            "predict": ("predict",),
-            "evaluate": ("evaluate",),
-            "slices": ("evaluate",),
-            "compare": ("evaluate", "compare"),
-            "explain": ("explain",),
-            "assess": ("explain",),
-            "shift": ("evaluate", "explain", "compare"),
-        }[stage]
-        before = {
-            "prepare": (),
-            "finetune": ("prepare",),
-            "export": ("finetune",),
-            "predict": ("export",),
-            "evaluate": ("predict",),
-            "slices": ("predict",),
-            "compare": ("predict",),
-            "explain": ("predict",),
-            "assess": ("explain",),
-            "shift": ("explain",),
-        }[stage]
+        sections, before = _MADE_OF[stage]
         own = self.config.model_dump(mode="json", include={*sections, "task", "seed"})
         extra = [self.sha256] if stage == "prepare" else []
-        return digest([stage, __version__, own, [self.key(b) for b in before], extra])
+        return digest([stage, __version__, own, [self.key(before)] if before else [], extra])
 
     @cached_property
     def torch_device(self) -> str:

@@ -11,6 +11,7 @@ from workbench.report.sections.decisions import decisions
 from workbench.report.sections.deployed import deployed
 from workbench.report.sections.gate import gate
 from workbench.report.sections.mistakes import mistakes
+from workbench.report.sections.overall import overall
 from workbench.report.sections.performance import performance
 from workbench.report.sections.provenance import provenance
 from workbench.report.sections.purpose import purpose
@@ -47,6 +48,7 @@ SECTIONS: tuple[Entry, ...] = (
         "Explanations were not compared (no explanation_shift.json).",
     ),
     ("cases", "Cases", cases, "No example was explained in this run (no cases.json)."),
+    ("overall", "Overall", overall, "What the model looks at over many examples was not gathered (no global.json)."),
     ("deployed", "Deployed file", deployed, "No ONNX file was exported and tested in this run (no onnx/parity.json)."),
     ("gate", "Gate", gate, "No gate has judged this run (no gate.json)."),
     ("provenance", "Provenance", provenance, ""),

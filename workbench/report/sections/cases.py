@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from workbench.report.label_sets import written
-from workbench.report.panels import SIDES, CaseView, panel
+from workbench.report.measures import meanings
+from workbench.report.panels import SIDES, CaseView, card, panel
 from workbench.report.shapes import Block, Case, Cell, Gallery, Method, Prose, Section, Table
-from workbench.report.trust import agreement, overview, thresholds, title_of
+from workbench.report.trust import agreement, fillers, overview, thresholds, title_of, trials
 from workbench.report.view import RunView
 from workbench.report.words import chance, count, listing, number, sentence, signed, word
 
@@ -50,6 +51,11 @@ def cases(view: RunView) -> Section | None:
     trusted = overview(view)
     if trusted:
         blocks.append(trusted)
+        further = trials(view)
+        if further:
+            blocks.append(further)
+        if fillers(view):
+            blocks.append(Prose((fillers(view),)))
     else:
         text = "How far to trust these explanations was not measured (no quality.json), so none is marked."
         blocks.append(Prose((text,), "note"))
@@ -81,6 +87,17 @@ def _how(view: RunView) -> tuple[str, ...]:
             caption, filler = answer.about.get("caption", ""), answer.about.get("filler", "")
             hidden = f" A hidden part is replaced by: {filler}." if filler else ""
             how.append(f"{answer.about.get('title', explainer)}. {sentence(caption)}{hidden}")
+    how.append(
+        "Where parts can stand in for each other, methods differ by what they ask: of max(a, b) with a = b = 1, hiding "
+        "either part alone changes nothing (0 and 0), Shapley values give each half; of a · b, hiding either takes "
+        "all (1 and 1), Shapley values share it."
+    )
+    if view.json("quality.json"):
+        how.append("What the measures of a quality card say, and from where on they are good or poor:")
+        how += meanings()
+        how.append(
+            "Agreement with evidence that somebody marked is plausibility: the model may be right for other reasons."
+        )
     return (*how, *thresholds(view))
 
 
@@ -94,7 +111,8 @@ def _case(shown: CaseView) -> Case:
         panels = tuple(panel(shown, explainer, who) for who in SIDES)
         some, title = view.answer("after", explainer) or view.answer("before", explainer), title_of(view, explainer)
         filler = some.about.get("filler", "") if some else ""
-        methods.append(Method(title, f"a hidden part is replaced by {filler}" if filler and not same else "", panels))
+        caption = f"a hidden part is replaced by {filler}" if filler and not same else ""
+        methods.append(Method(title, caption, panels, card(shown, explainer)))
         if panels[1].light:
             lights.append((title, panels[1].light))
     headline, level, turn = _regressed(view, case) if view.regression else _decided(case)
