@@ -60,6 +60,7 @@ class TestWholeRuns:
         assert list(manifest["stages"]) == [*STAGES, "report"] and run.verify() == []
         expected = {
             *("config.toml", "report.html", "cases.json", "comparison.json", "quality.json", "timings.json"),
+            "global.json",
             *("data/fingerprint.json", "data/checks.json", "data/splits.parquet"),
             *("tuned/history.jsonl", "tuned/finetune.json", "tuned/checkpoint/model.safetensors"),
             *("onnx/model.onnx", "onnx/parity.json", "onnx/providers.json"),
@@ -138,6 +139,8 @@ MIDDLES = {
     "compare": ("workbench.stages.compare.compare_predictions", 1),
     "explain": ("workbench.stages.explain.write_attributions", 3),
     "assess": ("workbench.stages.assess.quality_card", 2),
+    "overall": ("workbench.stages.overall._attributions", 1),
+    "shift": ("workbench.stages.shift.describe", 1),
     "contrast": ("workbench.stages.contrast.change_values", 2),
     "report": ("workbench.report.build.render", 1),
 }
@@ -209,14 +212,13 @@ class TestChanges:
     @pytest.mark.parametrize(
         ("override", "redone"),
         [
-            ("evaluate.confidence=0.9", ["evaluate", "slices", "compare"]),
-            ("explain.samples=1", ["explain", "assess", "contrast"]),
+            ("evaluate.confidence=0.9", ["evaluate", "slices", "compare", "shift"]),
+            ("compare.margin=0.05", ["compare", "shift"]),
+            ("explain.samples=1", ["explain", "assess", "overall", "shift", "contrast"]),
             ("explain.change=7", ["contrast"]),
-            ("predict.shard_size=7", ["predict", "evaluate", "slices", "compare", "explain", "assess", "contrast"]),
-            (
-                "export.opset=19",
-                ["export", "predict", "evaluate", "slices", "compare", "explain", "assess", "contrast"],
-            ),
+            ("assess.seeds=2", ["assess"]),
+            ("predict.shard_size=7", list(STAGES[3:])),
+            ("export.opset=19", list(STAGES[2:])),
             ("finetune.label_smoothing=0.1", list(STAGES[1:])),
             ("data.unit=$", list(STAGES)),
             ("seed=1", list(STAGES)),
@@ -371,6 +373,7 @@ def test_rows_of_a_group_are_drawn_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize("override", ["explain.methods=['integrated-gradients']", "explain.samples=0"])
 def test_a_run_without_black_box_methods_or_without_cases_is_whole(tmp_path: Path, override: str) -> None:
     run = copy_of("values", tmp_path)
-    assert again(config_of("values"), run.path, override) == ["explain", "assess", "contrast", "report"]
+    redone = ["explain", "assess", "overall", "shift", "contrast", "report"]
+    assert again(config_of("values"), run.path, override) == redone
     assert len(run.read_json("cases.json")["cases"]) == (0 if "samples" in override else 2)
     assert run.verify() == [] and "could not be built" not in (run.path / "report.html").read_text(encoding="utf-8")

@@ -11,14 +11,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Config", "Run", "build_report", "gate", "inspect_one", "run_config", "run_demo", "run_stage"]
+__all__ = [
+    "Config",
+    "Run",
+    "build_report",
+    "compare_runs",
+    "gate",
+    "inspect_one",
+    "run_config",
+    "run_demo",
+    "run_stage",
+]
 
 _WHERE = {
     "Config": "workbench.config",
     "Run": "workbench.run",
     "build_report": "workbench.pipeline",
+    "compare_runs": "workbench.pipeline",
     "gate": "workbench.pipeline",
-    "inspect_one": "workbench.pipeline",
+    "inspect_one": "workbench.inspection",
     "run_config": "workbench.pipeline",
     "run_demo": "workbench.pipeline",
     "run_stage": "workbench.pipeline",
@@ -26,7 +37,8 @@ _WHERE = {
 
 if TYPE_CHECKING:
     from workbench.config import Config
-    from workbench.pipeline import build_report, gate, inspect_one, run_config, run_demo, run_stage
+    from workbench.inspection import inspect_one
+    from workbench.pipeline import build_report, compare_runs, gate, run_config, run_demo, run_stage
     from workbench.run import Run
 
 

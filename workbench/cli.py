@@ -43,10 +43,8 @@ def demo(
         from workbench.pipeline import run_demo
 
         paths = run_demo(out, device=checked_device(device), progress=progress_of(quiet))
-        if as_json:
-            print_json({"reports": [str(p) for p in paths[:-1]], "index": str(paths[-1])})
-        else:
-            print("\n".join(str(p) for p in paths))
+        found = {"reports": [str(p) for p in paths[:-1]], "index": str(paths[-1])}
+        print_json(found) if as_json else print(*paths, sep="\n")
 
 
 @app.command()
@@ -81,9 +79,8 @@ def run(
     with answering(verbose):
         from workbench import pipeline
 
-        made = pipeline.run_config(
-            config, tuple(overrides or ()), device=checked_device(device), progress=progress_of(quiet)
-        )
+        where = {"device": checked_device(device), "progress": progress_of(quiet)}
+        made = pipeline.run_config(config, tuple(overrides or ()), **where)
         path = made.path / "report.html"
         print_json({"run": str(made.path), "report": str(path)}) if as_json else print(path)
 
@@ -91,14 +88,11 @@ def run(
 def _do_stage(run: Path, name: str, overrides: list[str] | None, device: str, as_json: bool, quiet: bool) -> None:
     from workbench import pipeline
 
-    made = pipeline.run_stage(
-        run, name, tuple(overrides or ()), device=checked_device(device), progress=progress_of(quiet)
-    )
+    where = {"device": checked_device(device), "progress": progress_of(quiet)}
+    made = pipeline.run_stage(run, name, tuple(overrides or ()), **where)
     entry = made.manifest["stages"][name]
-    if as_json:
-        print_json({"run": str(made.path), "stage": name, **entry})
-    else:
-        print("\n".join(str(made.path / n) for n in entry["outputs"]))
+    found = {"run": str(made.path), "stage": name, **entry}
+    print_json(found) if as_json else print(*(made.path / n for n in entry["outputs"]), sep="\n")
 
 
 def _add_stage(name: str, text: str) -> None:
@@ -122,6 +116,7 @@ _add_stage("export", "Write a run's model as ONNX and prove it equal to the trai
 _add_stage("evaluate", "Compute every measure of a run with its interval.")
 _add_stage("explain", "Explain a choice of a run's predictions.")
 _add_stage("assess", "Measure how far each explanation of a run can be trusted.")
+_add_stage("overall", "Gather what the model of a run leans on over many examples.")
 _add_stage("contrast", "Say of a run's explained predictions why not another, what would turn them, what is like them.")
 
 
@@ -148,13 +143,8 @@ def predict(
         from workbench.stages.apply import predict_new
 
         rows = predict_new(run, input, device=checked_device(device), out=out)
-        if as_json:
-            print_json(rows)
-        elif out is not None:
-            print(out)
-        else:
-            for row in rows:
-                print("\t".join(str(v) for v in row.values()))
+        lines = [out] if out is not None else ["\t".join(map(str, row.values())) for row in rows]
+        print_json(rows) if as_json else print(*lines, sep="\n")
 
 
 @app.command("inspect")
@@ -171,7 +161,7 @@ def inspect_prediction(
 ) -> None:
     """Explain one prediction: every method side by side, how far to trust it, what would turn it."""
     with answering(verbose):
-        from workbench.pipeline import inspect_one
+        from workbench.inspection import inspect_one
 
         more = {"before": before, "out": out, "device": checked_device(device), "progress": progress_of(quiet)}
         found = inspect_one(run, id=id, input=input, **more)
@@ -218,6 +208,44 @@ def gate(
 
 
 @app.command()
+def compare(
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="The run that stands for before.")],
+    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="The run that stands for after.")],
+    on: Annotated[str, typer.Option("--on", metavar="same|common", help="`common`: what both runs hold.")] = "same",
+    null: Annotated[list[Path] | None, typer.Option(help="A twin with another seed; may be repeated.")] = None,
+    margin: Annotated[float | None, typer.Option(help="Largest acceptable loss, as a share.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the comparison; else beside RUN_A.")] = None,
+    overrides: SetOption = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Compare the deployed models of two runs, and whether they decide for the same reasons."""
+    with answering(verbose):
+        from workbench import pipeline
+
+        made = pipeline.compare_runs(
+            run_a,
+            run_b,
+            on=on,
+            nulls=tuple(null or ()),
+            margin=margin,
+            overrides=tuple(overrides or ()),
+            out=out,
+            device=checked_device(device),
+            progress=progress_of(quiet),
+        )
+        path = made.path / "compare.html"
+        if as_json:
+            found = made.read_json("comparison.json")
+            shown = {k: found[k] for k in ("verdict", "n", "notes", "margin", "shift", "moved_to")}
+            print_json({"comparison": str(made.path), "report": str(path), **shown})
+        else:
+            print(path)
+
+
+@app.command()
 def verify(run: RunArgument, as_json: JsonOption = False) -> None:
     """Check every file of a run against the hash in its manifest."""
     with answering():
@@ -249,11 +277,8 @@ def list_names(
         if what not in registry.TABLES:
             raise UnknownName("list", what, registry.TABLES)
         found = registry.names(what)
-        if as_json:
-            print_json(found)
-        else:
-            width = max(map(len, found))
-            print("\n".join(f"{name:<{width}}  {text}" for name, text in found.items()))
+        width = max(map(len, found))
+        print_json(found) if as_json else print(*(f"{n:<{width}}  {t}" for n, t in found.items()), sep="\n")
 
 
 @app.command()
@@ -263,11 +288,8 @@ def doctor(as_json: JsonOption = False) -> None:
         from workbench.stages.doctor import diagnose
 
         findings = diagnose()
-        if as_json:
-            print_json(findings)
-        else:
-            for finding in findings:
-                print(f"{'ok ' if finding['ok'] else '!  '} {finding['what']}: {finding['text']}")
+        lines = [f"{'ok ' if f['ok'] else '!  '} {f['what']}: {f['text']}" for f in findings]
+        print_json(findings) if as_json else print(*lines, sep="\n")
 
 
 def main() -> None:

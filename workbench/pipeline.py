@@ -96,9 +96,11 @@ def run_stage(path: str | Path, name: str, overrides: tuple[str, ...] = (), **op
 
 
 def build_report(run: Run, *, progress: Progress | None = None) -> Path:
-    """Write `report.html` of a run; needs no torch."""
+    """Write `report.html` of a run, or `compare.html` of a comparison; needs no torch."""
     from workbench.report.build import build_report as build
 
+    if run.manifest.get("kind") == "comparison":
+        return _build_comparison(run, progress)
     config = read_resolved(run.path / CONFIG)
     if progress:
         progress.say("report ...")
@@ -107,49 +109,52 @@ def build_report(run: Run, *, progress: Progress | None = None) -> Path:
     return path
 
 
-def inspect_one(
-    path: str | Path,
+def _build_comparison(run: Run, progress: Progress | None) -> Path:
+    from workbench.report.compare import NAME, build_comparison
+
+    if progress:
+        progress.say("report ...")
+    with run.stage("report", digest([__version__, run.manifest["stages"]]), (NAME,)):
+        path: Path = build_comparison(run)
+    return path
+
+
+def compare_runs(
+    a: str | Path,
+    b: str | Path,
     *,
-    id: str = "",
-    input: Any = None,
-    before: bool | None = None,
+    on: str = "same",
+    nulls: tuple[str | Path, ...] = (),
+    margin: float | None = None,
+    overrides: tuple[str, ...] = (),
     out: str | Path | None = None,
     device: str = "auto",
     progress: Progress | None = None,
-) -> dict[str, Any]:
-    """Explain one prediction of a run: every method, its quality, and what would turn it.
-
-    Writes `inspect.html` and `inspect.json` (docs/artefacts.md).
+) -> Run:
+    """Compare the deployed models of two runs on the same examples, and their reasons; writes `compare.html`.
 
     Args:
-        path: the run.
-        id: of an example of the run's data; or
-        input: a new one: a text, a picture's file or (H, W, 3) uint8 array, a row as mapping, JSON or file.
-        before: whether the model before customisation is explained too; None: unless it is a text,
-            which would take as long again. An example that the run explained has both.
-        out: folder of the two files; None: `inspect/<id>` in the run.
+        a: the run that stands for "before".
+        b: the run that stands for "after".
+        on: "same" wants equal data, "common" takes the test examples and labels that both hold.
+        nulls: runs of the config of `a` or `b` with other seeds: what retraining alone changes.
+        margin: largest acceptable loss of accuracy (a share), or of RMSE as a share of it.
+        overrides: `key=value` pairs over the config of `a`, such as `compare.words=["zq7"]`.
+        out: folder of the comparison; None puts it beside the first run.
         device: "auto", "cpu" or "cuda".
 
     Returns:
-        The document, with `page` and `document`, the paths of the two files.
+        The comparison's folder as a `Run`; `comparison.json` holds what was found.
     """
-    import tempfile
+    from workbench.stages.compare_runs import compare_runs as compare
 
-    from workbench.report.inspect import DOCUMENT, PAGE, write_inspection
-    from workbench.stages.inspect import inspect
-
-    with tempfile.TemporaryDirectory(prefix="workbench-inspect-") as folder:
-        found = inspect(path, folder, id=id, value=input, before=before, device=device, progress=progress)
-        name = Run.open(path).manifest.get("name", Path(path).name)
-        where = Path(path) / "inspect" / _folder_name(found.id) if out is None else Path(out)
-        document = write_inspection(found.run, found.id, where, name=str(name))
-    return {"page": str(where / PAGE), "document": str(where / DOCUMENT), **document}
-
-
-def _folder_name(id: str) -> str:
-    """An id as the name of a folder; where letters had to go, a part of its hash tells ids apart."""
-    plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in id).strip(".-")[:60]
-    return plain if plain == id else f"{plain or 'example'}-{digest(id)[:8]}"
+    progress = progress or Progress()
+    made: Run = compare(
+        a, b, on=on, nulls=nulls, margin=margin, overrides=overrides, out=out, device=device, progress=progress
+    )
+    with made.lock():
+        build_report(made, progress=progress)
+    return made
 
 
 def gate(run: str | Path, policy: str | Path, *, reference: str | Path | None = None) -> dict[str, Any]:

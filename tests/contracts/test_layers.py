@@ -21,6 +21,8 @@ ORDER = {
     "errors": 0,
     "assets": 0,
     "types": 0.1,
+    "places": 0.1,
+    "config_text": 0.2,
     "run": 1,
     "config": 1,
     "policy": 1,
@@ -43,6 +45,7 @@ ORDER = {
     "report": 5,
     "terminal": 6,
     "pipeline": 6,
+    "inspection": 6,
     "cli": 7,
 }
 # Above level 1, only the stages read data; a modality decodes its pictures as the data room does.

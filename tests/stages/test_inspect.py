@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 import workbench
 from workbench.cli import app
 from workbench.explainers.neighbours import unit
-from workbench.pipeline import inspect_one
+from workbench.inspection import inspect_one
 from workbench.records import read_predictions
 from workbench.stages.apply import predict_new
 from workbench.stages.familiar import Familiar, excerpt

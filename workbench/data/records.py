@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Target = str | float | tuple[str, ...] | None
 MISSING = "missing"  # what stands in `meta` for an empty cell
+EVIDENCE = "evidence"  # key of `meta`: what a person, or the maker of the data, says decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ def table_records(parts: Sequence[tuple[str, Table]], data: Data, modality: str,
         roles.split,
         roles.group,
         data.id,
+        data.rationale,
     )
     for split, table in parts:
         for name in dict.fromkeys((*needed, *roles.slices)):
@@ -87,9 +89,12 @@ def table_records(parts: Sequence[tuple[str, Table]], data: Data, modality: str,
         splits = _splits(table, roles.split) if roles.split else [split] * len(table)
         meta_names = dict.fromkeys((*roles.slices, roles.group))
         meta = {name: list(map(category, table.columns[name])) for name in meta_names if name}
+        if data.rationale:
+            meta[EVIDENCE] = list(map(_rationale, table.columns[data.rationale]))
         rows = [
             Record(
-                ids[i], inputs[i], targets[i], splits[i], table.row(i), {k: v[i] or MISSING for k, v in meta.items()}
+                *(ids[i], inputs[i], targets[i], splits[i], table.row(i)),
+                {k: v[i] or ("" if k == EVIDENCE else MISSING) for k, v in meta.items()},
             )
             for i in range(len(table))
             if not reasons[i]
@@ -98,6 +103,13 @@ def table_records(parts: Sequence[tuple[str, Table]], data: Data, modality: str,
         records.skipped += [Skipped(table.row(i), why) for i, why in enumerate(reasons) if why]
     _unique_ids(records)
     return records
+
+
+def _rationale(cell: Any) -> str | None:
+    """Places in a list or array as "3,7", anything else as it is written."""
+    if isinstance(cell, list | tuple):
+        return ",".join(str(part) for part in cell) or None
+    return category(cell)
 
 
 def _columns(table: Table, roles: Roles, data: Data, records: Records) -> tuple[Column, ...]:

@@ -42,7 +42,7 @@ def find_roles(table: Table, data: Data, modality: str, kind: str = "class") -> 
         DataError: a named column is not there, or an unnamed one cannot be told for sure.
         ConfigError: one column is given two roles that exclude each other.
     """
-    for key in ("text", "image", "target", "id", "split", "group"):
+    for key in ("text", "image", "target", "id", "split", "group", "rationale"):
         if name := getattr(data, key):
             require(table, name, f"data.{key}")
     for key in ("features", "categorical", "ignore", "slices", "targets"):
@@ -57,7 +57,7 @@ def find_roles(table: Table, data: Data, modality: str, kind: str = "class") -> 
         )
     notes: list[str] = []
     id_column = data.id or find_id(table, {target, *data.targets, *data.features, *data.ignore}, notes)
-    taken = {target, *data.targets, id_column, data.split, data.group, *data.ignore} - {""}
+    taken = {target, *data.targets, id_column, data.split, data.group, data.rationale, *data.ignore} - {""}
     if modality == "table":
         inputs = _features(table, data, taken, notes)
     else:
@@ -114,7 +114,8 @@ def input_column(table: Table, data: Data, modality: str) -> str:
         return str(name)
     named = {data.target, *data.targets} - {""}
     targets = named or {name for name in table.columns if name.lower() in _LABEL_SETS}
-    others = {data.id or find_id(table, targets, []), data.split, data.group, *data.slices, *data.ignore}
+    id_column = data.id or find_id(table, targets, [])
+    others = {id_column, data.split, data.group, data.rationale, *data.slices, *data.ignore}
     return _find_input(table, _INPUT_ROLE[modality], targets | others)
 
 

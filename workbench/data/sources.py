@@ -15,7 +15,8 @@ from workbench.data.cells import as_value, in_order
 from workbench.data.fingerprint import target_name
 from workbench.data.labels import check_label_sets, label_names
 from workbench.data.pictures import unreadable
-from workbench.data.records import MISSING, Records, Target, table_records
+from workbench.data.records import EVIDENCE, MISSING, Records, Target, table_records
+from workbench.data.roles import require
 from workbench.data.splits import SPLIT_NAMES, Shares, assign_splits, limit_splits
 from workbench.data.tables import Table, read_table
 from workbench.errors import ConfigError, DataError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from workbench.config import Config, Data
 
 _FIXTURE, _HUB = "fixture:", "hf:"
+_BOX = ("x0", "y0", "x1", "y1")
 
 
 def load_dataset(config: Config, modality: str, kind: str) -> Dataset:
@@ -143,7 +145,27 @@ def _pictures(path: Path, data: Data, kind: str) -> Records:
             f"data.{named[0]} names a column, and {path} is a folder of pictures without a table",
             hint="remove the key, or name a CSV with data.source",
         )
-    return folders.picture_folder(path)
+    return _with_boxes(folders.picture_folder(path), data)
+
+
+def _with_boxes(records: Records, data: Data) -> Records:
+    """Boxes of `data.rationale`, a CSV of `file,x0,y0,x1,y1`, as the evidence of the pictures of a folder."""
+    if not data.rationale:
+        return records
+    table = read_table(Path(data.rationale), delimiter=data.delimiter, encoding=data.encoding)
+    for name in ("file", *_BOX):
+        require(table, name, "data.rationale")
+    boxes = {str(table.columns["file"][i]): ",".join(str(table.columns[c][i]) for c in _BOX) for i in range(len(table))}
+    known = {r.id for r in records.rows}
+    if lost := [name for name in boxes if name not in known]:
+        raise DataError(
+            f"{data.rationale} names {lost[0]!r}, which is no picture of the folder",
+            hint=f"names are paths inside the folder, such as {records.rows[0].id!r}",
+        )
+    rows = [
+        dataclasses.replace(r, meta={**r.meta, EVIDENCE: boxes[r.id]}) if r.id in boxes else r for r in records.rows
+    ]
+    return dataclasses.replace(records, rows=rows)
 
 
 def _drop_unlabelled(records: Records, kind: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from workbench.report.contrasts import beside
 from workbench.report.label_sets import written
-from workbench.report.panels import SIDES, CaseView, panel
+from workbench.report.panels import SIDES, CaseView, card, panel
 from workbench.report.shapes import Case, Cell, Fold, Method, Table
 from workbench.report.trust import agreement, title_of
 from workbench.report.view import RunView
@@ -42,7 +42,8 @@ def case_of(shown: CaseView) -> Case:
         panels = tuple(panel(shown, explainer, who) for who in SIDES)
         some, title = view.answer("after", explainer) or view.answer("before", explainer), title_of(view, explainer)
         filler = some.about.get("filler", "") if some else ""
-        methods.append(Method(title, f"a hidden part is replaced by {filler}" if filler and not same else "", panels))
+        caption = f"a hidden part is replaced by {filler}" if filler and not same else ""
+        methods.append(Method(title, caption, panels, card(shown, explainer)))
         if panels[1].light:
             lights.append((title, panels[1].light))
     headline, level, turn = _regressed(view, case) if view.regression else _decided(case)

@@ -176,7 +176,7 @@ class Overlay:
     """A transparent picture on a base picture that stands once in the page."""
 
     template: ClassVar[str] = "overlay.html"
-    base: str  # id of the base picture
+    base: str  # id of the base picture, or a data: URI where it stands in this place alone
     source: str  # data: URI
     width: int
     height: int
@@ -242,6 +242,7 @@ class Method:
     title: str
     caption: str
     panels: tuple[Panel, ...]
+    card: Table | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,10 +283,8 @@ class Gallery:
     legend: tuple[str, ...] = ()  # the methods, in the order of the lights of a row
 
 
-Block = (
-    Table | Chart | Heatmap | Pair | Fold | Bars | Tokens | Overlay | Prose | Facts | Findings | Gallery | Tree
-    | Neighbours | Struck
-)  # fmt: skip
+_Drawn = Chart | Heatmap | Bars | Tokens | Overlay | Neighbours | Struck | Gallery | Tree
+Block = Table | Pair | Fold | Prose | Facts | Findings | _Drawn
 
 
 @dataclass(frozen=True, slots=True)

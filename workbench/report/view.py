@@ -236,11 +236,21 @@ class RunView:
 
     def dense(self, model: str, explainer: str) -> dict[str, np.ndarray]:
         """Maps at the picture's own resolution, by example; empty where there are none."""
-        name = f"{model}/attributions/{explainer}.safetensors"
+        return self.arrays(f"{model}/attributions/{explainer}.safetensors")
+
+    def parquet(self, name: str) -> pd.DataFrame | None:
+        """A Parquet file of the run, or None where it is missing."""
+        if name not in self._read:
+            self._read[name] = self._parquet(name) if self.run.has(name) else None
+        found: pd.DataFrame | None = self._read[name]
+        return found
+
+    def arrays(self, name: str) -> dict[str, np.ndarray]:
+        """A safetensors file of the run; empty where it is missing."""
         if name not in self._read:
             self._read[name] = self._safetensors(name) if self.run.has(name) else {}
-        maps: dict[str, np.ndarray] = self._read[name]
-        return maps
+        found: dict[str, np.ndarray] = self._read[name]
+        return found
 
     def quality(self, model: str, explainer: str, example: str) -> dict[str, Any]:
         """Measures, light and reasons of one explanation; empty where it was not assessed."""

@@ -11,7 +11,8 @@ from workbench import registry
 from workbench.bank import Bank, remember
 from workbench.explainers import run_explainer
 from workbench.quality import faithfulness
-from workbench.quality.card import FEWEST_TO_JUDGE, light
+from workbench.quality.card import FEWEST_TO_JUDGE
+from workbench.quality.thresholds import light
 from workbench.records import finite
 from workbench.stages.assess import bank_scores, kept_bank, only_explained
 from workbench.stages.explain import Asked

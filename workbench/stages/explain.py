@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,11 @@ from workbench.explainers import run_explainer
 from workbench.explainers.shap import paired_regression
 from workbench.records import finite, read_predictions, write_attributions
 from workbench.stages.selection import choose_cases
-from workbench.stages.session import Session, do_stage
+from workbench.stages.session import SIDES, Models, Session, do_stage
 from workbench.tasks.binding import bind
 from workbench.types import Attribution, Predictions
 
-_TOGETHER = 16  # cases whose banks are asked at once, so that memory does not grow with their number
+TOGETHER = 16  # cases whose banks are asked at once, so that memory does not grow with their number
 
 
 def explain(session: Session) -> bool:
@@ -38,7 +38,7 @@ def explain(session: Session) -> bool:
         banks: dict[str, dict[str, np.ndarray]] = {"base": {}, "onnx": {}}
         methods = {name: registry.load("explainers", name) for name in session.config.explain.methods}
         with session.progress.task("explaining", len(asked.cases) * len(session.sides)) as bar:
-            for case, grown in asked.banks():
+            for case, grown in asked.banks(session.sides):
                 for (black_box, gradient), bank in zip(session.sides.values(), grown, strict=True):
                     banks[black_box] |= bank_arrays(case["id"], bank)
                     for name, method in methods.items():
@@ -152,32 +152,32 @@ class Asked:
         """The masks of a case's bank of `size` answers."""
         return coalitions(len(case["cut"].features), size, np.random.default_rng(self.seed(case)))
 
-    def banks(self) -> Iterator[tuple[dict[str, Any], list[Bank]]]:
-        """Every case with its banks, one a side; several cases are asked at once.
+    def banks(self, models: Models = SIDES) -> Iterator[tuple[dict[str, Any], list[Bank]]]:
+        """Every case with its banks, one a side of `models`; several cases are asked at once.
 
         After `explain.max_seconds` the cases that are left are moved to `left_out`.
         """
         settings = self.session.config.explain
         deadline = time.monotonic() + settings.max_seconds if settings.max_seconds else None
         cases, self.cases = self.cases, []
-        for start in range(0, len(cases), _TOGETHER):
-            part = cases[start : start + _TOGETHER]
+        for start in range(0, len(cases), TOGETHER):
+            part = cases[start : start + TOGETHER]
             if start and deadline is not None and time.monotonic() > deadline:
                 reason = f"the {settings.max_seconds:g} seconds of explain.max_seconds were over"
                 self.left_out += [{"id": c["id"], "reason": reason} for c in cases[start:]]
                 return
             jobs = [
-                Growing(
-                    [self.probe(c, black_box) for black_box, _ in self.session.sides.values()],
-                    self.budget,
-                    self.seed(c),
-                )
+                Growing([self.probe(c, black_box) for black_box, _ in models.values()], self.budget, self.seed(c))
                 for c in part
             ]
-            enough = self._precise if settings.width else None
-            grown = grow(jobs, enough=enough, asker=self.asker, deadline=deadline)
+            grown = grow(jobs, enough=self.enough, asker=self.asker, deadline=deadline)
             self.cases += part
             yield from zip(part, grown, strict=True)
+
+    @property
+    def enough(self) -> Callable[[Bank], bool] | None:
+        """When a bank need not grow; None where the whole budget is used."""
+        return self._precise if self.session.config.explain.width else None
 
     def _precise(self, bank: Bank) -> bool:
         """Whether every Shapley value is known to the asked share of the largest."""

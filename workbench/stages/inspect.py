@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,7 +23,7 @@ from workbench import registry
 from workbench.backbones.onnx import OnnxBackbone
 from workbench.backbones.remembered import Remembered
 from workbench.bank import remember
-from workbench.config import Config
+from workbench.config import Assess, Config
 from workbench.data.single import single_input
 from workbench.engines.progress import Progress
 from workbench.errors import ArtefactError, DataError, UsageError
@@ -38,6 +38,8 @@ from workbench.stages.familiar import EMBEDDINGS, EXCERPTS, Familiar
 from workbench.stages.session import SIDES, Session
 from workbench.types import Dataset, Example, Predictions
 
+# The card of the masks alone: further trials ask for more time than one answer may take, and for other examples.
+_ASSESS = Assess(seeds=0, randomised=0, other_class=0, perturbed=0, masked=0, second_filler="none")
 _COPIED = ("data/fingerprint.json", "onnx/decisions.json", "tuned/finetune.json")
 
 
@@ -119,8 +121,9 @@ def _ahead(one: One, contrasts: Contrasts) -> dict[str, Any]:
     The masks that the explanations and their tests will put to it are put here; it remembers
     its answers.
     """
-    asked = Asked(replace(one, before=False).like(one))
-    ((case, (bank,)),) = asked.banks()
+    one_sided = replace(one, before=False).like(one)
+    asked = Asked(one_sided)
+    ((case, (bank,)),) = asked.banks(one_sided.sides)
     told = contrasts.turns(case, bank)
     probe = asked.probe(case, "onnx")
     chance = run_explainer(registry.load("controls", CONTROL), probe, bank=bank, seed=one.config.seed)
@@ -221,7 +224,7 @@ class One(Session):
     before: bool = True
 
     @property
-    def sides(self) -> dict[str, tuple[str, str]]:
+    def sides(self) -> Mapping[str, tuple[str, str]]:
         """Both, or the model after alone."""
         return SIDES if self.before else {"after": SIDES["after"]}
 
@@ -229,7 +232,8 @@ class One(Session):
     def of(cls, home: Session, models: Models, example: Example, folder: Path, *, before: bool) -> One:
         """Make the small run and a session on it."""
         explain = home.config.explain.model_copy(update={"ids": (example.id,)})
-        config: Config = home.config.model_copy(update={"explain": explain, "name": example.id})
+        update = {"explain": explain, "assess": _ASSESS, "name": example.id}
+        config: Config = home.config.model_copy(update=update)
         run = Run.create(folder)
         write_atomically(run.path / CONFIG, tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)).encode())
         then = home.run.manifest

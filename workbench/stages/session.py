@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,9 +18,26 @@ from workbench.run import CONFIG, Run, digest
 from workbench.tasks.record import Task
 from workbench.types import Dataset
 
-STAGES = ("prepare", "finetune", "export", "predict", "evaluate", "slices", "compare", "explain", "assess", "contrast")
+# In the order in which a run does them: what each takes from the config, and the stage whose files it reads.
+_MADE_OF: dict[str, tuple[tuple[str, ...], str]] = {
+    "prepare": (("data",), ""),
+    "finetune": (("backbone", "finetune"), "prepare"),
+    "export": (("export",), "finetune"),
+    "predict": (("predict",), "export"),
+    "evaluate": (("evaluate",), "predict"),
+    "slices": (("evaluate",), "predict"),
+    "compare": (("evaluate", "compare"), "predict"),
+    "explain": (("explain",), "predict"),
+    "assess": (("assess",), "explain"),
+    "overall": (("explain",), "explain"),
+    "shift": (("evaluate", "explain", "compare"), "explain"),
+    "contrast": (("explain",), "explain"),
+}
+STAGES = tuple(_MADE_OF)
+_TURNS = {"immutable", "ranges", "change"}  # keys of [explain] that counterfactuals alone depend on
 # Black-box methods ask the file that ships; gradients come from the model it was exported from.
-SIDES = {"base": ("base", "base"), "after": ("onnx", "tuned")}
+Models = Mapping[str, tuple[str, str]]  # side to the model for black-box methods and the one with gradients
+SIDES: Models = {"base": ("base", "base"), "after": ("onnx", "tuned")}
 
 
 @dataclass
@@ -49,7 +66,7 @@ class Session:
         return self._read[0]
 
     @property
-    def sides(self) -> dict[str, tuple[str, str]]:
+    def sides(self) -> Models:
         """Which models are explained: by side, the one that is asked and the one with gradients."""
         return SIDES
 
@@ -89,35 +106,11 @@ class Session:
 
     def key(self, stage: str) -> str:
         """What a stage's result depends on: the program, its config sections and the stage before it."""
-        sections = {
-            "prepare": ("data",),
-            "finetune": ("backbone", "finetune"),
-            "export": ("export",),
-            "predict": ("predict",),
-            "evaluate": ("evaluate",),
-            "slices": ("evaluate",),
-            "compare": ("evaluate",),
-            "explain": ("explain",),
-            "assess": ("explain",),
-            "contrast": ("explain",),
-        }[stage]
-        before = {
-            "prepare": (),
-            "finetune": ("prepare",),
-            "export": ("finetune",),
-            "predict": ("export",),
-            "evaluate": ("predict",),
-            "slices": ("predict",),
-            "compare": ("predict",),
-            "explain": ("predict",),
-            "assess": ("explain",),
-            "contrast": ("explain",),
-        }[stage]
-        turns = {"immutable", "ranges", "change"}  # said of counterfactuals alone
-        left_out = {} if stage == "contrast" else {"explain": turns}
+        sections, before = _MADE_OF[stage]
+        left_out = {} if stage == "contrast" else {"explain": _TURNS}
         own = self.config.model_dump(mode="json", include={*sections, "task", "seed"}, exclude=left_out)
         extra = [self.sha256] if stage == "prepare" else []
-        return digest([stage, __version__, own, [self.key(b) for b in before], extra])
+        return digest([stage, __version__, own, [self.key(before)] if before else [], extra])
 
     @cached_property
     def torch_device(self) -> str:

@@ -13,6 +13,7 @@ from workbench.stats.proportions import (
     wilson,
     wilson_bounds,
 )
+from workbench.stats.randomisation import randomisation_p
 from workbench.stats.several import holm
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "noninferiority",
     "permutation_gap",
     "permutation_p",
+    "randomisation_p",
     "required_pairs",
     "swap_p",
     "two_sided_p",

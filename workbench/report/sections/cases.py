@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from workbench.report.case import case_of
+from workbench.report.measures import meanings
 from workbench.report.panels import CaseView
 from workbench.report.shapes import Block, Gallery, Prose, Section
-from workbench.report.trust import overview, thresholds, title_of
+from workbench.report.trust import fillers, overview, thresholds, title_of, trials
 from workbench.report.view import RunView
 from workbench.report.words import count, listing, sentence
 
@@ -31,6 +32,11 @@ def cases(view: RunView) -> Section | None:
     trusted = overview(view)
     if trusted:
         blocks.append(trusted)
+        further = trials(view)
+        if further:
+            blocks.append(further)
+        if fillers(view):
+            blocks.append(Prose((fillers(view),)))
     else:
         text = "How far to trust these explanations was not measured (no quality.json), so none is marked."
         blocks.append(Prose((text,), "note"))
@@ -62,4 +68,15 @@ def _how(view: RunView) -> tuple[str, ...]:
             caption, filler = answer.about.get("caption", ""), answer.about.get("filler", "")
             hidden = f" A hidden part is replaced by: {filler}." if filler else ""
             how.append(f"{answer.about.get('title', explainer)}. {sentence(caption)}{hidden}")
+    how.append(
+        "Where parts can stand in for each other, methods differ by what they ask: of max(a, b) with a = b = 1, hiding "
+        "either part alone changes nothing (0 and 0), Shapley values give each half; of a · b, hiding either takes "
+        "all (1 and 1), Shapley values share it."
+    )
+    if view.json("quality.json"):
+        how.append("What the measures of a quality card say, and from where on they are good or poor:")
+        how += meanings()
+        how.append(
+            "Agreement with evidence that somebody marked is plausibility: the model may be right for other reasons."
+        )
     return (*how, *thresholds(view))

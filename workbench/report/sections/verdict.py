@@ -13,6 +13,7 @@ from workbench.errors import ArtefactError, WorkbenchError
 from workbench.report.label_outcomes import decided, f1_beside
 from workbench.report.performance import known
 from workbench.report.sections.gate import gate_finding
+from workbench.report.sections.shift import reasons
 from workbench.report.shapes import Finding, Findings, Section
 from workbench.report.slices import LINK as WHERE
 from workbench.report.slices import Slices, slice_findings, weak_area
@@ -41,7 +42,7 @@ _ROUNDED = 0.0005  # differences of accuracy that print as 0.0 points
 
 def verdict(view: RunView) -> Section:
     """Good, attention, problem or not checked: one line each, the most important first."""
-    parts = (gate_finding, _decides, _change, _lost, _groups, _deployed, explanations, _data, _code)
+    parts = (gate_finding, _decides, _change, _lost, reasons, _groups, _deployed, explanations, _data, _code)
     lines = [line for part in parts for line in _guarded(part, view)]
     return Section("verdict", "Verdict", "", (Findings(tuple(lines)), Findings(_unchecked(view), "Not checked")))
 

@@ -1,0 +1,53 @@
+"""One prediction from a run to its page: what the command line and Python share."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from workbench.engines.progress import Progress
+from workbench.run import Run, digest
+
+
+def inspect_one(
+    path: str | Path,
+    *,
+    id: str = "",
+    input: Any = None,
+    before: bool | None = None,
+    out: str | Path | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Explain one prediction of a run: every method, its quality, and what would turn it.
+
+    Writes `inspect.html` and `inspect.json` (docs/artefacts.md).
+
+    Args:
+        path: the run.
+        id: of an example of the run's data; or
+        input: a new one: a text, a picture's file or (H, W, 3) uint8 array, a row as mapping, JSON or file.
+        before: whether the model before customisation is explained too; None: unless it is a text,
+            which would take as long again. An example that the run explained has both.
+        out: folder of the two files; None: `inspect/<id>` in the run.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The document, with `page` and `document`, the paths of the two files.
+    """
+    from workbench.report.inspect import DOCUMENT, PAGE, write_inspection
+    from workbench.stages.inspect import inspect
+
+    with tempfile.TemporaryDirectory(prefix="workbench-inspect-") as folder:
+        found = inspect(path, folder, id=id, value=input, before=before, device=device, progress=progress)
+        name = Run.open(path).manifest.get("name", Path(path).name)
+        where = Path(path) / "inspect" / _folder_name(found.id) if out is None else Path(out)
+        document = write_inspection(found.run, found.id, where, name=str(name))
+    return {"page": str(where / PAGE), "document": str(where / DOCUMENT), **document}
+
+
+def _folder_name(id: str) -> str:
+    """An id as the name of a folder; where letters had to go, a part of its hash tells ids apart."""
+    plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in id).strip(".-")[:60]
+    return plain if plain == id else f"{plain or 'example'}-{digest(id)[:8]}"
