@@ -237,12 +237,9 @@ def compare(
             progress=progress_of(quiet),
         )
         path = made.path / "compare.html"
-        if as_json:
-            found = made.read_json("comparison.json")
-            shown = {k: found[k] for k in ("verdict", "n", "notes", "margin", "shift", "moved_to")}
-            print_json({"comparison": str(made.path), "report": str(path), **shown})
-        else:
-            print(path)
+        found = made.read_json("comparison.json")
+        shown = {k: found[k] for k in ("verdict", "n", "notes", "margin", "shift", "moved_to")}
+        print_json({"comparison": str(made.path), "report": str(path), **shown}) if as_json else print(path)
 
 
 @app.command()
