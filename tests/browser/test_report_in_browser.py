@@ -13,6 +13,8 @@ from sample_run import KINDS, build_sample
 
 from workbench.report.build import build_report
 from workbench.report.index import build_index
+from workbench.report.inspect import write_inspection
+from workbench.run import Run
 
 pytestmark = pytest.mark.browser
 
@@ -27,8 +29,11 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for kind in ("text", "table", "image"):
         run = build_sample(folder / f"hostile-{kind}", kind, hostile_sample(kind))
         found[f"hostile-{kind}"] = build_report(run, title="<script>window.pwned=1</script>")
+    for kind in KINDS:
+        run = Run.open(found[kind].parent)
+        write_inspection(run, run.read_json("cases.json")["cases"][0]["id"], folder / f"one-{kind}", name=kind)
     found["index"] = build_index([path.parent for path in found.values()], folder / "index.html")
-    return found
+    return found | {f"one-{kind}": folder / f"one-{kind}" / "inspect.html" for kind in KINDS}
 
 
 @pytest.fixture
@@ -204,3 +209,19 @@ def test_text_has_enough_contrast(visit: Open, kind: str, scheme: str) -> None:
     page = visit(kind, scheme=scheme)
     checked, low = page.evaluate(CONTRAST)
     assert checked > 300 and low == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_prediction_on_one_page(visit: Open, kind: str) -> None:
+    page = visit(f"one-{kind}", drawn=False)
+    page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
+    for width in (1280, 360):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(100)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for link in page.locator(".findings a").all():
+        assert page.locator(link.get_attribute("href")).count() == 1
+    if kind == "image":
+        strength = "getComputedStyle(document.querySelector('.panel .overlay')).opacity"
+        page.locator(".slider input").fill("20")
+        assert float(page.evaluate(strength)) == pytest.approx(0.2)
