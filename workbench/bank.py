@@ -198,7 +198,7 @@ def remember(probe: Probe, *banks: Bank) -> tuple[Probe, Callable[[], int]]:
             asked += len(rows)
         return np.array([known[key] for key in keys])
 
-    return replace(probe, hide=lambda masks: {"masks": masks}, answer=answer, repeats=1), lambda: asked
+    return replace(probe, hide=lambda masks: {"masks": masks}, answer=answer, repeats=1, weights=None), lambda: asked
 
 
 def _keys(masks: np.ndarray) -> list[bytes]:

@@ -119,6 +119,10 @@ class Explain(_Section):
     methods: tuple[str, ...] = Field(
         ("integrated-gradients", "shap", "lime"), description="names of `workbench list explainers`"
     )
+    question: Literal["predicted", "contrast"] = Field(
+        "predicted", description="`predicted`: why this class; `contrast`: why this class and not another"
+    )
+    against: str = Field("", description="label that a contrast is with; empty: the runner-up")
     samples: int | None = Field(
         None, ge=0, description="test examples that are explained; empty: 24 rows of a table, else 12"
     )

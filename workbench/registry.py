@@ -28,7 +28,7 @@ TASKS = {
 
 EXPLAINERS = {
     "integrated-gradients": (
-        "workbench.explainers.captum:INTEGRATED_GRADIENTS",
+        "workbench.explainers.paths:INTEGRATED_GRADIENTS",
         "Gradients summed along the path from a baseline to the input, steps added until they converge.",
     ),
     "shap": (
@@ -39,6 +39,46 @@ EXPLAINERS = {
         "workbench.explainers.lime:LIME",
         "A weighted linear surrogate of the model around the input, judged on masks it was not fitted to.",
     ),
+    "exact-shap": (
+        "workbench.explainers.orders:EXACT_SHAP",
+        "Shapley values from every coalition, whatever the budget; up to 14 features.",
+    ),
+    "permutation-shap": (
+        "workbench.explainers.orders:PERMUTATION_SHAP",
+        "Shapley values from random orders of the features, each forwards and backwards.",
+    ),
+    "partition-shap": (
+        "workbench.explainers.orders:PARTITION_SHAP",
+        "Owen values of a hierarchy: adjacent words, neighbouring segments, correlated columns.",
+    ),
+    "gradient-shap": (
+        "workbench.explainers.paths:GRADIENT_SHAP",
+        "Expected gradients: the mean gradient over points drawn from the paths to the baselines.",
+    ),
+    "deep-lift": (
+        "workbench.explainers.captum:DEEP_LIFT",
+        "DeepLIFT's rescale rule by captum, refused for models on which its values do not add up.",
+    ),
+    "gradient-times-input": (
+        "workbench.explainers.captum:GRADIENT_TIMES_INPUT",
+        "The slope at the input times the distance from the baseline: a first-order guess.",
+    ),
+    "feature-ablation": (
+        "workbench.explainers.occlusion:FEATURE_ABLATION",
+        "What the answer loses without each feature alone: the leave-one-outs of the bank.",
+    ),
+    "occlusion": (
+        "workbench.explainers.occlusion:OCCLUSION",
+        "What a picture's answer loses under a sliding window.",
+    ),
+    "grad-cam": (
+        "workbench.explainers.layers:GRAD_CAM",
+        "Activation of the last spatial layer, weighted by the answer's gradient; pictures only.",
+    ),
+    "attention-rollout": (
+        "workbench.explainers.layers:ATTENTION_ROLLOUT",
+        "Attention multiplied through the layers of a transformer; not specific to a class.",
+    ),
 }
 
 CONTROLS = {
@@ -46,6 +86,10 @@ CONTROLS = {
     "magnitude": (
         "workbench.explainers.controls:MAGNITUDE",
         "Distance of each feature from the baseline: knows the input, not the model.",
+    ),
+    "edges": (
+        "workbench.explainers.controls:EDGES",
+        "Strength of a picture's edges: knows the picture, not the model.",
     ),
 }
 

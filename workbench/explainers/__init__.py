@@ -1,4 +1,4 @@
-"""Explanation methods: one file stands for one third-party library."""
+"""Explanation methods: one file stands for one library or one way of asking the model."""
 
 from workbench.explainers.record import Explain, Explainer, Explanation, run_explainer
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from workbench.bank import Bank, coalitions, evaluate
-from workbench.errors import ExplainError, WorkbenchError
+from workbench.errors import ExplainError, Refusal, WorkbenchError
 from workbench.probe import Probe
 from workbench.types import Attribution
 
@@ -60,6 +60,7 @@ class Explainer:
         uses_bank: whether it answers from a mask bank.
         explain: the function.
         complete: whether its values claim to sum to score - base_score.
+        unitless: whether its values are in no unit, comparable with each other only.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Explainer:
     uses_bank: bool
     explain: Explain
     complete: bool
+    unitless: bool = False
 
 
 def run_explainer(
@@ -97,11 +99,11 @@ def run_explainer(
         bank's share included. `params` holds `library`, the knobs and the method's facts.
 
     Raises:
-        ExplainError: the probe lacks what the method needs, the bank belongs to another
-            question, or the values are not finite.
+        Refusal: the probe lacks what the method needs, or the method cannot answer truthfully.
+        ExplainError: the bank belongs to another question, or the values are not finite.
     """
     if missing := explainer.needs - probe.offers:
-        raise ExplainError(
+        raise Refusal(
             f"{explainer.name} needs {', '.join(sorted(missing))}, which the model of example "
             f"{probe.example_id!r} does not offer",
             hint="use a method that needs only scores: shap or lime",

@@ -12,13 +12,15 @@ from safetensors.numpy import save
 
 from workbench import registry
 from workbench.bank import coalitions, evaluate
+from workbench.errors import ConfigError, ExplainError, Refusal
 from workbench.explainers import run_explainer
 from workbench.records import finite, read_predictions, write_attributions
 from workbench.stages.selection import choose_cases
 from workbench.stages.session import Session, do_stage
 from workbench.tasks.binding import bind
-from workbench.types import Attribution, Predictions
+from workbench.types import Attribution, Predictions, Question
 
+_SUMMARISED = 2000  # training rows that stand for all, for clusters and correlations
 # Black-box methods ask the file that ships; gradients come from the model it was exported from.
 SIDES = {"base": ("base", "base"), "after": ("onnx", "tuned")}
 
@@ -31,6 +33,7 @@ def explain(session: Session) -> bool:
             shutil.rmtree(session.run.path / folder, ignore_errors=True)
         asked = Asked(session)
         found: dict[tuple[str, str], list[Attribution]] = {}
+        refused: list[dict[str, str]] = []
         banks: dict[str, dict[str, np.ndarray]] = {"base": {}, "onnx": {}}
         methods = {name: registry.load("explainers", name) for name in session.config.explain.methods}
         with session.progress.task("explaining", len(asked.cases) * len(SIDES)) as bar:
@@ -38,13 +41,20 @@ def explain(session: Session) -> bool:
                 for _side, (black_box, gradient) in SIDES.items():
                     bank = evaluate(asked.probe(case, black_box), asked.coalitions(case))
                     banks[black_box] |= bank_arrays(case["id"], bank)
+                    probes = {model: asked.probe(case, model) for model in dict.fromkeys((black_box, gradient))}
                     for name, method in methods.items():
-                        model = gradient if "gradient" in method.needs else black_box
-                        probe = asked.probe(case, model)
+                        model = black_box if method.needs <= probes[black_box].offers else gradient
                         own = bank if method.uses_bank and model == black_box else None
-                        attribution = run_explainer(method, probe, bank=own, seed=session.config.seed)
+                        try:
+                            attribution = run_explainer(method, probes[model], bank=own, seed=session.config.seed)
+                        except Refusal as e:
+                            refused.append({"explainer": name, "title": method.title, "model": model})
+                            refused[-1] |= {"id": case["id"], "reason": e.message}
+                            continue
                         found.setdefault((model, name), []).append(attribution)
                     bar.advance(1)
+        if refused and not found:
+            raise ExplainError(refused[0]["reason"], hint="choose methods by `workbench list explainers`")
         for (model, name), answers in found.items():
             method = methods[name]
             facts = {
@@ -53,7 +63,8 @@ def explain(session: Session) -> bool:
                 "caption": method.caption,
                 "backbone": model,
                 "filler": asked.filler_text,
-                "unit": answers[0].question.unit,
+                "unit": "" if method.unitless else answers[0].question.unit,
+                "unitless": method.unitless,
                 "seed": session.config.seed,
                 "library": method.library,
             }
@@ -65,7 +76,7 @@ def explain(session: Session) -> bool:
             }
         for model, arrays in banks.items():
             session.run.write_bytes(f"{model}/bank.safetensors", save(dict(sorted(arrays.items()))))
-        session.run.write_json("cases.json", finite(asked.describe()))
+        session.run.write_json("cases.json", finite(asked.describe() | {"refused": refused}))
         session.run.write_json("timings.json", session.timings)
 
     outputs = ("cases.json", "previews", "timings.json", *(f"{m}/attributions" for m in ("base", "tuned", "onnx")))
@@ -87,6 +98,8 @@ class Asked:
         self.before: Predictions = read_predictions(session.run, "base")
         self.after: Predictions = read_predictions(session.run, "onnx")
         self.filler = self.modality.choose_filler(settings.filler, session.preparation)
+        self.weights: np.ndarray | None = None
+        self.hierarchy: np.ndarray | None = None
         self.background = self._background(settings.background)
         table = session.task.modality_name == "table"  # rows cost little, texts and pictures much
         samples = settings.samples if settings.samples is not None else 24 if table else 12
@@ -98,15 +111,21 @@ class Asked:
             self._add(row, why)
 
     def _background(self, rows: int) -> dict[str, np.ndarray] | None:
-        """Model inputs of training rows drawn by seed, for tables."""
+        """Model inputs of training rows for tables: drawn by seed, or the middles of clusters with their shares."""
         session = self.session
         if session.task.modality_name != "table":
             return None
-        train = session.rows("train")
-        picked = np.sort(np.random.default_rng(session.config.seed).permutation(train)[:rows])
-        examples = [session.dataset.examples[int(i)].input for i in picked]
-        encoded = self.modality.encode(examples, session.preparation)
-        return encoded.batch(np.arange(len(examples)))
+        drawn = np.random.default_rng(session.config.seed).permutation(session.rows("train"))[:_SUMMARISED]
+        encoded = self.modality.encode([session.dataset.examples[int(i)].input for i in drawn], session.preparation)
+        every = encoded.batch(np.arange(len(drawn)))
+        self.hierarchy = (
+            self.modality.hierarchy(every, session.preparation) if len(session.preparation.columns) else None
+        )
+        if self.filler == "kmeans":
+            chosen, self.weights = self.modality.summarise(every, rows, session.config.seed, session.preparation)
+        else:
+            chosen = np.argsort(drawn[:rows])
+        return {name: array[chosen] for name, array in every.items()}
 
     def _add(self, row: int, why: str) -> None:
         session = self.session
@@ -115,10 +134,24 @@ class Asked:
         if len(cut.features) < 2:
             self.left_out.append({"id": example.id, "reason": f"it has {len(cut.features)} features to hide"})
             return
-        question = session.task.question(self.after, row)
+        question = self._question(row)
+        if question is None:
+            against = session.config.explain.against
+            self.left_out.append({"id": example.id, "reason": f"it was decided {against}, with which to contrast"})
+            return
         self.cases.append(
             {"id": example.id, "row": row, "why": why, "example": example, "cut": cut, "question": question}
         )
+
+    def _question(self, row: int) -> Question | None:
+        task, settings = self.session.task, self.session.config.explain
+        if settings.question == "predicted":
+            return task.question(self.after, row)
+        if task.contrast is None:
+            raise ConfigError(
+                f"explain.question = 'contrast', but {task.name} has no classes", hint="set it to 'predicted'"
+            )
+        return task.contrast(self.after, row, settings.against)
 
     @property
     def filler_text(self) -> str:
@@ -136,6 +169,8 @@ class Asked:
             case["cut"],
             filler=self.filler,
             background=self.background,
+            weights=self.weights,
+            hierarchy=self.hierarchy,
         )
 
     def coalitions(self, case: dict[str, Any]) -> Any:
@@ -174,6 +209,7 @@ class Asked:
                 "text": case["question"].text,
                 "kind": case["question"].kind,
                 "target": case["question"].target,
+                "against": case["question"].against,
                 "unit": case["question"].unit,
             },
             "before": task.frame(self.before, row),
