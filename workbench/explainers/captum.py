@@ -48,9 +48,9 @@ def deep_lift(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Setting forward, backward hooks")
         for baselines in form.baselines.split(max(1, form.batch // 2)):  # input and baseline go through together
-            point = form.point.expand_as(baselines).detach().clone()
+            point = form.point.expand_as(baselines).detach().clone().requires_grad_(True)
             try:
-                values = method.attribute(point, baselines=baselines.detach())
+                values = method.attribute(point, baselines=baselines.detach().requires_grad_(True))
             except (RuntimeError, AssertionError, TypeError, AttributeError) as e:  # captum's ways of giving up
                 reason = " ".join(str(e).split())[:160]
                 raise Refusal(
@@ -68,7 +68,7 @@ def deep_lift(
         worst = int(np.argmax(gaps / allowed))
         raise Refusal(
             f"DeepLIFT is not complete on this model: its values miss the answer's change of "
-            f"{abs(score - base[worst]):.3g} by {gaps[worst]:.3g}, as the model has layers that it has no rule for",
+            f"{abs(score - base[worst]):.3g} by {gaps[worst]:.3g}, as its rules do not cover all of the model's layers",
             hint="use integrated-gradients",
         )
     facts = {

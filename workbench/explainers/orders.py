@@ -36,10 +36,16 @@ def enumeration(probe: Probe, *, bank: Bank | None, rng: np.random.Generator, mo
             f"{m} features make {2.0**m:.2g} coalitions; enumeration stops at {most} features",
             hint="use shap, which samples coalitions and gives intervals",
         )
-    every = evaluate(probe, coalitions(m, 2**m, rng)) if m > 1 else None
-    values = exact_shapley(every) if every else np.array(np.diff(probe.score(np.array([[False], [True]]))))
+    every = evaluate(probe, coalitions(m, 2**m, rng))
+    values = exact_shapley(every) if m > 1 else np.array([every.score - every.base_score])
     return Explanation(
-        values, low=values.copy(), high=values.copy(), evaluations=2**m, facts={"exact": True, "determined": True}
+        values,
+        low=values.copy(),
+        high=values.copy(),
+        base_score=every.base_score,
+        score=every.score,
+        evaluations=2**m,
+        facts={"exact": True, "determined": True},
     )
 
 
@@ -76,11 +82,20 @@ def partition(
         return _marginals(probe, lambda draw: _tree_order(m, children, draw), rng, budget, confidence, facts)
     leaves, masks, before, weight = wanted
     unique, place = np.unique(masks, axis=0, return_inverse=True)
-    answers = probe.score(unique)[place.reshape(-1)]
+    scores = probe.score(unique)
+    answers = scores[place.reshape(-1)]
     after = answers[len(before) :]
     values = np.bincount(leaves, weights=weight * (after - answers[: len(before)]), minlength=m)
     facts = {"value": "Owen", "exact": True, "determined": True}
-    return Explanation(values, low=values.copy(), high=values.copy(), evaluations=len(unique), facts=facts)
+    return Explanation(
+        values,
+        low=values.copy(),
+        high=values.copy(),
+        base_score=float(scores[0]),  # masks come sorted: nothing kept first, everything last
+        score=float(scores[-1]),
+        evaluations=len(unique),
+        facts=facts,
+    )
 
 
 def _marginals(
@@ -188,6 +203,7 @@ PERMUTATION_SHAP = Explainer(
     uses_bank=False,
     explain=permutation,
     complete=True,
+    samples=True,
 )
 
 PARTITION_SHAP = Explainer(
@@ -199,4 +215,5 @@ PARTITION_SHAP = Explainer(
     uses_bank=False,
     explain=partition,
     complete=True,
+    samples=True,
 )

@@ -54,15 +54,17 @@ def integrated_gradients(
         raise ValueError("integrated_gradients needs a gradient")
     form = probe.differentiable()
     score, slope = _gradient_at_the_point(form)
-    differences = _differences(form)
+    differences = (form.point - form.baselines).detach().cpu().numpy()
     paths = [Path.begin(row, panels, score, slope * d) for row, d in enumerate(differences)]
     evaluations = 1
+    # The gradient "at" a baseline is the one just inside the path: nets without bias have a kink at zero.
+    first = 1e-12 if differences.dtype == np.float64 else 1e-6
     tolerance = absolute
     open_paths = paths
     while open_paths:
         missing = [(path, place) for path in open_paths for place in range(len(path.answers), len(path.at))]
         rows = np.array([path.row for path, _ in missing])
-        at = np.array([path.at[place] for path, place in missing])
+        at = np.array([max(path.at[place], first) for path, place in missing])
         for index, answers, products in along(form, rows, at):
             for i, answer, product in zip(index, answers, products, strict=True):
                 missing[i][0].add(float(answer), product)
@@ -170,10 +172,6 @@ def _gradient_at_the_point(form: Differentiable) -> tuple[float, np.ndarray]:
     answer = form.forward(point).reshape(-1)
     (gradient,) = torch.autograd.grad(answer.sum(), point)
     return float(answer.detach().double()[0]), gradient[0].detach().cpu().numpy()
-
-
-def _differences(form: Differentiable) -> np.ndarray:
-    return np.asarray((form.point - form.baselines).detach().cpu().numpy())
 
 
 def _base(form: Differentiable) -> float:

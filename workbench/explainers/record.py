@@ -61,6 +61,7 @@ class Explainer:
         explain: the function.
         complete: whether its values claim to sum to score - base_score.
         unitless: whether its values are in no unit, comparable with each other only.
+        samples: whether it draws coalitions of its own and takes a `budget` of them.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Explainer:
     explain: Explain
     complete: bool
     unitless: bool = False
+    samples: bool = False
 
 
 def run_explainer(
@@ -91,7 +93,7 @@ def run_explainer(
         bank: answers to coalitions that are already known; without it a method that needs
             them asks for at most `budget`.
         seed: decides everything random.
-        budget: coalitions, where no bank is given.
+        budget: coalitions, where no bank is given or the method draws its own.
         params: knobs of the method.
 
     Returns:
@@ -104,8 +106,7 @@ def run_explainer(
     """
     if missing := explainer.needs - probe.offers:
         raise Refusal(
-            f"{explainer.name} needs {', '.join(sorted(missing))}, which the model of example "
-            f"{probe.example_id!r} does not offer",
+            f"{explainer.name} needs {' and '.join(sorted(missing))}, which this model or input does not offer",
             hint="use a method that needs only scores: shap or lime",
         )
     if not probe.features:
@@ -115,9 +116,10 @@ def run_explainer(
         bank = bank or evaluate(probe, coalitions(len(probe.features), budget, rng))
     if bank is not None:
         bank.require(probe)
+    own: dict[str, Any] = {"budget": budget} if explainer.samples else {}
     start = time.perf_counter()
     try:
-        found = explainer.explain(probe, bank=bank if explainer.uses_bank else None, rng=rng, **params)
+        found = explainer.explain(probe, bank=bank if explainer.uses_bank else None, rng=rng, **own, **params)
     except WorkbenchError:
         raise
     except (ArithmeticError, ValueError, RuntimeError) as e:  # numerical failures of the libraries
@@ -148,7 +150,7 @@ def run_explainer(
         evaluations=found.evaluations + (len(bank.scores) if bank and explainer.uses_bank else 0),
         seconds=seconds,
         seed=seed,
-        params={"library": _library(explainer), "filler": probe.filler, **params, **found.facts},
+        params={"library": _library(explainer), "filler": probe.filler, **own, **params, **found.facts},
         dense=found.dense,
     )
 

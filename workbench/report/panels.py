@@ -23,6 +23,7 @@ from workbench.report.words import count, number, sentence, signed
 SHADES = 20
 LIGHTS = ("good", "fair", "poor")
 SIDES = ("before", "after")
+_NO_UNIT = "The values have no unit: full colour is the strongest of this method alone."
 _BARS = 10  # columns of a table's attribution that are drawn; the rest stands behind its sum
 _DENSE = 112  # pixels a side of a pixel-by-pixel map
 
@@ -67,6 +68,28 @@ class CaseView:
         values[inside["index"].to_numpy(dtype=int)] = inside["value"].to_numpy(dtype=float)
         return values
 
+    def unitless(self, explainer: str) -> bool:
+        """Whether a method's values are in no unit, so that they cannot share the others' scale."""
+        answers = (self.view.answer(who, explainer) for who in SIDES)
+        return any(bool(answer.about.get("unitless")) for answer in answers if answer)
+
+    def scale_of(self, explainer: str) -> float:
+        """The value of full colour of one method: the case's, or its own where its values have no unit."""
+        if not self.unitless(explainer):
+            return self.scale
+        return max(float(np.abs(self.values(*key)).max(initial=0.0)) for key in self.rows if key[1] == explainer)
+
+    def unit_of(self, explainer: str) -> str:
+        """The unit behind a value, with the space before it."""
+        return "" if self.unitless(explainer) else f" {self.unit}"
+
+    def refusal(self, explainer: str, who: str) -> str:
+        """Why a method gave no answer to this case, empty where that is not known."""
+        places = ("base",) if who == "before" else ("onnx", "tuned")
+        entries = (self.view.json("cases.json") or {}).get("refused") or []
+        found = (e for e in entries if e["explainer"] == explainer and e["model"] in places and e["id"] == self.id)
+        return next((str(e["reason"]) for e in found), "")
+
     def quality(self, who: str, explainer: str) -> dict[str, Any]:
         answer = self.view.answer(who, explainer)
         return self.view.quality(answer.model, explainer, self.id) if answer else {}
@@ -74,7 +97,7 @@ class CaseView:
     @cached_property
     def scale(self) -> float:
         """The value of full colour: the strongest of the explanations that are not unreliable."""
-        tops = {key: float(np.abs(self.values(*key)).max(initial=0.0)) for key in self.rows}
+        tops = {k: float(np.abs(self.values(*k)).max(initial=0.0)) for k in self.rows if not self.unitless(k[1])}
         trusted = [top for key, top in tops.items() if self.quality(*key).get("light") != "poor"]
         return max(trusted or list(tops.values()), default=0.0)
 
@@ -105,6 +128,7 @@ def panel(shown: CaseView, explainer: str, who: str) -> Panel:
             if answer is None
             else "the method gave no answer to this question"
         )
+        why = shown.refusal(explainer, who) or why
         return Panel(who, Prose((f"Not computed: {why}.",), "note"))
     label = f"{answer.about.get('title', explainer)}, {who}"
     block: Block
@@ -133,7 +157,8 @@ def _facts(answer: Answer, shown: CaseView) -> tuple[str, ...]:
     if known.get("gap") is not None:
         facts.append(f"The values miss the difference by {number(known['gap'])} {shown.unit}.")
     elif known:
-        facts.append("The values need not add up with this method.")
+        own = shown.unitless(answer.explainer)
+        facts.append("The values need not add up with this method." if not own else _NO_UNIT)
     if known.get("evaluations"):
         facts.append(f"{known['evaluations']:,} evaluations of the model.")
     return (*facts, *(sentence(note) for note in known.get("notes", [])))
@@ -152,8 +177,9 @@ def _shade(value: float, scale: float) -> int:
 
 def _tokens(shown: CaseView, explainer: str, who: str, label: str) -> Tokens:
     text, pieces, at = str(shown.case.get("text", "")), [], 0
+    scale, unit = shown.scale_of(explainer), shown.unit_of(explainer)
     for feature, value in zip(shown.case["features"], shown.values(who, explainer), strict=True):
-        shade, said = _shade(value, shown.scale), f"{signed(float(value), like=shown.scale or 1.0)} {shown.unit}"
+        shade, said = _shade(value, scale), f"{signed(float(value), like=scale or 1.0)}{unit}"
         if not feature.get("span"):
             pieces += [Piece(feature["name"], shade, said), Piece(" ")]
             continue
@@ -168,7 +194,7 @@ def _tokens(shown: CaseView, explainer: str, who: str, label: str) -> Tokens:
 
 
 def _bars(shown: CaseView, explainer: str, who: str, label: str) -> Bars:
-    values, order, scale = shown.values(who, explainer), shown.order(explainer), shown.scale
+    values, order, scale = shown.values(who, explainer), shown.order(explainer), shown.scale_of(explainer)
     rows = shown.rows[who, explainer]
     ends = {
         int(i): (float(low), float(high))
@@ -194,8 +220,9 @@ def _overlay(shown: CaseView, answer: Answer, who: str, label: str) -> Block:
         return Prose(("Not drawn: the parts of this picture are not in the run.",), "note")
     longest, size = shown.view.limits.picture, (picture["width"], picture["height"])
     strongest = float(values[int(np.abs(values).argmax())]) if len(values) else 0.0
-    note = f"strongest part {signed(strongest, like=shown.scale or 1.0)} {shown.unit}"
-    drawn = pictures.overlay(pictures.segment_map(picture["segments"], values, longest), shown.scale)
+    scale, unit = shown.scale_of(answer.explainer), shown.unit_of(answer.explainer)
+    note = f"strongest part {signed(strongest, like=scale or 1.0)}{unit}"
+    drawn = pictures.overlay(pictures.segment_map(picture["segments"], values, longest), scale)
     parts = Overlay(picture["base"], drawn, *size, f"{label}: {note}", note, pixelated=True)
     dense = shown.view.dense(answer.model, answer.explainer).get(shown.id)
     if dense is None or not shown.view.limits.dense:

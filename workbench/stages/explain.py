@@ -13,7 +13,7 @@ from safetensors.numpy import save
 from workbench import registry
 from workbench.bank import coalitions, evaluate
 from workbench.errors import ConfigError, ExplainError, Refusal
-from workbench.explainers import run_explainer
+from workbench.explainers import Explainer, run_explainer
 from workbench.records import finite, read_predictions, write_attributions
 from workbench.stages.selection import choose_cases
 from workbench.stages.session import Session, do_stage
@@ -46,10 +46,12 @@ def explain(session: Session) -> bool:
                         model = black_box if method.needs <= probes[black_box].offers else gradient
                         own = bank if method.uses_bank and model == black_box else None
                         try:
-                            attribution = run_explainer(method, probes[model], bank=own, seed=session.config.seed)
+                            attribution = run_explainer(
+                                method, probes[model], bank=own, seed=session.config.seed, budget=asked.budget
+                            )
                         except Refusal as e:
-                            refused.append({"explainer": name, "title": method.title, "model": model})
-                            refused[-1] |= {"id": case["id"], "reason": e.message}
+                            about = {"explainer": name, "title": method.title, "model": model}
+                            refused.append(about | {"id": case["id"], "reason": e.message})
                             continue
                         found.setdefault((model, name), []).append(attribution)
                     bar.advance(1)
@@ -62,7 +64,7 @@ def explain(session: Session) -> bool:
                 "title": method.title,
                 "caption": method.caption,
                 "backbone": model,
-                "filler": asked.filler_text,
+                "filler": asked.filler_of(method, answers[0]),
                 "unit": "" if method.unitless else answers[0].question.unit,
                 "unitless": method.unitless,
                 "seed": session.config.seed,
@@ -157,6 +159,13 @@ class Asked:
     def filler_text(self) -> str:
         text = self.modality.FILLERS[self.filler]
         return text if self.background is None else f"{text}; {len(next(iter(self.background.values())))} rows"
+
+    def filler_of(self, method: Explainer, answer: Attribution) -> str:
+        """What stood for hidden parts with one method: its own word for it, or nothing where it hides none."""
+        if method.unitless:
+            return ""
+        own = str(answer.params.get("filler", ""))
+        return self.filler_text if own == self.modality.FILLERS[self.filler] else own
 
     def probe(self, case: dict[str, Any], model: str) -> Any:
         """The case's question bound to one of the run's models."""
