@@ -117,7 +117,8 @@ class Explain(_Section):
     """Which predictions are explained, by what, and at what cost."""
 
     methods: tuple[str, ...] = Field(
-        ("integrated-gradients", "shap", "lime"), description="names of `workbench list explainers`"
+        ("integrated-gradients", "shap", "lime"),
+        description="names of `workbench list explainers`, or of `controls` beside them",
     )
     question: Literal["predicted", "contrast"] = Field(
         "predicted", description="`predicted`: why this class; `contrast`: why this class and not another"

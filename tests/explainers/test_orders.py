@@ -43,7 +43,7 @@ def test_enumeration_is_shaps_exact_explainer() -> None:
 
 
 def test_enumeration_stops_where_coalitions_are_too_many() -> None:
-    with pytest.raises(Refusal, match="15 features make 3.3e"):
+    with pytest.raises(Refusal, match="15 features make"):
         run_explainer(EXACT_SHAP, additive(np.ones(15)), seed=0)
 
 
@@ -122,7 +122,7 @@ def test_partition_is_shaps_partition_explainer_left_to_finish() -> None:
 def test_owen_values_are_not_shapley_values() -> None:
     """All four must come together to score; pairs split it evenly whatever else their sizes are."""
     tree = linkage(np.array([[0.0], [0.1], [0.2], [9.0]]), "average")  # (x0, x1, x2) against x3
-    probe = replace(game(lambda z: (z[:, :3].max(axis=1) * z[:, 3]), 4), hierarchy=lambda: tree)
+    probe = replace(game(lambda z: z[:, :3].max(axis=1) * z[:, 3], 4), hierarchy=lambda: tree)
     owen = run_explainer(PARTITION_SHAP, probe, seed=0).values
     shapley = run_explainer(EXACT_SHAP, probe, seed=0).values
     assert owen[3] == pytest.approx(0.5) and shapley[3] == pytest.approx(0.75)
@@ -134,8 +134,8 @@ def test_partition_draws_orders_of_the_tree_beyond_its_budget() -> None:
     for seed in range(20):
         probe = with_tree(net(np.random.default_rng(seed), 8), seed)
         truth = owen_by_definition(probe)
-        found = run_explainer(PARTITION_SHAP, probe, seed=seed, budget=44)
-        assert found.params["exact"] is False and found.params["orders"] == 3 and found.evaluations <= 44
+        found = run_explainer(PARTITION_SHAP, probe, seed=seed, budget=32)
+        assert found.params["exact"] is False and found.params["orders"] == 2 and found.evaluations <= 32
         inside.append((found.low <= truth) & (truth <= found.high))
         errors.append(np.linalg.norm(found.values - truth) / np.linalg.norm(truth))
     assert np.mean(inside) >= 0.9 and np.mean(errors) < 0.3

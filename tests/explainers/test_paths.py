@@ -177,7 +177,9 @@ def test_what_does_not_converge_is_said_not_to() -> None:
 
 
 def test_tolerance_is_the_larger_of_absolute_and_relative() -> None:
-    assert explain(continuous(lambda X: 500 * X[:, 0], np.ones(1), np.zeros((1, 1)))).params["tolerance"] == pytest.approx(5)
+    assert explain(continuous(lambda X: 500 * X[:, 0], np.ones(1), np.zeros((1, 1)))).params[
+        "tolerance"
+    ] == pytest.approx(5)
     assert explain(continuous(lambda X: 0.01 * X[:, 0], np.ones(1), np.zeros((1, 1)))).params["tolerance"] == 1e-3
 
 

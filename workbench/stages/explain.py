@@ -35,7 +35,7 @@ def explain(session: Session) -> bool:
         found: dict[tuple[str, str], list[Attribution]] = {}
         refused: list[dict[str, str]] = []
         banks: dict[str, dict[str, np.ndarray]] = {"base": {}, "onnx": {}}
-        methods = {name: registry.load("explainers", name) for name in session.config.explain.methods}
+        methods = {name: find_method(name) for name in session.config.explain.methods}
         with session.progress.task("explaining", len(asked.cases) * len(SIDES)) as bar:
             for case in asked.cases:
                 for _side, (black_box, gradient) in SIDES.items():
@@ -83,6 +83,12 @@ def explain(session: Session) -> bool:
 
     outputs = ("cases.json", "previews", "timings.json", *(f"{m}/attributions" for m in ("base", "tuned", "onnx")))
     return do_stage(session, "explain", work, (*outputs, "base/bank.safetensors", "onnx/bank.safetensors"))
+
+
+def find_method(name: str) -> Explainer:
+    """The explainer or control of a name."""
+    method: Explainer = registry.load("controls" if name in registry.names("controls") else "explainers", name)
+    return method
 
 
 def bank_arrays(example_id: str, bank: Any) -> dict[str, np.ndarray]:

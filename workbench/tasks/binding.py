@@ -88,6 +88,9 @@ def bind(
         rows, read = backbone.attentions(shown, lambda scores: task.scalar(scores, question))
         return Attention(rows, read, lambda tokens: _place(modality, cut, tokens))
 
+    def together() -> np.ndarray:
+        return np.asarray(modality.hierarchy(cut) if hierarchy is None else hierarchy)
+
     gradients = hasattr(backbone, "from_coordinates")
     return Probe(
         question=question,
@@ -103,7 +106,7 @@ def bind(
         module=backbone.module if gradients else None,
         attention=attention if getattr(backbone, "has_attention", False) else None,
         picture=picture if task.modality_name == "image" else None,
-        hierarchy=lambda: modality.hierarchy(cut) if hierarchy is None else hierarchy,
+        hierarchy=together if background is None or hierarchy is not None else None,
     )
 
 
