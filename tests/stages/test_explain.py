@@ -58,11 +58,13 @@ def test_every_method_answers_or_says_why_not(kind: str, tmp_path: Path) -> None
         entry = next(e for e in about["refused"] if e["explainer"] == name)
         assert f"{entry['title']} was not computed for any case" in report
     for name in written:
-        model = next(m for m in ("tuned", "onnx") if run.has(f"{m}/attributions/{name}.json"))
+        model = next(m for m in ("tuned", "onnx", "base") if run.has(f"{m}/attributions/{name}.json"))
         facts = run.read_json(f"{model}/attributions/{name}.json")
         assert f"{facts['title']}." in report
         assert bool(facts["filler"]) != bool(facts["unitless"]), name
-        assert set(facts["cases"]) == set(run.read_json(f"base/attributions/{name}.json")["cases"])
+    for name in EVERYWHERE:
+        for model in ("base", next(m for m in ("tuned", "onnx") if run.has(f"{m}/attributions/{name}.json"))):
+            assert set(run.read_json(f"{model}/attributions/{name}.json")["cases"]) == {c["id"] for c in about["cases"]}
 
 
 def test_black_box_methods_ask_the_file_that_ships(tmp_path: Path) -> None:
