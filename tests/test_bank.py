@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 from games import additive, game, net
 
-from workbench.bank import Coalitions, coalitions, evaluate, remember
+from workbench.bank import Coalitions, Growing, coalitions, evaluate, grow, remember
 from workbench.errors import ExplainError
+from workbench.types import Question
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -164,3 +166,59 @@ def test_a_remembered_probe_asks_once_and_counts() -> None:
     new = {m.tobytes() for m in masks} - known
     assert count() == sum(map(len, asked)) == len(new) > 0
     assert np.allclose(remembered.score(masks), probe.score(masks), atol=1e-12) and count() == len(new)
+
+
+@pytest.mark.parametrize(("m", "sizes"), [(9, (64, 128, 256)), (22, (64, 128, 256, 512)), (40, (96, 192, 384))])
+def test_a_larger_bank_holds_the_smaller_one(m: int, sizes: tuple[int, ...]) -> None:
+    drawn = [{row.tobytes() for row in coalitions(m, n, np.random.default_rng(3)).masks} for n in sizes]
+    for small, large in itertools.pairwise(drawn):
+        assert len(small & large) >= 0.98 * len(small)  # a size may be given one coalition fewer by rounding
+
+
+def test_a_growing_bank_asks_nothing_twice_and_stops_when_it_is_enough() -> None:
+    asked: list[bytes] = []
+    weights = np.arange(1.0, 23.0)
+
+    def value(z: np.ndarray) -> np.ndarray:
+        asked.extend(row.tobytes() for row in z.astype(bool))
+        return z @ weights
+
+    jobs = [Growing([game(value, 22)], 512, (0, 1)), Growing([game(value, 22)], 512, (0, 2))]
+    first, second = (banks[0] for banks in grow(jobs, enough=lambda bank: len(bank.scores) >= 256, first=80))
+    assert len(first.scores) == len(second.scores) == 320
+    np.testing.assert_allclose(first.scores, first.masks @ weights)
+    drawn = [row.tobytes() for bank in (first, second) for row in bank.masks]
+    assert len(asked) <= 1.03 * len(drawn)  # rounding may leave out what an earlier round had
+
+
+def test_a_bank_grows_no_further_than_its_budget_or_its_time() -> None:
+    job = Growing([game(lambda z: z.sum(axis=1), 22)], 200, (0,))
+    assert len(grow([job], enough=lambda _: False)[0][0].scores) == 200
+    assert (
+        len(grow([job], enough=lambda _: False, first=64, deadline=0.0)[0][0].scores) == 72
+    )  # three a feature and six
+    assert len(grow([job])[0][0].scores) == 200
+
+
+def test_the_bank_of_one_growth_is_the_bank_of_its_size() -> None:
+    probe = game(lambda z: z @ np.arange(30.0), 30)
+    grown = grow([Growing([probe, probe], 300, (5, 7))], enough=lambda b: len(b.scores) > 200, first=64)[0]
+    alone = coalitions(30, len(grown[0].scores), np.random.default_rng([5, 7]))
+    for bank in grown:
+        np.testing.assert_array_equal(bank.masks, alone.masks)
+        np.testing.assert_array_equal(bank.coalitions.inclusion, alone.inclusion)
+        np.testing.assert_allclose(bank.scores, evaluate(probe, alone).scores)
+
+
+def test_another_question_is_read_from_the_same_scores() -> None:
+    both = replace(
+        game(lambda z: z.sum(axis=1), 4),
+        model=lambda batch: np.stack([batch["masks"].sum(axis=1), -batch["masks"].sum(axis=1)], axis=1),
+        read=lambda scores: scores[:, 0],
+    )
+    contrast = replace(both, question=Question("contrast", "?", target=0, against=1), read=lambda s: s[:, 0] - s[:, 1])
+    bank = evaluate(both, coalitions(4, 16, np.random.default_rng(0)))
+    np.testing.assert_allclose(bank.reread(contrast).scores, 2 * bank.scores)
+    bank.reread(contrast).require(contrast)
+    with pytest.raises(ExplainError):
+        replace(bank, outputs=None).reread(contrast)

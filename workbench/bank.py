@@ -4,71 +4,34 @@ A coalition is a boolean mask (True keeps a feature). SHAP and LIME are fitted t
 of the bank, the quality measures use the other, and the same coalitions can be put to two
 models, so that a difference between them is not a difference of masks.
 
-Where all 2^M coalitions do not fit the budget, sizes are drawn uniformly: the law of the
-leverage scores of the Shapley regression (Musco & Witter 2024, arXiv 2410.01917) and, up to
-the empty set, the law of LIME's text sampler. Every coalition comes with its complement.
+A bank grows in rounds until it is precise enough, within a budget of coalitions and of time.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
+from workbench.asking import Asker
+from workbench.coalitions import Coalitions, coalitions
 from workbench.errors import ExplainError
 from workbench.probe import Probe
 
-HELD_OUT = 0.2
-MOST = 1000  # beyond it numbers of coalitions leave the range of float64
+__all__ = ["Bank", "Coalitions", "Growing", "coalitions", "evaluate", "grow", "remember"]
 
-
-@dataclass(frozen=True)
-class Coalitions:
-    """Which features are kept, for n coalitions of M features.
-
-    Attributes:
-        masks: (n, M) bool. Row 0 hides everything, row 1 nothing; rows 2k and 2k + 1 are
-            complements of each other.
-        inclusion: (n,) probability that the law puts the coalition among those fitted to, in
-            (0, 1]. A sum over all coalitions is estimated by a sum over `fit` divided by it.
-        held_out: (n,) bool; both rows of a pair, kept from every fit to judge it.
-        exact: whether all 2^M coalitions are here; `inclusion` is then 1 throughout.
-    """
-
-    masks: np.ndarray
-    inclusion: np.ndarray
-    held_out: np.ndarray
-    exact: bool
-
-    def __len__(self) -> int:
-        return len(self.masks)
-
-    @property
-    def features(self) -> int:
-        """M, the number of features."""
-        return int(self.masks.shape[1])
-
-    @cached_property
-    def sizes(self) -> np.ndarray:
-        """Features kept by each coalition, (n,)."""
-        return np.asarray(self.masks.sum(axis=1))
-
-    @property
-    def fit(self) -> np.ndarray:
-        """The rows a method may be fitted to, (n,) bool."""
-        return ~self.held_out
+FEWEST = 64  # coalitions of the first round, or three a feature: all leave-one-outs and some to judge by
+GROWTH = 2  # of the next round over the last
 
 
 @dataclass(frozen=True)
 class Bank:
     """The answers of one model to one question for every coalition.
 
-    `scores` (n,) float64 in the question's unit; `seconds` is what evaluating them took.
+    `scores` (n,) float64 in the question's unit; `seconds` is what evaluating them took;
+    `outputs` (n, K) all scores of the model, from which any question of the example can be read.
     """
 
     coalitions: Coalitions
@@ -76,6 +39,7 @@ class Bank:
     example_id: str
     question_id: str
     seconds: float
+    outputs: np.ndarray | None = None
 
     @property
     def masks(self) -> np.ndarray:
@@ -92,6 +56,12 @@ class Bank:
         """The answer with nothing hidden."""
         return float(self.scores[1])
 
+    def reread(self, probe: Probe) -> Bank:
+        """The bank of another question about the same example and model, without asking anew."""
+        if self.outputs is None:
+            raise ExplainError("this bank kept no scores to read another question from", hint="evaluate it again")
+        return replace(self, scores=probe.answers(self.outputs), question_id=probe.question.id)
+
     def require(self, probe: Probe) -> None:
         """Raise `ExplainError` on a probe of another example, question or number of features."""
         its = (self.example_id, self.question_id, self.coalitions.features)
@@ -104,54 +74,7 @@ class Bank:
             )
 
 
-def coalitions(m: int, budget: int, rng: np.random.Generator) -> Coalitions:
-    """Choose at most `budget` distinct coalitions of `m` features, in complementary pairs.
-
-    All 2^m where they fit. Else the empty and the full one, every leave-one-out with its
-    complement (as many as the budget holds, chosen by lot), and pairs drawn without
-    replacement with sizes spread uniformly. About a fifth of the pairs is held out.
-
-    Args:
-        m: features, 1 to 1000.
-        budget: coalitions, at least 2; an odd one is rounded down.
-        rng: decides which coalitions are drawn and which are held out.
-
-    Raises:
-        ExplainError: there is no feature, more than 1000, or the budget is below 2.
-    """
-    if not 1 <= m <= MOST:
-        hint = "group features: fewer segments, a shorter text" if m else "the input is empty; choose another example"
-        raise ExplainError(f"{m} features cannot be hidden in turn; allowed are 1 to {MOST}", hint=hint)
-    if budget < 2:
-        raise ExplainError(f"a budget of {budget} coalitions is too small", hint="set explain.budget to 8 or more")
-    if m <= 30 and 2**m <= budget:
-        return _enumerate(m, rng)
-    pairs = budget // 2 - 1  # beside the empty and the full coalition
-    strata = _strata(m)
-    n_sure = min(pairs, m)
-    # The leave-one-outs count as if the law had drawn them: their true inclusion, 1, would leave the
-    # fit to the few pairs of other sizes. The bias fades as the law draws them all (pairs ~ m^2 / 2).
-    sure_share = _shares(pairs, m, strata)[0] / m
-    strata, free = strata[1:], pairs - n_sure
-    expected = _shares(free, m, strata)
-    counts = _round(expected, rng)
-    drawn = [_draw(m, s, n, count, rng) for (s, count), n in zip(strata, counts, strict=True)]
-    # The leave-one-outs alone determine the regression; of the rest at least half stays to fit.
-    n_held = min(round(HELD_OUT * pairs), free // 2)
-    stratum = np.repeat(np.arange(len(strata)), counts)
-    held = _every(len(stratum), n_held, rng)
-    inclusion = _inclusion(expected, np.array([float(c) for _, c in strata]), stratum, held)
-    ones = np.arange(m) if n_sure == m else np.sort(rng.permutation(m)[:n_sure])
-    sure = np.concatenate([np.zeros((1, m), dtype=bool), np.eye(m, dtype=bool)[ones]])
-    return _in_pairs(
-        np.concatenate([sure, *drawn]),
-        np.concatenate([[1.0], np.full(len(sure) - 1, min(1.0, sure_share)), inclusion]),
-        np.concatenate([np.zeros(len(sure), dtype=bool), held]),
-        exact=False,
-    )
-
-
-def evaluate(probe: Probe, chosen: Coalitions) -> Bank:
+def evaluate(probe: Probe, chosen: Coalitions, asker: Asker | None = None) -> Bank:
     """Put every coalition to the probe, each once.
 
     The same coalitions can be evaluated on several probes (a model before and after).
@@ -165,7 +88,12 @@ def evaluate(probe: Probe, chosen: Coalitions) -> Bank:
             hint="draw coalitions for this example",
         )
     start = time.perf_counter()
-    scores = probe.score(chosen.masks)
+    outputs = (asker or Asker()).ask([(probe, chosen.masks)])[0]
+    return _bank(probe, chosen, outputs, time.perf_counter() - start)
+
+
+def _bank(probe: Probe, chosen: Coalitions, outputs: np.ndarray, seconds: float) -> Bank:
+    scores = probe.answers(outputs)
     if not np.isfinite(scores).all():
         row = int(np.flatnonzero(~np.isfinite(scores))[0])
         raise ExplainError(
@@ -173,7 +101,80 @@ def evaluate(probe: Probe, chosen: Coalitions) -> Bank:
             f"with {int(chosen.sizes[row])} of {chosen.features} features kept",
             hint="the model must answer with finite numbers; check it for overflow",
         )
-    return Bank(chosen, scores, probe.example_id, probe.question.id, time.perf_counter() - start)
+    return Bank(chosen, scores, probe.example_id, probe.question.id, seconds, outputs)
+
+
+@dataclass
+class Growing:
+    """One example whose bank grows: the same masks for each of its probes (a model before and after).
+
+    `budget` is the most coalitions that it may ask for, `seed` decides which.
+    """
+
+    probes: Sequence[Probe]
+    budget: int
+    seed: Sequence[int]
+
+
+def grow(
+    jobs: Sequence[Growing],
+    *,
+    enough: Callable[[Bank], bool] | None = None,
+    asker: Asker | None = None,
+    deadline: float | None = None,
+    first: int = FEWEST,
+) -> list[list[Bank]]:
+    """Banks of several examples, asked together: one list a job, one bank a probe.
+
+    Rounds of `first` coalitions (at least three a feature), twice as many, ... up to each job's
+    budget; a coalition of an earlier round is not asked again. A job ends when all its banks are `enough`, hold
+    everything, or have used the budget. Without `enough` the whole budget is used at once.
+
+    Args:
+        enough: whether a bank is precise enough.
+        deadline: of `time.monotonic()`; after it a job ends with the round that it has.
+
+    Raises:
+        ExplainError: as `evaluate`.
+    """
+    asker = asker or Asker()
+    found: list[list[Bank]] = [[] for _ in jobs]
+    going = list(range(len(jobs)))
+    growth = 1
+    while going:
+        start = time.perf_counter()
+        wanted, requests = [], []
+        for i in going:
+            job, m = jobs[i], len(jobs[i].probes[0].features)
+            most = job.budget if enough is None else min(growth * max(first, 3 * m + 6), job.budget)
+            chosen = coalitions(m, most, np.random.default_rng(list(job.seed)))
+            old = {} if not found[i] else {key: row for row, key in enumerate(_keys(found[i][0].masks))}
+            have = np.array([old.get(key, -1) for key in _keys(chosen.masks)])
+            wanted.append((i, chosen, have))
+            requests += [(probe, chosen.masks[have < 0]) for probe in job.probes]
+        scores = iter(asker.ask(requests))
+        share = (time.perf_counter() - start) / max(1, sum(len(masks) for _, masks in requests))
+        for i, chosen, have in wanted:
+            banks = []
+            for k, probe in enumerate(jobs[i].probes):
+                new = next(scores)
+                outputs = np.empty((len(chosen), new.shape[1]))
+                outputs[have < 0] = new
+                seconds = share * len(new)
+                if found[i]:
+                    outputs[have >= 0] = found[i][k].outputs[have[have >= 0]]  # type: ignore[index]
+                    seconds += found[i][k].seconds
+                banks.append(_bank(probe, chosen, outputs, seconds))
+            found[i] = banks
+        late = deadline is not None and time.monotonic() > deadline
+        going = [] if late or enough is None else [i for i in going if not _done(jobs[i], found[i], enough)]
+        growth *= GROWTH
+    return found
+
+
+def _done(job: Growing, banks: list[Bank], enough: Callable[[Bank], bool]) -> bool:
+    used_up = len(banks[0].coalitions) >= job.budget - 1  # coalitions come in pairs
+    return used_up or banks[0].coalitions.exact or all(enough(b) for b in banks)
 
 
 def remember(probe: Probe, *banks: Bank) -> tuple[Probe, Callable[[], int]]:
@@ -198,101 +199,9 @@ def remember(probe: Probe, *banks: Bank) -> tuple[Probe, Callable[[], int]]:
             asked += len(rows)
         return np.array([known[key] for key in keys])
 
-    return replace(probe, hide=lambda masks: {"masks": masks}, answer=answer, repeats=1, weights=None), lambda: asked
+    alone = replace(probe, hide=lambda masks: {"masks": masks}, answer=answer, repeats=1, weights=None)
+    return replace(alone, model=None, read=None, lengths=None, padding={}), lambda: asked
 
 
 def _keys(masks: np.ndarray) -> list[bytes]:
     return [row.tobytes() for row in np.packbits(np.asarray(masks, dtype=bool), axis=1)]
-
-
-def _enumerate(m: int, rng: np.random.Generator) -> Coalitions:
-    # The first of each pair hides feature m - 1, so that complements never meet twice.
-    half = (np.arange(2 ** (m - 1))[:, None] >> np.arange(m)) & 1
-    pairs = len(half)
-    held = np.zeros(pairs, dtype=bool)
-    held[1 + rng.permutation(pairs - 1)[: round(HELD_OUT * pairs)]] = True
-    return _in_pairs(half.astype(bool), np.ones(pairs), held, exact=True)
-
-
-def _in_pairs(first: np.ndarray, inclusion: np.ndarray, held: np.ndarray, *, exact: bool) -> Coalitions:
-    masks = np.empty((2 * len(first), first.shape[1]), dtype=bool)
-    masks[0::2], masks[1::2] = first, ~first
-    return Coalitions(masks, np.repeat(inclusion, 2), np.repeat(held, 2), exact)
-
-
-def _strata(m: int) -> list[tuple[int, int]]:
-    """(s, number of pairs) for pairs of one coalition of size s and one of size m - s."""
-    return [(s, math.comb(m, s) // (2 if 2 * s == m else 1)) for s in range(1, m // 2 + 1)]
-
-
-def _shares(total: int, m: int, strata: list[tuple[int, int]]) -> np.ndarray:
-    """Split `total` pairs evenly over the sizes that the strata hold, none above its capacity."""
-    capacity = [c for _, c in strata]
-    weight = [1 if 2 * s == m else 2 for s, _ in strata]
-    shares = np.zeros(len(strata))
-    is_open = list(range(len(strata)))
-    left = float(total)
-    while is_open and left > 0:
-        unit = left / sum(weight[i] for i in is_open)
-        full = [i for i in is_open if capacity[i] <= unit * weight[i]]
-        if not full:
-            for i in is_open:
-                shares[i] = unit * weight[i]
-            break
-        for i in full:
-            shares[i] = capacity[i]
-            left -= capacity[i]
-            is_open.remove(i)
-    return shares
-
-
-def _round(expected: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Whole numbers with these expectations and the same sum (systematic sampling)."""
-    ends = np.floor(np.round(np.cumsum(expected), 9) + rng.uniform(1e-6, 1 - 1e-6))
-    counts: np.ndarray = np.diff(ends, prepend=0).astype(int)
-    return counts
-
-
-def _every(n: int, chosen: int, rng: np.random.Generator) -> np.ndarray:
-    """`chosen` of n rows, evenly spaced from a random start, as a boolean index."""
-    picked = np.zeros(n, dtype=bool)
-    if chosen:
-        picked[((np.arange(chosen) + rng.uniform()) * n / chosen).astype(int)] = True
-    return picked
-
-
-def _inclusion(expected: np.ndarray, capacity: np.ndarray, stratum: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """Probability that a drawn pair is one of those fitted to, given its stratum."""
-    kept = 1 - held.mean() if len(held) else 1.0
-    fitted = np.bincount(stratum[~held], minlength=len(capacity))
-    # Where a stratum is sure to hold two pairs or more its realised count is the better
-    # denominator; below that only the expected one is unbiased, as the stratum can come out empty.
-    share = np.where(np.floor(expected) >= 2, np.maximum(fitted, 1), expected * kept)
-    return np.asarray((share / capacity)[stratum])
-
-
-def _draw(m: int, size: int, n: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """`n` different coalitions of one size, none the complement of another, (n, m) bool.
-
-    They come in random order: which of them are held out later must not depend on their features.
-    """
-    masks = np.zeros((n, m), dtype=bool)
-    if 2 * n >= count:
-        chosen = rng.permutation(count)[:n]
-        place = {int(c): row for row, c in enumerate(chosen)}
-        # Where complements are of equal size, the one without the last feature stands for the pair.
-        pool = itertools.combinations(range(m), size) if 2 * size < m else itertools.combinations(range(m - 1), size)
-        for position, members in enumerate(pool):
-            if position in place:
-                masks[place[position], list(members)] = True
-        return masks
-    seen: set[bytes] = set()
-    while len(seen) < n:
-        mask = np.zeros(m, dtype=bool)
-        mask[rng.permutation(m)[:size]] = True
-        if 2 * size == m and mask[-1]:
-            mask = ~mask
-        if mask.tobytes() not in seen:
-            masks[len(seen)] = mask
-            seen.add(mask.tobytes())
-    return masks

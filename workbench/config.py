@@ -131,6 +131,16 @@ class Explain(_Section):
     budget: int = Field(
         0, ge=0, description="evaluations of the model for one question; 0: 512 for a row of a table, else 256"
     )
+    width: float = Field(
+        0.1,
+        ge=0,
+        description="fewer evaluations do where half the 95 % interval of every SHAP value is at most this share "
+        "of the largest; 0: the whole budget is used",
+    )
+    max_seconds: float = Field(
+        0.0, ge=0, description="after so long no further example is begun and no bank grows; 0: no limit"
+    )
+    max_memory: float = Field(0.0, ge=0, description="gigabytes above which batches are halved; 0: no limit")
     filler: str = Field("", description="what stands for a hidden feature; empty: the modality's first")
     segments: int = Field(48, ge=2, description="segments of a picture, about")
     background: int = Field(32, ge=1, description="training rows that stand for hidden columns")

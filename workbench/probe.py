@@ -7,12 +7,13 @@ of continuous coordinates with the way back from coordinates to features.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from workbench.asking import Asker, Model
 from workbench.types import Feature, Question
 
 Hide = Callable[[np.ndarray], dict[str, np.ndarray]]
@@ -110,6 +111,13 @@ class Probe:
         attention: reads the attention of a transformer.
         picture: the pixels, where the example is a picture.
         hierarchy: (M - 1, 4) linkage matrix as scipy's: which features belong together.
+        model: a batch of model inputs to (rows, K) scores, where several questions and examples
+            may share it; `answer` is then `read` of its scores.
+        read: (rows, K) scores to the (rows,) answer; linear in the scores, as the mean over
+            `repeats` is taken before it.
+        lengths: masks to (n,) input lengths, where hiding features shortens the input.
+        padding: value by input name that fills up the shorter of joined inputs; empty where all
+            inputs are of one size. Only inputs of tokens are looked through for repetitions.
     """
 
     question: Question
@@ -126,6 +134,10 @@ class Probe:
     attention: Callable[[], Attention] | None = None
     picture: Callable[[], Picture] | None = None
     hierarchy: Callable[[], np.ndarray] | None = None
+    model: Model | None = None
+    read: Callable[[np.ndarray], np.ndarray] | None = None
+    lengths: Callable[[np.ndarray], np.ndarray] | None = None
+    padding: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def offers(self) -> frozenset[str]:
@@ -134,10 +146,8 @@ class Probe:
 
     def score(self, masks: np.ndarray) -> np.ndarray:
         """The answer with only the kept features: (n, M) boolean masks to (n,) float64."""
-        masks = np.asarray(masks, dtype=bool)
-        step = max(1, self.rows // self.repeats)
-        parts = []
-        for start in range(0, len(masks), step):
-            answers = np.asarray(self.answer(self.hide(masks[start : start + step])), dtype=np.float64)
-            parts.append(np.average(answers.reshape(-1, self.repeats), axis=1, weights=self.weights))
-        return np.concatenate(parts) if parts else np.zeros(0)
+        return self.answers(Asker().ask([(self, masks)])[0])
+
+    def answers(self, scores: np.ndarray) -> np.ndarray:
+        """The answer to this probe's question in (n, K) scores that an `Asker` brought: (n,) float64."""
+        return np.asarray(scores[:, 0] if self.read is None else self.read(scores), dtype=np.float64)

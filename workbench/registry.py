@@ -72,11 +72,11 @@ EXPLAINERS = {
         "What a picture's answer loses under a sliding window.",
     ),
     "grad-cam": (
-        "workbench.explainers.layers:GRAD_CAM",
+        "workbench.explainers.inside:GRAD_CAM",
         "Activation of the last spatial layer, weighted by the answer's gradient; pictures only.",
     ),
     "attention-rollout": (
-        "workbench.explainers.layers:ATTENTION_ROLLOUT",
+        "workbench.explainers.inside:ATTENTION_ROLLOUT",
         "Attention multiplied through the layers of a transformer; not specific to a class.",
     ),
 }

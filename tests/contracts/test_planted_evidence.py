@@ -21,15 +21,13 @@ ENOUGH = 0.95  # share of right cases whose planted evidence comes first
 CASES = 12
 # Those that promise to find it: the others are blind to interplay, or show a place and no amount.
 METHODS = ("integrated-gradients", "shap", "lime", "gradient-shap", "permutation-shap", "partition-shap")
-# A picture's pale square competes with the coloured one in a network that was not made to ignore it.
-FIRST = {"planted-patch": 3, "planted-keyword": 1}
 FILLERS = {"planted-patch": "mean"}  # a blurred patch keeps its colour, which is the evidence
 
 SETTINGS: dict[str, tuple[str, dict[str, str], dict[str, object]]] = {
     "planted-patch": (
         "image-classification",
         {"source": "fixture:glyphs"},
-        {"epochs": 6, "learning_rate": 0.002},
+        {"epochs": 15, "learning_rate": 0.002},  # until the pale square beside the coloured one is ignored
     ),
     "planted-keyword": (  # a pretrained backbone knows its mask token, which is what stands for "nothing"
         "text-classification",
@@ -107,8 +105,8 @@ def test_every_method_puts_the_planted_evidence_first(session: Session) -> None:
         hits = []
         for case in cases:
             where = planted(session, case, cuts[str(case["id"])]["cut"])
-            best = np.argsort(-np.abs(answers[str(case["id"])].values), kind="stable")[: FIRST[session.config.name]]
-            hits.append(bool(set(best.tolist()) & set(where)))
+            first = int(np.argmax(np.abs(answers[str(case["id"])].values)))
+            hits.append(first in where)
         assert np.mean(hits) >= ENOUGH, f"{name} found the evidence in {np.mean(hits):.0%} of {len(hits)} cases: {hits}"
 
 

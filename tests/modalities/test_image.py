@@ -122,13 +122,13 @@ def test_segments_cover_the_picture_without_gaps(height: int, width: int, segmen
     assert cut.label.shape == (height, width)
     assert sorted(np.unique(cut.label)) == list(range(len(cut.features)))
     assert 0.5 * min(segments, height * width) <= len(cut.features) <= 1.6 * segments
-    assert cut.method.startswith("SLIC" if min(height, width) >= 64 else "grid")
+    assert cut.method.startswith("SLIC" if min(height, width) >= 16 else "grid")
     again = image.segment(picture(height, width), make(width, height), segments=segments)
     np.testing.assert_array_equal(cut.label, again.label)
 
 
 def test_segments_say_where_they_lie() -> None:
-    cut = image.segment(picture(30, 30), make(30), segments=9)
+    cut = image.segment(picture(15, 15), make(15), segments=9)
     assert [f.value for f in cut.features] == [
         "top left", "top", "top right", "left", "centre", "right", "bottom left", "bottom", "bottom right",
     ]  # fmt: skip

@@ -14,9 +14,9 @@ from workbench import registry
 from workbench.bank import Bank, coalitions, evaluate, remember
 from workbench.errors import ExplainError
 from workbench.explainers import run_explainer
-from workbench.explainers.captum import INTEGRATED_GRADIENTS
 from workbench.explainers.controls import RANDOM
 from workbench.explainers.lime import LIME
+from workbench.explainers.paths import INTEGRATED_GRADIENTS
 from workbench.explainers.shap import SHAPLEY
 from workbench.probe import Probe
 from workbench.quality.card import LIGHTS, THRESHOLDS, light, quality_card

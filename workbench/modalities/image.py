@@ -27,7 +27,7 @@ FILLERS = {
 }
 _CACHE_BYTES = 1 << 30
 _NEIGHBOUR = 1 / 6  # of the width: about a segment's
-_SMALL = 64  # pixels of the shorter side below which superpixels mean nothing and a grid is used
+_SMALL = 16  # pixels of the shorter side below which superpixels mean nothing and a grid is used
 
 
 @dataclass(frozen=True)

@@ -195,6 +195,18 @@ def hide(
     return pad(list(ids), list(types), preparation, list(attend))
 
 
+def lengths(words: Words, masks: np.ndarray) -> np.ndarray:
+    """Tokens that are left of a text when the words of each (n, M) mask are kept and the others deleted: (n,)."""
+    inside = words.word >= 0
+    tokens = np.bincount(words.word[inside], minlength=len(words.features))
+    return np.asarray(masks @ tokens + int((~inside).sum()))
+
+
+def padding(preparation: TextPreparation) -> dict[str, int]:
+    """What fills up the shorter of two texts, by input name; 0 for those not named."""
+    return {"input_ids": preparation.pad_id}
+
+
 def pool(words: Words, attributions: np.ndarray) -> np.ndarray:
     """Sum (L, D) attributions of embeddings to (M,) words."""
     tokens = attributions.reshape(len(words.ids), -1).sum(axis=1)

@@ -25,6 +25,8 @@ def assess(session: Session) -> bool:
 
     def work(entry: dict[str, Any]) -> None:
         asked = Asked(session)
+        explained = {c["id"] for c in session.run.read_json("cases.json")["cases"]}
+        asked.cases = [c for c in asked.cases if c["id"] in explained]  # explain.max_seconds may have cut them short
         control = registry.load("controls", CONTROL)
         cards: dict[str, dict[str, dict[str, Any]]] = {}
         controls: dict[str, dict[str, Any]] = {}
@@ -35,7 +37,9 @@ def assess(session: Session) -> bool:
                 scores = _bank_scores(session, black_box)
                 for case in asked.cases:
                     probe = asked.probe(case, black_box)
-                    bank = Bank(asked.coalitions(case), scores[case["id"]], case["id"], case["question"].id, 0.0)
+                    answers_kept = scores[case["id"]]
+                    chosen = asked.coalitions(case, len(answers_kept))
+                    bank = Bank(chosen, answers_kept, case["id"], case["question"].id, 0.0)
                     remembered, _ = remember(probe, bank)
                     for model, name, attribution in answers[case["id"]]:
                         card = quality_card(remembered, attribution, bank=bank, rng=_rng(session, case))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import shutil
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,11 @@ from PIL import Image
 from safetensors.numpy import save
 
 from workbench import registry
-from workbench.bank import coalitions, evaluate
+from workbench.asking import Asker
+from workbench.bank import Bank, Growing, coalitions, grow
 from workbench.errors import ConfigError, ExplainError, Refusal
 from workbench.explainers import Explainer, run_explainer
+from workbench.explainers.shap import paired_regression
 from workbench.records import finite, read_predictions, write_attributions
 from workbench.stages.selection import choose_cases
 from workbench.stages.session import Session, do_stage
@@ -23,6 +27,7 @@ from workbench.types import Attribution, Predictions, Question
 _SUMMARISED = 2000  # training rows that stand for all, for clusters and correlations
 # Black-box methods ask the file that ships; gradients come from the model it was exported from.
 SIDES = {"base": ("base", "base"), "after": ("onnx", "tuned")}
+_TOGETHER = 16  # cases whose banks are asked at once, so that memory does not grow with their number
 
 
 def explain(session: Session) -> bool:
@@ -37,9 +42,8 @@ def explain(session: Session) -> bool:
         banks: dict[str, dict[str, np.ndarray]] = {"base": {}, "onnx": {}}
         methods = {name: find_method(name) for name in session.config.explain.methods}
         with session.progress.task("explaining", len(asked.cases) * len(SIDES)) as bar:
-            for case in asked.cases:
-                for _side, (black_box, gradient) in SIDES.items():
-                    bank = evaluate(asked.probe(case, black_box), asked.coalitions(case))
+            for case, grown in asked.banks():
+                for (black_box, gradient), bank in zip(SIDES.values(), grown, strict=True):
                     banks[black_box] |= bank_arrays(case["id"], bank)
                     probes = {model: asked.probe(case, model) for model in dict.fromkeys((black_box, gradient))}
                     for name, method in methods.items():
@@ -57,6 +61,8 @@ def explain(session: Session) -> bool:
                     bar.advance(1)
         if refused and not found:
             raise ExplainError(refused[0]["reason"], hint="choose methods by `workbench list explainers`")
+        asker = asked.asker
+        session.timings["banks"] = {"seconds": round(asker.seconds, 3), "evaluations": asker.evaluations}
         for (model, name), answers in found.items():
             method = methods[name]
             facts = {
@@ -112,6 +118,7 @@ class Asked:
         table = session.task.modality_name == "table"  # rows cost little, texts and pictures much
         samples = settings.samples if settings.samples is not None else 24 if table else 12
         self.budget = settings.budget or (512 if table else 256)
+        self.asker = Asker(max_memory=int(settings.max_memory * 1e9))
         chosen = choose_cases(self.before, self.after, samples=samples, ids=settings.ids, seed=session.config.seed)
         self.left_out: list[dict[str, str]] = []
         self.cases: list[dict[str, Any]] = []
@@ -188,10 +195,41 @@ class Asked:
             hierarchy=self.hierarchy,
         )
 
-    def coalitions(self, case: dict[str, Any]) -> Any:
-        """The masks of a case, the same for every model."""
-        seed = [self.session.config.seed, case["row"]]
-        return coalitions(len(case["cut"].features), self.budget, np.random.default_rng(seed))
+    def seed(self, case: dict[str, Any]) -> list[int]:
+        """Of a case's masks, the same for every model."""
+        return [self.session.config.seed, case["row"]]
+
+    def coalitions(self, case: dict[str, Any], size: int) -> Any:
+        """The masks of a case's bank of `size` answers."""
+        return coalitions(len(case["cut"].features), size, np.random.default_rng(self.seed(case)))
+
+    def banks(self) -> Iterator[tuple[dict[str, Any], list[Bank]]]:
+        """Every case with its banks, one a side; several cases are asked at once.
+
+        After `explain.max_seconds` the cases that are left are moved to `left_out`.
+        """
+        settings = self.session.config.explain
+        deadline = time.monotonic() + settings.max_seconds if settings.max_seconds else None
+        cases, self.cases = self.cases, []
+        for start in range(0, len(cases), _TOGETHER):
+            part = cases[start : start + _TOGETHER]
+            if start and deadline is not None and time.monotonic() > deadline:
+                reason = f"the {settings.max_seconds:g} seconds of explain.max_seconds were over"
+                self.left_out += [{"id": c["id"], "reason": reason} for c in cases[start:]]
+                return
+            jobs = [
+                Growing([self.probe(c, black_box) for black_box, _ in SIDES.values()], self.budget, self.seed(c))
+                for c in part
+            ]
+            enough = self._precise if settings.width else None
+            grown = grow(jobs, enough=enough, asker=self.asker, deadline=deadline)
+            self.cases += part
+            yield from zip(part, grown, strict=True)
+
+    def _precise(self, bank: Bank) -> bool:
+        """Whether every Shapley value is known to the asked share of the largest."""
+        values, half, _ = paired_regression(bank)
+        return half is not None and bool(half.max() <= self.session.config.explain.width * np.abs(values).max())
 
     def describe(self) -> dict[str, Any]:
         """Content of cases.json; pictures are written to previews/ on the way."""

@@ -51,8 +51,8 @@ def bind(
     def hide(masks: np.ndarray) -> dict[str, np.ndarray]:
         return modality.hide(cut, masks, preparation, filler=filler, background=background)
 
-    def answer(batch: dict[str, np.ndarray]) -> np.ndarray:
-        return np.asarray(task.scalar(backbone.outputs(batch), question))
+    def read(scores: np.ndarray) -> np.ndarray:
+        return np.asarray(task.scalar(scores, question))
 
     def differentiable() -> Differentiable:
         everything = np.ones((1, len(cut.features)), dtype=bool)
@@ -79,14 +79,15 @@ def bind(
 
         def keeping(masks: np.ndarray) -> np.ndarray:
             flat = masks.reshape(len(masks), -1)
-            return answer(modality.hide(replace(cut, label=pixels), flat, preparation, filler=filler))
+            batch = modality.hide(replace(cut, label=pixels), flat, preparation, filler=filler)
+            return read(backbone.outputs(batch))
 
         return Picture(cut.frame, lambda a: modality.pool(cut, a), keeping)
 
     def attention() -> Attention:
         shown = {k: v[:1] for k, v in hide(np.ones((1, len(cut.features)), dtype=bool)).items()}
-        rows, read = backbone.attentions(shown, lambda scores: task.scalar(scores, question))
-        return Attention(rows, read, lambda tokens: _place(modality, cut, tokens))
+        flow, last = backbone.attentions(shown, lambda scores: task.scalar(scores, question))
+        return Attention(flow, last, lambda tokens: _place(modality, cut, tokens))
 
     def together() -> np.ndarray:
         return np.asarray(modality.hierarchy(cut) if hierarchy is None else hierarchy)
@@ -97,7 +98,7 @@ def bind(
         example_id=example.id,
         features=cut.features,
         hide=hide,
-        answer=answer,
+        answer=lambda batch: read(backbone.outputs(batch)),
         filler=modality.FILLERS[filler],
         repeats=repeats,
         rows=_ROWS[task.modality_name],
@@ -107,6 +108,10 @@ def bind(
         attention=attention if getattr(backbone, "has_attention", False) else None,
         picture=picture if task.modality_name == "image" else None,
         hierarchy=together if background is None or hierarchy is not None else None,
+        model=backbone.outputs,
+        read=read,
+        lengths=(lambda masks: modality.lengths(cut, masks)) if filler == "delete" else None,
+        padding=modality.padding(preparation) if hasattr(modality, "padding") else {},
     )
 
 

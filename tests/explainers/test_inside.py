@@ -13,7 +13,7 @@ from games import additive
 from workbench import registry
 from workbench.errors import Refusal
 from workbench.explainers import run_explainer
-from workbench.explainers.layers import ATTENTION_ROLLOUT, GRAD_CAM, rollout
+from workbench.explainers.inside import ATTENTION_ROLLOUT, GRAD_CAM, rollout
 from workbench.modalities.grid import enlarge, token_grid
 from workbench.tasks.binding import bind
 from workbench.types import Example, Question
