@@ -132,13 +132,19 @@ def test_owen_values_are_not_shapley_values() -> None:
 def test_partition_draws_orders_of_the_tree_beyond_its_budget() -> None:
     inside, errors = [], []
     for seed in range(20):
-        probe = with_tree(net(np.random.default_rng(seed), 8), seed)
-        truth = owen_by_definition(probe)
-        found = run_explainer(PARTITION_SHAP, probe, seed=seed, budget=32)
-        assert found.params["exact"] is False and found.params["orders"] == 2 and found.evaluations <= 32
-        inside.append((found.low <= truth) & (truth <= found.high))
-        errors.append(np.linalg.norm(found.values - truth) / np.linalg.norm(truth))
+        probe = with_tree(net(np.random.default_rng(seed), 16), seed)
+        truth = run_explainer(PARTITION_SHAP, probe, seed=seed, budget=10_000)
+        assert truth.params["exact"]
+        found = run_explainer(PARTITION_SHAP, probe, seed=seed, budget=182)
+        assert found.params["exact"] is False and found.params["orders"] == 6 and found.evaluations <= 182
+        inside.append((found.low <= truth.values) & (truth.values <= found.high))
+        errors.append(np.linalg.norm(found.values - truth.values) / np.linalg.norm(truth.values))
     assert np.mean(inside) >= 0.9 and np.mean(errors) < 0.3
+
+
+def test_few_orders_give_no_interval() -> None:
+    found = run_explainer(PERMUTATION_SHAP, net(np.random.default_rng(0), 8), seed=0, budget=60)
+    assert found.params["orders"] == 4 and found.low is None and found.high is None
 
 
 @settings(max_examples=15, deadline=None)

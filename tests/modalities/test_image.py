@@ -186,9 +186,9 @@ def test_pool_and_dense_sum_the_pixels() -> None:
 
 
 def test_segments_that_lie_near_belong_together() -> None:
-    cut = image.segment(picture(30, 30), make(30), segments=9)
+    cut = image.segment(picture(15, 15), make(15), segments=9)
     tree = image.hierarchy(cut)
     assert tree.shape == (8, 4) and tree[-1, 3] == 9
     middle = np.array([np.argwhere(cut.label == k).mean(axis=0) for k in range(9)])
     for a, b in tree[tree[:, 3] == 2, :2].astype(int):
-        assert np.linalg.norm(middle[a] - middle[b]) == pytest.approx(10)  # the segment beside it
+        assert np.linalg.norm(middle[a] - middle[b]) == pytest.approx(5)  # the segment beside it

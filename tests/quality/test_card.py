@@ -78,7 +78,7 @@ def test_gradients_that_do_not_converge_are_poor() -> None:
     w = torch.as_tensor(np.linspace(0.5, 1.5, 6))
     probe = continuous(lambda X: torch.sigmoid(3000 * (X @ w - 1.9)), np.ones(6), np.zeros((1, 6)))
     bank = banked(probe)
-    found = run_explainer(INTEGRATED_GRADIENTS, probe, bank=bank, seed=0)
+    found = run_explainer(INTEGRATED_GRADIENTS, probe, bank=bank, seed=0, steps=15)
     assert not found.params["converged"]
     result = card(probe, found, bank)
     assert result["light"] == "poor" and any("not converged" in r for r in result["reasons"])

@@ -21,6 +21,7 @@ from workbench.explainers.shap import exact_shapley
 from workbench.probe import Probe
 
 Order = Callable[[np.random.Generator], np.ndarray]
+FEWEST = 5  # pairs of orders for an interval: two or three may agree by chance, which would give one of no width
 MOST = 14  # features that are enumerated: 16,384 coalitions
 
 
@@ -53,6 +54,8 @@ def permutation(
     probe: Probe, *, bank: Bank | None, rng: np.random.Generator, budget: int = BUDGET, confidence: float = 0.95
 ) -> Explanation:
     """Shapley values as mean marginal contributions over random orders and their reverses.
+
+    The interval is that of the mean over pairs; there is none for fewer than `FEWEST`.
 
     Facts: `orders` (pairs), `exact` (false), `confidence`.
     """
@@ -101,7 +104,7 @@ def partition(
 def _marginals(
     probe: Probe, order: Order, rng: np.random.Generator, budget: int, confidence: float, facts: dict[str, Any]
 ) -> Explanation:
-    """Mean marginal contributions over pairs of an order and its reverse, with a t interval over pairs."""
+    """Mean marginal contributions over pairs of an order and its reverse, with a t interval over pairs where they are enough."""
     m = len(probe.features)
     pairs = max(1, (budget - 2) // max(1, 2 * (m - 1)))
     orders = np.stack([o for _ in range(pairs) for o in _both(order(rng))])
@@ -116,7 +119,7 @@ def _marginals(
     means = marginal.reshape(pairs, 2, m).mean(axis=1)
     values = means.mean(axis=0)
     half = None
-    if pairs > 1:
+    if pairs >= FEWEST:
         half = float(stats.t.ppf((1 + confidence) / 2, pairs - 1)) * means.std(axis=0, ddof=1) / np.sqrt(pairs)
     facts = {**facts, "exact": False, "determined": True, "orders": pairs, "confidence": confidence}
     return Explanation(
