@@ -176,6 +176,16 @@ def test_what_does_not_converge_is_said_not_to() -> None:
     assert explain(probe).params["converged"]
 
 
+def test_a_path_of_kinks_everywhere_is_given_up_and_said_not_to_converge() -> None:
+    """As of a deep ReLU net: misses fall as 1 / points, and 513 are far from enough for so tight a tolerance."""
+    torch.manual_seed(0)
+    at, slope = torch.rand(5000).double(), torch.randn(5000).double()
+    probe = continuous(lambda X: torch.relu(X - at) @ slope, np.ones(1), np.zeros((1, 1)))
+    found = explain(probe, absolute=1e-4, relative=0.0)
+    assert not found.params["converged"] and 128 < found.params["steps"] < 300
+    assert explain(probe, absolute=1e-1, relative=0.0).params["converged"]
+
+
 def test_tolerance_is_the_larger_of_absolute_and_relative() -> None:
     assert explain(continuous(lambda X: 500 * X[:, 0], np.ones(1), np.zeros((1, 1)))).params[
         "tolerance"

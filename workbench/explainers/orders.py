@@ -104,7 +104,7 @@ def partition(
 def _marginals(
     probe: Probe, order: Order, rng: np.random.Generator, budget: int, confidence: float, facts: dict[str, Any]
 ) -> Explanation:
-    """Mean marginal contributions over pairs of an order and its reverse, with a t interval over pairs where they are enough."""
+    """Mean marginal contributions over pairs of an order and its reverse, with a t interval over enough pairs."""
     m = len(probe.features)
     pairs = max(1, (budget - 2) // max(1, 2 * (m - 1)))
     orders = np.stack([o for _ in range(pairs) for o in _both(order(rng))])

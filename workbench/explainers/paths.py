@@ -42,7 +42,8 @@ def integrated_gradients(
     of the answer across them most are halved, and no point is evaluated twice. A path is
     left when its values miss f(x) - f(baseline) by at most `absolute` or `relative` of the
     mean difference, and the panels' misses, signs aside, by at most twice as much; or when
-    it has `steps` points. At most `Differentiable.batch` rows are in memory of the model.
+    it has `steps` points, or is far from where that many would help. At most
+    `Differentiable.batch` rows go through the model at once.
 
     `evaluations` counts rows through the model, forward and backward as one.
 
@@ -72,6 +73,7 @@ def integrated_gradients(
         base = float(form.mean(np.array([path.base for path in paths])))
         tolerance = max(absolute, relative * abs(score - base))
         open_paths = [p for p in open_paths if not p.settled(tolerance, UNSIGNED * tolerance)]
+        open_paths = [p for p in open_paths if not p.is_hopeless(steps, UNSIGNED * tolerance)]
         open_paths = [p for p in open_paths if p.refine(steps - len(p.at), UNSIGNED * tolerance)]
     gaps = np.array([abs(float(path.misses().sum())) for path in paths])
     base = float(form.mean(np.array([path.base for path in paths])))

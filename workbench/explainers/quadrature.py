@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+HOPE = 128  # points of a path before it may be given up
+
 
 @dataclass
 class Path:
@@ -64,6 +66,11 @@ class Path:
         """Whether the values miss at most `gap` in all and `unsigned` panel by panel, or are no numbers."""
         misses = self.misses()
         return not np.isfinite(misses).all() or bool(abs(misses.sum()) <= gap and np.abs(misses).sum() <= unsigned)
+
+    def is_hopeless(self, most: int, unsigned: float) -> bool:
+        """Whether the misses fall too slowly: as 1 / points, where kinks lie everywhere, beyond 4 times `most`."""
+        needed = len(self.at) * float(np.abs(self.misses()).sum()) / unsigned
+        return len(self.at) > HOPE and needed > 4 * most
 
     def refine(self, most: int, enough: float) -> bool:
         """Halve the panels that miss most, adding at most `most` points; whether any was.
