@@ -107,10 +107,17 @@ class Predict(_Section):
 
 
 class Evaluate(_Section):
-    """How sure the intervals are."""
+    """How sure the intervals are, and by which rules a threshold is chosen."""
 
     resamples: int = Field(2000, ge=100, description="bootstrap resamples")
     confidence: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals")
+    positive: str = Field("", description="class that is looked for; empty: the second of two, none of several")
+    cost_ratio: float | None = Field(
+        None, gt=0, description="cost of a false alarm over that of a miss; empty: no rule by cost"
+    )
+    min_recall: float = Field(0.9, gt=0, le=1, description="share of the positive class that must be found")
+    min_precision: float = Field(0.9, gt=0, le=1, description="share of alarms that must be right")
+    capacity: float = Field(0.1, gt=0, le=1, description="largest share of all examples that can be looked at")
 
 
 class Explain(_Section):

@@ -141,6 +141,26 @@ METRICS = {
         "workbench.metrics.probability:brier",
         "Squared distance of the probabilities from what happened; 0 is perfect.",
     ),
+    "d2_log_loss": (
+        "workbench.metrics.probability:d2_log_loss",
+        "Share of the log loss of always answering the class shares that is saved; 0 is no better than that.",
+    ),
+    "d2_brier": (
+        "workbench.metrics.probability:d2_brier",
+        "Share of the Brier score of always answering the class shares that is saved; 0 is no better than that.",
+    ),
+    "brier_reliability": (
+        "workbench.metrics.calibration:murphy",
+        "Part of the Brier score that is lost because probabilities differ from frequencies (Murphy); 0 is calibrated.",
+    ),
+    "brier_resolution": (
+        "workbench.metrics.calibration:murphy",
+        "Part of the Brier score that is saved because the model tells examples apart (Murphy).",
+    ),
+    "brier_uncertainty": (
+        "workbench.metrics.calibration:murphy",
+        "Brier score of always answering the class shares (Murphy): a property of the data, not of the model.",
+    ),
     "ece": (
         "workbench.metrics.calibration:expected_calibration_error",
         "Average gap between how sure the model is and how often it is right.",
@@ -157,6 +177,14 @@ METRICS = {
         "workbench.metrics.calibration:maximum_calibration_error",
         "Largest gap between how sure the model is and how often it is right, over the bins.",
     ),
+    "aurc": (
+        "workbench.metrics.selective:aurc",
+        "Share of wrong answers among the surest examples, averaged over all shares that are answered.",
+    ),
+    "aurc_excess": (
+        "workbench.metrics.selective:aurc_excess",
+        "The same above what the same answers would give if every wrong one were less sure than every right one.",
+    ),
     "mse": ("workbench.metrics.regression:mse", "Average squared error."),
     "rmse": ("workbench.metrics.regression:rmse", "Typical size of the error, large errors counting more."),
     "baseline_rmse": (
@@ -170,6 +198,30 @@ METRICS = {
         "Share of the target's variance that is explained; 0 is the average's, below 0 is worse.",
     ),
     "bias": ("workbench.metrics.regression:bias", "Average of predicted minus true value: above 0 is too high."),
+    "pinball_10": (
+        "workbench.metrics.regression:pinball",
+        "Average error where saying too much counts nine times as much as too little (pinball loss at 0.1).",
+    ),
+    "pinball_50": (
+        "workbench.metrics.regression:pinball",
+        "Half the mean absolute error (pinball loss at 0.5), the scale of the other two.",
+    ),
+    "pinball_90": (
+        "workbench.metrics.regression:pinball",
+        "Average error where saying too little counts nine times as much as too much (pinball loss at 0.9).",
+    ),
+    "d2_absolute_error": (
+        "workbench.metrics.regression:d2_pinball",
+        "Share of the absolute error of always answering the median that is saved; 0 is no better than that.",
+    ),
+    "d2_pinball_10": (
+        "workbench.metrics.regression:d2_pinball",
+        "Share of the pinball loss at 0.1 of always answering the 10th percentile that is saved.",
+    ),
+    "d2_pinball_90": (
+        "workbench.metrics.regression:d2_pinball",
+        "Share of the pinball loss at 0.9 of always answering the 90th percentile that is saved.",
+    ),
 }
 
 FIXTURES = {

@@ -172,6 +172,7 @@ class Measure:
     per_class: Mapping[str, Estimate] = field(default_factory=dict)
     reason: str = ""
     unit: str = ""
+    baseline: float | None = None  # what a model that knows nothing of the input would score
 
 
 @dataclass(frozen=True, slots=True)

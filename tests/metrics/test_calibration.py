@@ -5,15 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
+from sklearn.metrics import brier_score_loss
 
 from workbench.metrics.calibration import (
     Bins,
+    MurphyGroups,
     adaptive_calibration_error,
     calibration_floor,
     equal_mass_bins,
     equal_width_bins,
     expected_calibration_error,
     maximum_calibration_error,
+    murphy,
+    murphy_groups,
     reliability,
 )
 from workbench.stats import wilson
@@ -121,3 +125,60 @@ def test_floor_is_that_of_calibrated_outcomes() -> None:
     assert floor.mean() == pytest.approx(np.mean(direct), rel=0.03)
     assert np.quantile(floor, 0.95) == pytest.approx(np.quantile(direct, 0.95), rel=0.05)
     assert np.array_equal(floor, calibration_floor(c, np.random.default_rng(1), 1000))
+
+
+def plain_murphy(p: np.ndarray, y: np.ndarray, groups: np.ndarray) -> tuple[float, float, float]:
+    """Reliability, resolution and uncertainty of one class by loops."""
+    reliability = resolution = 0.0
+    for g in set(groups.tolist()):
+        inside = groups == g
+        reliability += inside.mean() * (p[inside].mean() - y[inside].mean()) ** 2
+        resolution += inside.mean() * (y[inside].mean() - y.mean()) ** 2
+    return reliability, resolution, y.mean() * (1 - y.mean())
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_murphy_parts_add_up_to_the_brier_score(classes: int) -> None:
+    rng = np.random.default_rng(0)
+    t = rng.integers(0, classes, 300)
+    coarse = rng.dirichlet(np.ones(classes), 12)[rng.integers(0, 12, 300)]  # twelve distinct forecasts
+    ours = murphy(coarse, t)
+    score = brier_score_loss(t, coarse[:, 1] if classes == 2 else coarse)
+    assert ours.exact and ours.within == pytest.approx(0, abs=1e-12)
+    assert ours.reliability - ours.resolution + ours.uncertainty == pytest.approx(score)
+    expected = np.zeros(3)
+    for k in range(1, 2) if classes == 2 else range(classes):
+        values = np.unique(coarse[:, k], return_inverse=True)[1]
+        expected += plain_murphy(coarse[:, k], (t == k).astype(float), values)
+    assert (ours.reliability, ours.resolution, ours.uncertainty) == pytest.approx(tuple(expected))
+    fine = rng.dirichlet(np.ones(classes), 300)
+    binned = murphy(fine, t)
+    score = brier_score_loss(t, fine[:, 1] if classes == 2 else fine)
+    assert not binned.exact and binned.within != 0
+    assert binned.reliability - binned.resolution + binned.uncertainty + binned.within == pytest.approx(score)
+    expected = np.zeros(3)
+    for k in range(1, 2) if classes == 2 else range(classes):
+        expected += plain_murphy(fine[:, k], (t == k).astype(float), equal_mass_bins(fine[:, k]))
+    assert (binned.reliability, binned.resolution, binned.uncertainty) == pytest.approx(tuple(expected))
+
+
+def test_murphy_of_perfect_and_of_constant_forecasts() -> None:
+    t = np.arange(40) % 2
+    perfect = murphy(np.eye(2)[t], t)
+    assert (perfect.reliability, perfect.resolution) == pytest.approx((0, 0.25))
+    shares = murphy(np.full((40, 2), 0.5), t)
+    assert (shares.reliability, shares.resolution, shares.uncertainty) == pytest.approx((0, 0, 0.25))
+    wrong = murphy(np.tile([0.1, 0.9], (40, 1)), t)
+    assert (wrong.reliability, wrong.resolution) == pytest.approx((0.16, 0))
+
+
+def test_murphy_of_weights_is_that_of_repeated_rows() -> None:
+    rng = np.random.default_rng(2)
+    p, y = rng.random(60).round(1), rng.integers(0, 2, 60).astype(float)
+    weights = rng.integers(0, 3, size=(5, 60)).astype(np.int32)
+    codes, exact = murphy_groups(p)
+    assert exact
+    ours = MurphyGroups(codes, p, y).parts(weights)
+    for i, w in enumerate(weights):
+        rows = np.repeat(np.arange(60), w)
+        assert ours[i] == pytest.approx(plain_murphy(p[rows], y[rows], p[rows]))

@@ -14,9 +14,10 @@ from sklearn import metrics as sk
 
 from workbench import __version__
 from workbench.metrics import classification
-from workbench.metrics.calibration import expected_calibration_error
+from workbench.metrics.calibration import expected_calibration_error, murphy
 from workbench.metrics.catalogue import MEASURES
 from workbench.metrics.classification import baseline_accuracy, classification_measures
+from workbench.metrics.selective import aurc, aurc_excess
 from workbench.stats import wilson
 from workbench.types import ClassScores, Measure
 
@@ -58,6 +59,10 @@ def test_values_equal_scikit_learn(classes: int) -> None:
     }
     if not binary:
         expected["auroc_ovo"] = sk.roc_auc_score(t, s, multi_class="ovo")
+    expected |= {"d2_log_loss": sk.d2_log_loss_score(t, y_proba=s), "d2_brier": sk.d2_brier_score(t, s)}
+    parts = murphy(s, t)
+    expected |= {f"brier_{part}": getattr(parts, part) for part in ("reliability", "resolution", "uncertainty")}
+    expected |= {"aurc": aurc(s.max(axis=1), t == q), "aurc_excess": aurc_excess(s.max(axis=1), t == q)}
     for name, value in expected.items():
         assert m[name].value == pytest.approx(value), name
     assert set(expected) | {"ece_floor", "ace", "mce"} == set(m)
@@ -102,8 +107,8 @@ def test_same_seed_same_numbers_and_splits_do_not_disturb_each_other() -> None:
     two = dataclasses.replace(p, splits=np.where(np.arange(200) < 90, "validation", "test"))
     together = classification_measures(two, resamples=100)
     assert together == classification_measures(two, resamples=100)
-    assert [m.split for m in together] == ["validation"] * 18 + ["test"] * 18
-    assert together[18:] == classification_measures(two, resamples=100, splits=["test"])
+    assert [m.split for m in together] == ["validation"] * 25 + ["test"] * 25
+    assert together[25:] == classification_measures(two, resamples=100, splits=["test"])
     assert of(p, seed=1)["f1"] != of(p, seed=2)["f1"]
     mixed = np.random.default_rng(0).permutation(200)
     ours, theirs = (classification_measures(q, resamples=50) for q in (p, p.where(mixed)))
@@ -119,6 +124,38 @@ def test_baseline_is_the_training_majority() -> None:
     assert m.value == 0.25 and "of:train" in m.signature
     assert baseline_accuracy([1, 0, 0, 1], [0, 0, 1, -1]) == 0.5
     assert math.isnan(baseline_accuracy([], [0]))
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_what_a_model_that_knows_nothing_would_score_stands_beside_every_score(classes: int) -> None:
+    p = scores(400, classes)
+    p = dataclasses.replace(p, splits=np.repeat(["train", "test"], 200))
+    m, train, t = of(p, splits=["test"]), p.targets[:200], p.targets[200:]
+    shares = np.bincount(train, minlength=classes) / 200
+    q = np.tile(shares, (200, 1))
+    always, binary = np.full(200, shares.argmax()), classes == 2
+    present = np.bincount(t, minlength=classes) / 200
+    expected = {
+        "accuracy": np.mean(t == always),
+        "balanced_accuracy": 1 / classes,
+        "mcc": 0,
+        "f1_macro": sk.f1_score(t, always, average="macro"),
+        "auroc": 0.5,
+        "average_precision": present[1] if binary else 1 / classes,
+        "log_loss": sk.log_loss(t, q),
+        "brier": sk.brier_score_loss(t, q[:, 1] if binary else q),
+        "d2_log_loss": sk.d2_log_loss_score(t, y_proba=q),
+        "brier_resolution": 0,
+        "ece": abs(np.mean(t == always) - shares.max()),
+        "aurc": np.mean(t != always),
+    }
+    for name, value in expected.items():
+        assert m[name].baseline == pytest.approx(value, abs=1e-12), name
+        assert "|baseline:class shares of train|" in m[name].signature
+    for name in ("baseline_accuracy", "ece_floor", "brier_uncertainty"):  # these do not depend on the model
+        assert m[name].baseline is None
+    lacking = dataclasses.replace(p, targets=np.where((p.targets == 1) & (p.splits == "train"), 0, p.targets))
+    assert of(lacking, splits=["test"])["log_loss"].baseline is None  # infinite
 
 
 def test_unknown_targets_are_left_out_and_counted() -> None:

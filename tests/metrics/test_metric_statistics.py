@@ -25,6 +25,9 @@ def test_regression_equals_repeated_rows() -> None:
         assert ours[("mae",)][i] == pytest.approx(sk.mean_absolute_error(a, b))
         assert ours[("median_ae",)][i] == pytest.approx(sk.median_absolute_error(a, b))
         assert ours[("r2",)][i] == pytest.approx(sk.r2_score(a, b))
+        assert ours[("pinball_90",)][i] == pytest.approx(sk.mean_pinball_loss(a, b, alpha=0.9))
+        for name, alpha in (("d2_absolute_error", 0.5), ("d2_pinball_10", 0.1), ("d2_pinball_90", 0.9)):
+            assert ours[(name,)][i] == pytest.approx(sk.d2_pinball_score(a, b, alpha=alpha))
         assert ours[("baseline_rmse",)][i] == pytest.approx(np.sqrt(np.mean((a - 1e6) ** 2)))
 
 
@@ -46,6 +49,8 @@ def test_classification_equals_repeated_rows_and_cells_equal_rows() -> None:
         assert ours[("f1_macro",)][i] == by_cell[("f1_macro",)][i] == pytest.approx(sk.f1_score(a, b, average="macro"))
         assert ours[("f1", "b")][i] == pytest.approx(sk.f1_score(a, b, average=None)[1])
         assert ours[("log_loss",)][i] == pytest.approx(sk.log_loss(a, p.probabilities[rows]))
+        assert ours[("d2_log_loss",)][i] == pytest.approx(sk.d2_log_loss_score(a, y_proba=p.probabilities[rows]))
+        assert ours[("d2_brier",)][i] == pytest.approx(sk.d2_brier_score(a, p.probabilities[rows]))
 
 
 def test_trials_of_an_average_over_classes() -> None:

@@ -44,13 +44,42 @@ def test_values_equal_scikit_learn(n: int) -> None:
         assert m[name].value == pytest.approx(value), name
         assert getattr(regression, name)(t, v) == pytest.approx(value), name
     assert m["baseline_rmse"].value == pytest.approx(np.std(t))
-    assert set(m) == {*expected, "baseline_rmse"}
+    tilted = {
+        "pinball_10": sk.mean_pinball_loss(t, v, alpha=0.1),
+        "pinball_50": sk.mean_absolute_error(t, v) / 2,
+        "pinball_90": sk.mean_pinball_loss(t, v, alpha=0.9),
+        "d2_absolute_error": sk.d2_absolute_error_score(t, v),
+        "d2_pinball_10": sk.d2_pinball_score(t, v, alpha=0.1),
+        "d2_pinball_90": sk.d2_pinball_score(t, v, alpha=0.9),
+    }
+    for name, value in tilted.items():
+        assert m[name].value == pytest.approx(value), name
+        plain = regression.pinball if name.startswith("pinball") else regression.d2_pinball
+        assert plain(t, v, 0.5 if name == "d2_absolute_error" else int(name[-2:]) / 100) == pytest.approx(value)
+    assert set(m) == {*expected, *tilted, "baseline_rmse"}
+
+
+def test_what_the_average_would_score_stands_beside_every_score() -> None:
+    p = dataclasses.replace(values(200), splits=np.repeat(["train", "test"], 100))
+    t = p.targets[100:]
+    same = np.full(100, p.targets[:100].mean())
+    m = of(p, splits=["test"])
+    assert m["rmse"].baseline == pytest.approx(m["baseline_rmse"].value)
+    assert m["baseline_rmse"].baseline is None
+    assert m["mae"].baseline == pytest.approx(sk.mean_absolute_error(t, same))
+    assert m["r2"].baseline == pytest.approx(sk.r2_score(t, same))
+    assert m["pinball_90"].baseline == pytest.approx(sk.mean_pinball_loss(t, same, alpha=0.9))
+    assert "|baseline:mean of train|" in m["mae"].signature
 
 
 def test_printed_values() -> None:
     t, v = [3, -0.5, 2, 7], [2.5, 0.0, 2, 8]
     assert regression.r2(t, v) == pytest.approx(0.9486, abs=5e-5)
     assert regression.rmse(t, v) == pytest.approx(0.61237, abs=5e-6)
+    assert regression.pinball([1, 2, 3], [0, 2, 3], 0.1) == pytest.approx(0.03333, abs=5e-6)
+    assert regression.d2_pinball([1, 2, 3], [1, 3, 3]) == pytest.approx(0.5)
+    assert regression.d2_pinball([1, 2, 3], [1, 3, 3], 0.1) == pytest.approx(-2)
+    assert regression.d2_pinball([1, 2, 3], [1, 3, 3], 0.9) == pytest.approx(2 / 3)
 
 
 def test_intervals_equal_scipys() -> None:

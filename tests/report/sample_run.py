@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from sample_cases import METHODS, write_cases
-from sample_stages import SIZES, write_data, write_parity, write_training
+from sample_stages import SIZES, write_data, write_decisions, write_parity, write_training
 from scipy.special import softmax
 from sklearn import metrics as sk
 from statsmodels.stats.contingency_tables import mcnemar
@@ -205,6 +205,7 @@ def build_sample(path: Path, kind: str, sample: Sample | None = None, **options:
         (path / model).mkdir(exist_ok=True)
         pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), path / model / "predictions.parquet")
         run.write_json(f"{model}/metrics.json", sample.measures(frame))
+    write_decisions(run, sample, frames)
     write_training(run, rng)
     write_parity(run)
     run.write_json("comparison.json", _comparison(sample, frames))

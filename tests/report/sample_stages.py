@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.metrics.decisions import decisions
+from workbench.metrics.thresholds import Wanted
+from workbench.records import finite
 from workbench.run import Run
+from workbench.types import ClassScores, Predictions, Values
 
 SIZES = {"train": 900, "validation": 150, "test": 300}
 
@@ -53,6 +57,21 @@ def write_data(run: Run, sample: Any, frame: pd.DataFrame) -> None:
             {"check": "empty inputs", "level": "ok", "n": 0, "examples": [], "sentence": "no input is empty"},
         ],
     )  # fmt: skip
+
+
+def write_decisions(run: Run, sample: Any, frames: dict[str, pd.DataFrame]) -> None:
+    """What the evaluation keeps of confidence and thresholds; computed, as no one could invent it consistently."""
+    for model, frame in frames.items():
+        facts = (frame["id"].to_numpy(object), frame["split"].to_numpy(object))
+        predictions: Predictions
+        if sample.kind == "regression":
+            predictions = Values(*facts, frame["target"].to_numpy(float), frame["value"].to_numpy(float), "units")
+        else:
+            index = {label: k for k, label in enumerate(sample.labels)}
+            targets = frame["target"].map(index).to_numpy(np.int64)
+            logits = frame[[f"logit.{label}" for label in sample.labels]].to_numpy(float)
+            predictions = ClassScores(*facts, targets, logits, tuple(sample.labels))
+        run.write_json(f"{model}/decisions.json", finite(decisions(predictions, Wanted(cost_ratio=0.5), resamples=100)))
 
 
 def write_training(run: Run, rng: np.random.Generator) -> None:

@@ -161,7 +161,7 @@ def test_a_bare_manifest_still_gives_a_page(copied: Callable[[str], Run]) -> Non
     page = build_report(run).read_text(encoding="utf-8")
     assert "could not be built" not in page
     assert "How good the answers are is not known" in page
-    assert page.count("Not part of this report") == 7
+    assert page.count("Not part of this report") == 8
     assert 'id="vega"' not in page  # nothing to draw, so nothing is carried along
 
 

@@ -36,7 +36,7 @@ def _line(run: Run, start: str) -> Finding:
 
 def test_sections_are_named_once_and_in_order() -> None:
     names = [name for name, *_ in SECTIONS]
-    assert names[0] == "verdict" and len(names) == len(set(names)) == 10
+    assert names[0] == "verdict" and len(names) == len(set(names)) == 11
 
 
 def test_the_first_line_counts_right_answers(samples: dict[str, Run]) -> None:
@@ -149,7 +149,8 @@ def test_performance_counts_what_moved(samples: dict[str, Run]) -> None:
     better = sum(-m["high"] > 0 if m["better"] == "lower" else m["low"] > 0 for m in measures)
     assert section is not None and section.finding.startswith(f"{better} of {len(measures)} compared measures improved")
     table = section.blocks[0]
-    assert isinstance(table, Table) and table.head == ("Measure", "before", "after", "deployed", "intervals", "change")
+    head = ("Measure", "before", "after", "deployed", "knowing nothing", "intervals", "change")
+    assert isinstance(table, Table) and table.head == head
     for row in table.rows:
         assert all(0 <= v <= 1 for dot in row[4].dots for v in (dot.at, dot.low, dot.high) if v is not None)
 

@@ -120,6 +120,74 @@ def calibration_floor(
 
 
 @dataclass(frozen=True)
+class Murphy:
+    """The Brier score as reliability - resolution + uncertainty + within.
+
+    `within` is what grouping leaves over: 0 (but for rounding) where `exact`, that is where
+    every group holds one probability only.
+    """
+
+    reliability: float
+    resolution: float
+    uncertainty: float
+    within: float
+    exact: bool
+
+
+def murphy_groups(probability: ArrayLike, bins: int = BINS) -> tuple[Integers, bool]:
+    """Groups of the Murphy decomposition (n,), and whether each holds one probability only.
+
+    Distinct values where there are at most `bins` of them, else bins of equal mass.
+    """
+    values, codes = np.unique(np.asarray(probability, dtype=np.float64), return_inverse=True)
+    if len(values) <= bins:
+        return codes.astype(np.int64), True
+    return equal_mass_bins(probability, bins), False
+
+
+def murphy(probabilities: ArrayLike, targets: ArrayLike, bins: int = BINS) -> Murphy:
+    """Murphy's decomposition of the Brier score of probabilities (n, K), as in `brier_scores`.
+
+    Two classes: of class 1. More: summed over the classes, each against the rest.
+    Source: Murphy, J. Appl. Meteorol. 12 (1973) 595-600; for groups of unequal
+    probabilities Stephenson et al., Weather Forecast. 23 (2008) 752-757.
+    """
+    p, t = np.asarray(probabilities, dtype=np.float64), np.asarray(targets)
+    parts, square, every = np.zeros(3), 0.0, True
+    for k in range(1, 2) if p.shape[1] == 2 else range(p.shape[1]):
+        codes, exact = murphy_groups(p[:, k], bins)
+        outcome = (t == k).astype(np.float64)
+        parts += MurphyGroups(codes, p[:, k], outcome).parts(np.ones((1, len(t)), dtype=np.int32))[0]
+        square += float(np.mean((p[:, k] - outcome) ** 2))
+        every &= exact
+    reliability, resolution, uncertainty = parts.tolist()
+    return Murphy(reliability, resolution, uncertainty, square - (reliability - resolution + uncertainty), every)
+
+
+class MurphyGroups:
+    """Rows in groups, with the probability of one class and whether it happened."""
+
+    def __init__(self, codes: Integers, probability: Floats, outcome: Floats) -> None:
+        self.order = np.argsort(codes, kind="stable")
+        self.starts = np.unique(codes[self.order], return_index=True)[1]
+        self.outcome, self.gaps = outcome[self.order], (probability - outcome)[self.order]
+
+    def parts(self, weights: NDArray[np.int32]) -> Floats:
+        """Reliability, resolution and uncertainty (b, 3) for weights of the rows (b, n)."""
+        w = weights.take(self.order, axis=1, mode="clip").astype(np.float64)
+        mass = np.add.reduceat(w, self.starts, axis=1)
+        happened = np.add.reduceat(w * self.outcome, self.starts, axis=1)
+        w *= self.gaps
+        gap = np.add.reduceat(w, self.starts, axis=1)
+        n = mass.sum(axis=1)
+        share = divide(happened.sum(axis=1), n)
+        each = np.maximum(mass, 1)  # an empty group has no gap and no weight
+        reliability = divide((gap**2 / each).sum(axis=1), n)
+        resolution = divide((mass * (happened / each - share[:, None]) ** 2).sum(axis=1), n)
+        return np.stack([reliability, resolution, share * (1 - share)], axis=1)
+
+
+@dataclass(frozen=True)
 class Reliability:
     """A reliability diagram: per bin, in ascending confidence, all (bins,).
 

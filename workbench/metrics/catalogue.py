@@ -34,7 +34,8 @@ class MeasureInfo:
         return target
 
 
-_SHARE, _POSITIVE = (0.0, 1.0), (0.0, float("inf"))
+_SHARE, _POSITIVE, _UPTO_ONE = (0.0, 1.0), (0.0, float("inf")), (float("-inf"), 1.0)
+_NO_UNIT = ("r2", "d2_absolute_error", "d2_pinball_10", "d2_pinball_90")
 
 
 def _classification(name: str, title: str, better: str, bounds: tuple[float, float] = _SHARE) -> MeasureInfo:
@@ -44,7 +45,7 @@ def _classification(name: str, title: str, better: str, bounds: tuple[float, flo
 def _regression(
     name: str, title: str, better: str, bounds: tuple[float, float] = _POSITIVE, *, squared: bool = False
 ) -> MeasureInfo:
-    return MeasureInfo(title, better, METRICS[name][1], Values, bounds, name != "r2", squared)
+    return MeasureInfo(title, better, METRICS[name][1], Values, bounds, name not in _NO_UNIT, squared)
 
 
 MEASURES: dict[str, MeasureInfo] = {
@@ -62,10 +63,17 @@ MEASURES: dict[str, MeasureInfo] = {
     "average_precision": _classification("average_precision", "Average precision", "higher"),
     "log_loss": _classification("log_loss", "Log loss", "lower", _POSITIVE),
     "brier": _classification("brier", "Brier score", "lower", (0.0, 2.0)),
+    "d2_log_loss": _classification("d2_log_loss", "Log loss saved (D²)", "higher", _UPTO_ONE),
+    "d2_brier": _classification("d2_brier", "Brier score saved (D²)", "higher", _UPTO_ONE),
+    "brier_reliability": _classification("brier_reliability", "Brier score: reliability", "lower", _POSITIVE),
+    "brier_resolution": _classification("brier_resolution", "Brier score: resolution", "higher", _POSITIVE),
+    "brier_uncertainty": _classification("brier_uncertainty", "Brier score: uncertainty", "", _POSITIVE),
     "ece": _classification("ece", "Calibration error", "lower"),
     "ece_floor": _classification("ece_floor", "Calibration error by chance alone", ""),
     "ace": _classification("ace", "Calibration error, class by class", "lower"),
     "mce": _classification("mce", "Largest calibration gap", "lower"),
+    "aurc": _classification("aurc", "Risk over coverage (AURC)", "lower"),
+    "aurc_excess": _classification("aurc_excess", "Risk over coverage above the best order", "lower"),
     "mse": _regression("mse", "Mean squared error", "lower", squared=True),
     "rmse": _regression("rmse", "Typical error (RMSE)", "lower"),
     "baseline_rmse": _regression("baseline_rmse", "Typical error of the average", ""),
@@ -73,4 +81,10 @@ MEASURES: dict[str, MeasureInfo] = {
     "median_ae": _regression("median_ae", "Median absolute error", "lower"),
     "r2": _regression("r2", "Variance explained (R²)", "higher", (float("-inf"), 1.0)),
     "bias": _regression("bias", "Mean error (predicted minus true)", "", (float("-inf"), float("inf"))),
+    "pinball_10": _regression("pinball_10", "Pinball loss at 0.1", "lower"),
+    "pinball_50": _regression("pinball_50", "Pinball loss at 0.5", "lower"),
+    "pinball_90": _regression("pinball_90", "Pinball loss at 0.9", "lower"),
+    "d2_absolute_error": _regression("d2_absolute_error", "Absolute error saved (D²)", "higher", _UPTO_ONE),
+    "d2_pinball_10": _regression("d2_pinball_10", "Pinball loss at 0.1 saved (D²)", "higher", _UPTO_ONE),
+    "d2_pinball_90": _regression("d2_pinball_90", "Pinball loss at 0.9 saved (D²)", "higher", _UPTO_ONE),
 }

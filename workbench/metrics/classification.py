@@ -9,18 +9,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.metrics import notes
-from workbench.metrics.calibration import BINS, FLOOR_RESAMPLES, calibration_floor
+from workbench.metrics.calibration import BINS, FLOOR_RESAMPLES, calibration_floor, murphy_groups
 from workbench.metrics.catalogue import MEASURES
+from workbench.metrics.selective import selective_statistic
 from workbench.metrics.settings import Settings
 from workbench.metrics.splits import class_rows, splits_of
 from workbench.metrics.statistics import (
     Cells,
     calibration_statistic,
     confusion_statistic,
+    murphy_statistic,
     proper_statistic,
     ranking_statistic,
+    uncertainty_statistic,
 )
-from workbench.stats import Drawn, Plan, Statistic, bootstrap, wilson
+from workbench.stats import Drawn, Plan, Statistic, bootstrap, evaluate, wilson
 from workbench.types import ClassScores, Estimate, Measure
 
 MOST_WORK = 20_000_000  # rows x classes up to which every resample is drawn
@@ -116,19 +119,22 @@ class _Evaluation:
         return [self._measure(name, Estimate(None, n=self.n, reason=reason)) for name in self.names]
 
     def measures(self, clusters: NDArray[np.generic] | None) -> list[Measure]:
-        numbers = self._numbers(clusters)
-        return [self._measure(n, numbers[n], self._per_class(n, numbers)) for n in self.names]
+        numbers, nothing = self._numbers(clusters), self._knows_nothing()
+        return [self._measure(n, numbers[n], self._per_class(n, numbers), nothing.get(n)) for n in self.names]
 
     def _numbers(self, clusters: NDArray[np.generic] | None) -> dict[str, Estimate]:
         """Estimates by measure, and by `measure/label` for the classes."""
         scores, cells = self.scores, Cells(self.scores)
-        by_row = [proper_statistic(scores), ranking_statistic(scores), calibration_statistic(scores)]
+        by_row = _by_row(scores)
         if clusters is None:
             plan = Plan.rows(self.n, strata=scores.targets.astype(np.int64))
             drawn = self._bootstrap(by_row, plan, self.affordable)
             # The multinomial shortcut: drawing cells of the confusion matrix is drawing rows.
             plan = Plan(cells.counts, strata=cells.true)
             drawn |= self._bootstrap([confusion_statistic(scores, cells, rows=False)], plan, self.settings)
+            # Draws within classes never change the class shares, which is all that uncertainty is.
+            plan = Plan(np.bincount(scores.targets, minlength=len(scores.labels)).astype(np.int64))
+            drawn |= self._bootstrap([uncertainty_statistic()], plan, self.settings)
         else:
             together = [*by_row, confusion_statistic(scores, cells, rows=True)]
             drawn = self._bootstrap(together, Plan.rows(self.n, clusters=clusters), self.affordable)
@@ -165,10 +171,26 @@ class _Evaluation:
                 numbers[f"{name}/{label}"] = estimate
         return numbers
 
+    @property
+    def _reference(self) -> NDArray[np.int64]:
+        return self.train if len(self.train) else self.scores.targets
+
     def _baseline(self) -> dict[str, Estimate]:
-        reference = self.train if len(self.train) else self.scores.targets
-        hits = int(np.sum(self.scores.targets == majority_class(reference)))
+        hits = int(np.sum(self.scores.targets == majority_class(self._reference)))
         return {"baseline_accuracy": wilson(hits, self.n, self.settings.confidence)}
+
+    def _knows_nothing(self) -> dict[str, float]:
+        """What a model would score that answers the class shares of training, whatever the example."""
+        shares = np.bincount(self._reference, minlength=len(self.scores.labels)) / len(self._reference)
+        with np.errstate(divide="ignore"):  # a class that training lacks has a logit of minus infinity
+            same = replace(self.scores, logits=np.tile(np.log(shares), (self.n, 1)))
+        together = [*_by_row(same), confusion_statistic(same, Cells(same), rows=True)]
+        found = evaluate(together, Plan.rows(self.n).identity)
+        values = {key[0]: float(value[0]) for key, value in found.items() if len(key) == 1}
+        # Decisions that never vary have no correlation: by convention as good as none.
+        values["mcc"] = 0.0
+        del values["brier_uncertainty"]
+        return {name: value for name, value in values.items() if np.isfinite(value)}
 
     def _floor(self, ece: float | None) -> dict[str, Estimate]:
         errors = calibration_floor(self.scores.probabilities.max(axis=1), np.random.default_rng(self.settings.seed))
@@ -186,10 +208,21 @@ class _Evaluation:
         own = {label: numbers[f"{name}/{label}"] for label in labels if f"{name}/{label}" in numbers}
         return {label: notes.for_class(name, estimate, self.scores, label) for label, estimate in own.items()}
 
-    def _measure(self, name: str, estimate: Estimate, per_class: Mapping[str, Estimate] | None = None) -> Measure:
+    def _measure(
+        self,
+        name: str,
+        estimate: Estimate,
+        per_class: Mapping[str, Estimate] | None = None,
+        baseline: float | None = None,
+    ) -> Measure:
         from_cells = name in FROM_COUNTS and self.settings.drawn != "clusters"
         settings = self.settings if from_cells else self.affordable
-        signature = settings.signature(name, self.n, self.unknown, estimate.interval, **self._knobs(name))
+        if name == "brier_uncertainty" and settings.drawn != "clusters":
+            settings = replace(self.settings, drawn="rows")
+        knobs = self._knobs(name)
+        if baseline is not None:
+            knobs["baseline"] = f"class shares of {'train' if len(self.train) else self.split}"
+        signature = settings.signature(name, self.n, self.unknown, estimate.interval, **knobs)
         return Measure(
             name=name,
             split=self.split,
@@ -202,6 +235,7 @@ class _Evaluation:
             signature=signature,
             per_class=per_class or {},
             reason=estimate.reason,
+            baseline=baseline,
         )
 
     def _knobs(self, name: str) -> dict[str, object]:
@@ -224,6 +258,17 @@ class _Evaluation:
                 return {"log": "natural", "clipped": "no"}
             case "brier":
                 return {"form": "binary" if binary else "sum over classes"}
+            case "d2_log_loss" | "d2_brier":
+                return {"against": f"class shares of {self.split}"}
+            case "brier_reliability" | "brier_resolution":
+                p = self.scores.probabilities
+                exact = all(murphy_groups(p[:, k])[1] for k in range(len(labels)))
+                grouping = {"grouping": "distinct probabilities"} if exact else {"grouping": "equal-mass", "bins": BINS}
+                return {"form": "binary" if binary else "sum over classes", **grouping}
+            case "brier_uncertainty":
+                return {"form": "binary" if binary else "sum over classes"}
+            case "aurc" | "aurc_excess":
+                return {"sure": "largest probability", "ties": "together"}
             case "ece" | "mce":
                 return {"label": "top", "bins": BINS, "binning": "equal-mass"}
             case "ace":
@@ -232,3 +277,14 @@ class _Evaluation:
                 draws = {"simulations": FLOOR_RESAMPLES, "seed": self.settings.seed}
                 return {"label": "top", "bins": BINS, "binning": "equal-mass", **draws}
         return {}
+
+
+def _by_row(scores: ClassScores) -> list[Statistic]:
+    """What looks at every row, and not at its decision alone."""
+    return [
+        proper_statistic(scores),
+        murphy_statistic(scores),
+        ranking_statistic(scores),
+        calibration_statistic(scores),
+        selective_statistic(scores),
+    ]

@@ -22,7 +22,7 @@ def undefined(name: str, scores: ClassScores, label: str | None) -> str:
         if support[k] == 0:
             return f"no example of the class {label!r} in this split"
         return f"every example in this split is of the class {label!r}"
-    if name == "log_loss":
+    if name == "log_loss" or (name == "d2_log_loss" and np.count_nonzero(support) > 1):
         return "a true class was given probability 0: the loss is infinite"
     if name == "mcc":
         return "truth or decisions are all of one class: there is no correlation"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.metrics.catalogue import MEASURES
 from workbench.metrics.settings import Settings
 from workbench.metrics.splits import splits_of, value_rows
-from workbench.metrics.statistics import error_statistic
-from workbench.stats import Drawn, Plan, bootstrap
+from workbench.metrics.statistics import D2_PINBALL, PINBALL, error_statistic
+from workbench.stats import Drawn, Plan, bootstrap, evaluate
 from workbench.types import Measure, Values
 
 Floats = NDArray[np.float64]
@@ -50,6 +50,29 @@ def r2(targets: ArrayLike, values: ArrayLike) -> float:
     if np.ptp(t) <= 1e-12 * np.abs(t).max(initial=0.0):
         return float("nan")
     return 1 - float(np.sum(_errors(targets, values) ** 2)) / spread
+
+
+def pinball(targets: ArrayLike, values: ArrayLike, alpha: float = 0.5) -> float:
+    """Mean of max(alpha (target - value), (alpha - 1) (target - value)), in the target's unit.
+
+    Least where the values are the alpha-quantiles. Source: Koenker & Bassett, Econometrica 46
+    (1978) 33-50.
+    """
+    errors = _errors(targets, values)
+    return float(np.mean(np.maximum(-alpha * errors, (1 - alpha) * errors)))
+
+
+def d2_pinball(targets: ArrayLike, values: ArrayLike, alpha: float = 0.5) -> float:
+    """1 - pinball loss / that of these targets' own alpha-quantile; NaN for constant targets.
+
+    With alpha = 0.5 the share of absolute error saved (D² absolute error). Source: Koenker &
+    Machado, JASA 94 (1999) 1296-1310, (7).
+    """
+    t = np.asarray(targets, dtype=np.float64)
+    if np.ptp(t) <= 1e-12 * np.abs(t).max(initial=0.0):
+        return float("nan")
+    constant = np.full_like(t, np.quantile(t, alpha, method="averaged_inverted_cdf"))
+    return 1 - pinball(t, values, alpha) / pinball(t, constant, alpha)
 
 
 def baseline_rmse(targets: ArrayLike, reference: ArrayLike) -> float:
@@ -109,17 +132,21 @@ class _Evaluation:
         names = [name for name, info in MEASURES.items() if info.takes is Values]
         if problem:
             return [self._measure(name, None, problem) for name in names]
-        reference = self.train if len(self.train) else self.values.targets
+        average = float((self.train if len(self.train) else self.values.targets).mean())
+        # A model that knows nothing answers the average: its scores stand beside the model's.
+        nothing = replace(self.values, values=np.full_like(self.values.targets, average))
+        plain = evaluate([error_statistic(nothing, None)], Plan.rows(len(nothing.targets)).identity)
+        baselines = {key[0]: float(value[0]) for key, value in plain.items() if key[0] != "baseline_rmse"}
         drawn = bootstrap(
-            [error_statistic(self.values, float(reference.mean()))],
+            [error_statistic(self.values, average)],
             Plan.rows(len(self.values.targets), clusters=clusters),
             resamples=self.settings.resamples,
             confidence=self.settings.confidence,
             seed=self.settings.seed,
         )
-        return [self._measure(name, drawn[(name,)], "") for name in names]
+        return [self._measure(name, drawn[(name,)], "", baselines.get(name, np.nan)) for name in names]
 
-    def _measure(self, name: str, drawn: Drawn | None, reason: str) -> Measure:
+    def _measure(self, name: str, drawn: Drawn | None, reason: str, baseline: float = np.nan) -> Measure:
         n, info = len(self.values.targets), MEASURES[name]
         value = drawn.value if drawn is not None and np.isfinite(drawn.value) else None
         interval = drawn.interval if drawn is not None and value is not None else None
@@ -130,6 +157,10 @@ class _Evaluation:
         knobs: dict[str, object] = {}
         if name == "baseline_rmse":
             knobs = {"answer": "mean", "of": "train" if len(self.train) else self.split}
+        elif name in PINBALL or name in D2_PINBALL:
+            knobs = {"alpha": PINBALL[D2_PINBALL.get(name, name)]}
+        if np.isfinite(baseline):
+            knobs["baseline"] = f"mean of {'train' if len(self.train) else self.split}"
         method = interval.method if interval is not None else ""
         return Measure(
             name=name,
@@ -143,6 +174,7 @@ class _Evaluation:
             signature=self.settings.signature(name, n, self.unknown, method, **knobs),
             reason=reason,
             unit=info.unit(self.values.unit),
+            baseline=baseline if np.isfinite(baseline) else None,
         )
 
 

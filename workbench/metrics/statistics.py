@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.metrics import confusion
-from workbench.metrics.calibration import Bins, equal_mass_bins
+from workbench.metrics.calibration import Bins, MurphyGroups, equal_mass_bins, murphy_groups
 from workbench.metrics.catalogue import MEASURES
-from workbench.metrics.probability import brier_scores, log_losses
+from workbench.metrics.probability import brier_scores, log_losses, null_brier, null_log_loss
 from workbench.metrics.ranking import Ranking
 from workbench.stats import Statistic
 from workbench.types import ClassScores, Values
@@ -22,6 +22,8 @@ Weights = NDArray[np.int32]
 Key = tuple[str, ...]
 
 PER_CLASS = ("precision", "recall", "f1")
+PINBALL = {"pinball_10": 0.1, "pinball_50": 0.5, "pinball_90": 0.9}
+D2_PINBALL = {"d2_absolute_error": "pinball_50", "d2_pinball_10": "pinball_10", "d2_pinball_90": "pinball_90"}
 
 
 class Cells:
@@ -84,12 +86,25 @@ def confusion_statistic(scores: ClassScores, cells: Cells, *, rows: bool) -> Sta
 
 
 def proper_statistic(scores: ClassScores) -> Statistic:
-    """Log loss and Brier score: means over rows."""
+    """Log loss and Brier score, means over rows, and what they save over the class shares (D²)."""
     rows = np.stack([log_losses(scores.logits, scores.targets), brier_scores(scores.probabilities, scores.targets)])
+    order = np.argsort(scores.targets, kind="stable")
+    occurring, starts = np.unique(scores.targets[order], return_index=True)
+    binary = len(scores.labels) == 2
+
+    def function(weights: Weights) -> Floats:
+        losses = _means(weights, rows)
+        counts = np.zeros((len(weights), len(scores.labels)))
+        counts[:, occurring] = np.add.reduceat(weights.take(order, axis=1, mode="clip"), starts, axis=1)
+        null = np.stack([null_log_loss(counts), null_brier(counts)], axis=1)
+        return np.concatenate([losses, 1 - confusion.divide(losses, null)], axis=1)
+
+    names = ("log_loss", "brier", "d2_log_loss", "d2_brier")
+    brier = (0.0, 1.0 if binary else 2.0)
     return Statistic(
-        (("log_loss",), ("brier",)),
-        lambda weights: _means(weights, rows),
-        (MEASURES["log_loss"].bounds, (0.0, 1.0 if len(scores.labels) == 2 else 2.0)),
+        tuple((name,) for name in names),
+        function,
+        tuple(brier if name == "brier" else MEASURES[name].bounds for name in names),
     )
 
 
@@ -138,6 +153,30 @@ def calibration_statistic(scores: ClassScores) -> Statistic:
     return Statistic(keys, function, ((0.0, 1.0),) * len(keys), (float(n),) * len(keys), noisy=True)
 
 
+def murphy_statistic(scores: ClassScores) -> Statistic:
+    """Reliability, resolution and uncertainty of the Brier score; groups fixed by the data."""
+    p, k = scores.probabilities, len(scores.labels)
+    groups = [
+        MurphyGroups(murphy_groups(p[:, c])[0], p[:, c], (scores.targets == c).astype(np.float64))
+        for c in (range(1, 2) if k == 2 else range(k))
+    ]
+    names = ("brier_reliability", "brier_resolution", "brier_uncertainty")
+    bounds = tuple(MEASURES[name].bounds for name in names)
+
+    def function(weights: Weights) -> Floats:
+        parts: Floats = np.sum([g.parts(weights) for g in groups], axis=0)
+        return parts
+
+    # Noise parts the groups' frequencies: both reliability and resolution come out too large.
+    return Statistic(tuple((name,) for name in names), function, bounds, noisy=True)
+
+
+def uncertainty_statistic() -> Statistic:
+    """Uncertainty of the Brier score from the counts of the classes (b, K)."""
+    keys: tuple[Key, ...] = (("brier_uncertainty",),)
+    return Statistic(keys, lambda counts: null_brier(counts)[:, None], (MEASURES["brier_uncertainty"].bounds,))
+
+
 def error_statistic(predictions: Values, reference: float | None) -> Statistic:
     """All measures of regression; `reference` is the constant answer of the baseline."""
     errors = predictions.values - predictions.targets
@@ -147,6 +186,9 @@ def error_statistic(predictions: Values, reference: float | None) -> Statistic:
     rows = np.stack([errors**2, np.abs(errors), errors, centred, centred**2, against])
     by_size = np.argsort(np.abs(errors), kind="stable")
     sizes = np.abs(errors)[by_size]
+    tilted = np.stack([np.maximum(-alpha * errors, (1 - alpha) * errors) for alpha in PINBALL.values()])
+    by_target = np.argsort(predictions.targets, kind="stable")
+    ascending = predictions.targets[by_target]
 
     def function(weights: Weights) -> Floats:
         mse, mae, bias, mean, square, base = _means(weights, rows).T
@@ -155,9 +197,14 @@ def error_statistic(predictions: Values, reference: float | None) -> Statistic:
         variance = np.where(variance > (1e-12 * scale) ** 2, variance, 0.0)
         r2 = 1 - confusion.divide(mse, variance)
         middle = _weighted_median(weights.take(by_size, axis=1, mode="clip"), sizes)
-        return np.stack([mse, np.sqrt(mse), np.sqrt(base), mae, middle, r2, bias], axis=1)
+        tilts = dict(zip(PINBALL, _means(weights, tilted).T, strict=True))
+        null = _quantile_losses(weights.take(by_target, axis=1, mode="clip"), ascending, tuple(PINBALL.values()))
+        least = dict(zip(PINBALL, np.where(null > 1e-12 * scale, null, 0.0), strict=True))
+        saved = [1 - confusion.divide(tilts[of], least[of]) for of in D2_PINBALL.values()]
+        single = [mse, np.sqrt(mse), np.sqrt(base), mae, middle, r2, bias]
+        return np.stack([*single, *tilts.values(), *saved], axis=1)
 
-    names = ("mse", "rmse", "baseline_rmse", "mae", "median_ae", "r2", "bias")
+    names = ("mse", "rmse", "baseline_rmse", "mae", "median_ae", "r2", "bias", *PINBALL, *D2_PINBALL)
     return Statistic(tuple((n,) for n in names), function, tuple(MEASURES[n].bounds for n in names))
 
 
@@ -192,3 +239,19 @@ def _weighted_median(weights: Weights, ascending: Floats) -> Floats:
         ascending[np.minimum(lower, len(ascending) - 1)] + ascending[np.minimum(upper, len(ascending) - 1)]
     ) / 2
     return middle
+
+
+def _quantile_losses(weights: Weights, ascending: Floats, levels: tuple[float, ...]) -> Floats:
+    """Pinball losses of the weighted quantiles themselves, (levels, b); any quantile of a level has the same."""
+    w = weights.astype(np.float64)
+    mass, below = np.cumsum(w, axis=1), np.cumsum(w * (ascending - ascending[:1].sum()), axis=1)
+    total, whole = mass[:, -1], below[:, -1]
+    rows = np.arange(len(w))
+    losses = []
+    for level in levels:
+        # Rounding of level x total must not skip the value at which it is reached exactly.
+        place = np.minimum((mass < (level * total - 1e-9)[:, None]).sum(axis=1), w.shape[1] - 1)
+        at = ascending[place] - ascending[:1].sum()
+        low, sunk = mass[rows, place], below[rows, place]
+        losses.append((1 - level) * (at * low - sunk) + level * (whole - sunk - at * (total - low)))
+    return confusion.divide(np.stack(losses), total)

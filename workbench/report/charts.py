@@ -42,7 +42,8 @@ _CONFIG: dict[str, Any] = {
 }
 
 
-def _spec(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int) -> dict[str, Any]:
+def vega_spec(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int) -> dict[str, Any]:
+    """The spec of a finished chart: as wide as its place, so high, in the page's look."""
     sized = chart.properties(width="container", height=height)
     with alt.data_transformers.enable("default", consolidate_datasets=False, max_rows=None):
         spec: dict[str, Any] = sized.to_dict()
@@ -50,7 +51,8 @@ def _spec(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int) -> di
     return {**spec, "autosize": {"type": "fit-x", "contains": "padding"}, "config": _CONFIG}
 
 
-def _colours(names: Mapping[str, str], title: str | None = None) -> alt.Color:
+def colour_by_who(names: Mapping[str, str], title: str | None = None) -> alt.Color:
+    """The colour of column `who` from a table of names and colours."""
     scale = alt.Scale(domain=list(names), range=list(names.values()))
     return alt.Color("who:N", scale=scale, title=title)
 
@@ -72,7 +74,7 @@ def roc(curves: pd.DataFrame, label: str, *, height: int = 250) -> dict[str, Any
             x=alt.X("false_alarms:Q", axis=axis, scale=alt.Scale(domain=[0, 1]), title="false alarms"),
             y=alt.Y("found:Q", axis=axis, scale=alt.Scale(domain=[0, 1]), title=f"{label} found"),
             order="step:Q",
-            color=_colours(present),
+            color=colour_by_who(present),
             tooltip=[
                 alt.Tooltip("who:N", title="model"),
                 alt.Tooltip("false_alarms:Q", format=".1%", title="false alarms"),
@@ -80,12 +82,12 @@ def roc(curves: pd.DataFrame, label: str, *, height: int = 250) -> dict[str, Any
             ],
         )
     )
-    return _spec(alt.layer(chance, lines), height)
+    return vega_spec(alt.layer(chance, lines), height)
 
 
 def training(losses: pd.DataFrame, *, height: int = 250) -> dict[str, Any]:
     """Loss by epoch: columns `who` ("training" or "validation"), `epoch`, `loss`."""
-    colours = _colours({"training": "var(--before)", "validation": "var(--after)"})
+    colours = colour_by_who({"training": "var(--before)", "validation": "var(--after)"})
     base = alt.Chart(losses).encode(
         x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(grid=False, tickMinStep=1)),
         y=alt.Y("loss:Q", title="loss", scale=alt.Scale(zero=True)),
@@ -94,7 +96,7 @@ def training(losses: pd.DataFrame, *, height: int = 250) -> dict[str, Any]:
     )
     line = base.mark_line(strokeWidth=2)
     dots = base.transform_filter("datum.who == 'validation'").mark_circle(size=45, opacity=1)
-    return _spec(alt.layer(line, dots), height)
+    return vega_spec(alt.layer(line, dots), height)
 
 
 def scatter(points: pd.DataFrame, *, unit: str, height: int = 300) -> dict[str, Any]:
@@ -108,7 +110,7 @@ def scatter(points: pd.DataFrame, *, unit: str, height: int = 300) -> dict[str, 
         .mark_line(strokeDash=[3, 4], color="var(--soft)", strokeWidth=1)
         .encode(x=alt.X("x:Q", scale=inside), y=alt.Y("x:Q", scale=inside))
     )
-    return _spec(
+    return vega_spec(
         alt.layer(
             exact,
             alt.Chart(points)
@@ -116,7 +118,7 @@ def scatter(points: pd.DataFrame, *, unit: str, height: int = 300) -> dict[str, 
             .encode(
                 x=alt.X("actual:Q", title=f"actual{named}", scale=inside, axis=alt.Axis(tickCount=6)),
                 y=alt.Y("predicted:Q", title=f"predicted{named}", scale=inside, axis=alt.Axis(tickCount=6)),
-                color=_colours({who: WHO[who] for who in WHO if who in set(points["who"])}),
+                color=colour_by_who({who: WHO[who] for who in WHO if who in set(points["who"])}),
                 tooltip=[
                     "id:N",
                     alt.Tooltip("who:N", title="model"),
@@ -133,7 +135,7 @@ def residuals(points: pd.DataFrame, *, unit: str, height: int = 300) -> dict[str
     """Predicted minus actual over predicted: columns `id`, `predicted`, `residual`, `who`."""
     named = f" ({unit})" if unit else ""
     zero = alt.Chart(pd.DataFrame({"y": [0]})).mark_rule(strokeDash=[3, 4], color="var(--soft)").encode(y="y:Q")
-    return _spec(
+    return vega_spec(
         alt.layer(
             zero,
             alt.Chart(points)
@@ -143,7 +145,7 @@ def residuals(points: pd.DataFrame, *, unit: str, height: int = 300) -> dict[str
                     "predicted:Q", title=f"predicted{named}", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6)
                 ),
                 y=alt.Y("residual:Q", title=f"predicted − actual{named}", axis=alt.Axis(tickCount=6)),
-                color=_colours({who: WHO[who] for who in WHO if who in set(points["who"])}),
+                color=colour_by_who({who: WHO[who] for who in WHO if who in set(points["who"])}),
                 tooltip=[
                     "id:N",
                     alt.Tooltip("predicted:Q", format=",.4~g"),
@@ -157,7 +159,7 @@ def residuals(points: pd.DataFrame, *, unit: str, height: int = 300) -> dict[str
 
 def confidence(bins: pd.DataFrame, *, height: int = 200) -> dict[str, Any]:
     """Answers by the probability that the model gave them: columns `who` ("right", "wrong"), `low`, `high`, `n`."""
-    return _spec(
+    return vega_spec(
         alt.Chart(bins)
         .mark_bar()
         .encode(
@@ -169,7 +171,7 @@ def confidence(bins: pd.DataFrame, *, height: int = 200) -> dict[str, Any]:
             ),
             x2="high:Q",
             y=alt.Y("n:Q", title="answers", stack="zero", axis=alt.Axis(tickMinStep=1, tickCount=5)),
-            color=_colours({"right": "var(--after)", "wrong": "var(--against)"}),
+            color=colour_by_who({"right": "var(--after)", "wrong": "var(--against)"}),
             order=alt.Order("who:N", sort="descending"),
             tooltip=["who:N", alt.Tooltip("low:Q", format=".0%", title="from"), "n:Q"],
         ),

@@ -8,15 +8,17 @@ import numpy as np
 
 from workbench.data.records import MISSING
 from workbench.metrics.classification import classification_measures
+from workbench.metrics.decisions import decisions
 from workbench.metrics.regression import regression_measures
-from workbench.records import read_predictions, write_measures
+from workbench.metrics.thresholds import Wanted
+from workbench.records import finite, read_predictions, write_measures
 from workbench.stages.predict import MODELS
 from workbench.stages.session import Session, do_stage
 from workbench.types import ClassScores
 
 
 def evaluate(session: Session) -> bool:
-    """Write `<model>/metrics.json`."""
+    """Write `<model>/metrics.json` and `<model>/decisions.json`."""
 
     def work(entry: dict[str, Any]) -> None:
         with session.progress.task("evaluating", len(MODELS)) as bar:
@@ -29,15 +31,22 @@ def evaluate(session: Session) -> bool:
                     else regression_measures(predictions, **settings)
                 )
                 write_measures(session.run, model, measures)
+                found = decisions(predictions, wanted_of(session), **settings)
+                session.run.write_json(f"{model}/decisions.json", finite(found))
                 bar.advance()
 
-    return do_stage(session, "evaluate", work, tuple(f"{m}/metrics.json" for m in MODELS))
+    return do_stage(session, "evaluate", work, tuple(f"{m}/{n}.json" for m in MODELS for n in ("metrics", "decisions")))
 
 
 def settings_of(session: Session) -> dict[str, Any]:
     """Resamples, confidence and seed, as the metrics take them."""
     wanted = session.config.evaluate
     return {"resamples": wanted.resamples, "confidence": wanted.confidence, "seed": session.config.seed}
+
+
+def wanted_of(session: Session) -> Wanted:
+    """The class that is looked for and the rules by which its threshold is chosen."""
+    return Wanted(**session.config.evaluate.model_dump(include=set(Wanted.__dataclass_fields__)))
 
 
 def clusters_of(session: Session, ids: np.ndarray) -> np.ndarray | None:

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from workbench.data.checks import check
 from workbench.data.fingerprint import fingerprint
+from workbench.metrics.decisions import positive_class
 from workbench.records import finite, parquet_bytes
 from workbench.stages.session import Session, do_stage
 
@@ -17,6 +18,7 @@ def prepare(session: Session) -> bool:
 
     def work(entry: dict[str, Any]) -> None:
         dataset = session.dataset
+        positive_class(dataset.labels, session.config.evaluate.positive)  # a wrong name must not cost a training
         data = session.config.data
         found = fingerprint(dataset, source=data.source, hashes=session.hashes)
         session.run.write_json("data/fingerprint.json", finite(found))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from workbench.report.sections.cases import cases
 from workbench.report.sections.change import change
 from workbench.report.sections.data import data
+from workbench.report.sections.decisions import decisions
 from workbench.report.sections.deployed import deployed
 from workbench.report.sections.mistakes import mistakes
 from workbench.report.sections.performance import performance
@@ -26,6 +27,12 @@ SECTIONS: tuple[tuple[str, str, Build, str], ...] = (
     ("data", "Data", data, "data/fingerprint.json is not in this run."),
     ("training", "Training", training, "The model was not customised in this run (no tuned/finetune.json)."),
     ("performance", "Performance", performance, "The predictions were not evaluated in this run (no metrics.json)."),
+    (
+        "decisions",
+        "Decisions and confidence",
+        decisions,
+        "Confidence and thresholds were not evaluated in this run (no decisions.json).",
+    ),
     ("mistakes", "Mistakes", mistakes, "There are no predictions of a test split with known answers in this run."),
     ("change", "Before and after", change, "The two models were not compared in this run (no comparison.json)."),
     ("cases", "Cases", cases, "No example was explained in this run (no cases.json)."),

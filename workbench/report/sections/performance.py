@@ -24,8 +24,8 @@ from workbench.report.words import (
 from workbench.types import Measure
 
 _HEADLINES = (
-    "accuracy", "baseline_accuracy", "balanced_accuracy", "f1_macro", "auroc", "log_loss", "ece", "ece_floor",
-    "rmse", "baseline_rmse", "mae", "median_ae", "r2", "bias",
+    "accuracy", "balanced_accuracy", "f1_macro", "auroc", "log_loss", "ece", "ece_floor",
+    "rmse", "mae", "median_ae", "r2", "bias",
 )  # fmt: skip
 _WIDEST = 0.5  # of an axis of shares that a reference may ask for
 _SQUEEZED = 2.5  # times that a reference may lengthen another axis
@@ -95,16 +95,29 @@ def _table(view: RunView, names: list[str], measures: dict[str, dict[str, Measur
         cells = [estimate(measures[m].get(name), why=_why(view, m), n=len(sizes) > 1, beside=beside) for m in MODELS]
         said = _REFERENCES.get(name)
         moved = Cell(said, kind="none") if said else _change(changes.get(name), view)
-        rows.append((word(measure_name(name).title, _small_print(name, measures)), *cells,
+        rows.append((word(measure_name(name).title, _small_print(name, measures)), *cells, _nothing(name, measures),
                      _dots(name, measures, scales), moved))  # fmt: skip
     low, high = scales.get("share", (0.0, 1.0))
-    notes = {4: f"shares: {percent(low, places=0)} to {percent(high, places=0)}"} if "share" in scales else {}
+    notes = {5: f"shares: {percent(low, places=0)} to {percent(high, places=0)}"} if "share" in scales else {}
+    known = "the mean" if view.regression else "the class shares"
     note = (
+        f"Knowing nothing: what a model would score that always answers {known} of the training examples. "
         "Grey: before; filled: after; ring: deployed. Measures of one kind share an axis; "
         "the others run from the least to the greatest end of their own lines."
     )
     faint = frozenset(i for i, name in enumerate(names) if name in _REFERENCES)
-    return Table(title, ("Measure", *MODELS.values(), "intervals", "change"), tuple(rows), note, notes, faint=faint)
+    head = ("Measure", *MODELS.values(), "knowing nothing", "intervals", "change")
+    return Table(title, head, tuple(rows), note, notes, faint=faint)
+
+
+def _nothing(name: str, measures: dict[str, dict[str, Measure]]) -> Cell:
+    """What a model that knows nothing would score; the same whichever model it stands beside."""
+    entry = next((found[name] for found in measures.values() if name in found), None)
+    if name in _REFERENCES or entry is None:
+        return Cell("a reference itself" if name in _REFERENCES else "not recorded", kind="none")
+    if entry.baseline is None:
+        return Cell("not defined", kind="none")
+    return Cell(number(entry.baseline, like=max((abs(v) for v in ends(entry)), default=None)))
 
 
 def _small_print(name: str, measures: dict[str, dict[str, Measure]]) -> str:

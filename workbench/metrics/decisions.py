@@ -1,0 +1,222 @@
+"""What may be done with a model's answers: how sure is sure, where to cut, when to abstain.
+
+Temperature and thresholds are chosen on the validation split and judged on the test split.
+The content of `<model>/decisions.json` (docs/artefacts.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.errors import ConfigError
+from workbench.metrics.calibration import BINS, FLOOR_RESAMPLES, calibration_floor, reliability
+from workbench.metrics.calibration import expected_calibration_error as ece_of
+from workbench.metrics.net_benefit import decision_curve, worth_using
+from workbench.metrics.residuals import residual_report
+from workbench.metrics.selective import aurc, oracle_aurc, risk_coverage
+from workbench.metrics.settings import Settings
+from workbench.metrics.shares import shares
+from workbench.metrics.splits import ClassRows, class_rows, value_rows
+from workbench.metrics.temperature import Temperature, fit_temperature, scaled, temperature_changes
+from workbench.metrics.thresholds import Wanted, choose_thresholds, judge_thresholds
+from workbench.types import ClassScores, Predictions, Values
+
+COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.25)
+CURVE_POINTS = 200
+HISTOGRAM = 20
+SEVERAL = "with more than two classes a threshold needs one that is looked for: name it with evaluate.positive"
+PARTS = ("temperature", "reliability", "thresholds", "net_benefit", "risk_coverage")
+
+Clusters = NDArray[np.generic] | None
+
+
+def positive_class(labels: Sequence[str], wanted: str) -> int | None:
+    """The class that thresholds look for: the one wanted, else the second of two, else None.
+
+    Raises:
+        ConfigError: `wanted` is none of the labels.
+    """
+    if wanted:
+        if wanted not in labels:
+            raise ConfigError(
+                f"evaluate.positive = {wanted!r} is no class of the data", hint=f"classes: {', '.join(labels[:20])}"
+            )
+        return list(labels).index(wanted)
+    return 1 if len(labels) == 2 else None
+
+
+def decisions(
+    predictions: Predictions,
+    wanted: Wanted,
+    *,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+    clusters: Clusters = None,
+) -> dict[str, Any]:
+    """Everything of `decisions.json` for one model.
+
+    Args:
+        predictions: of every split.
+        wanted: which class is looked for, and the numbers that the rules are asked for.
+        resamples: bootstrap resamples.
+        confidence: coverage of the intervals.
+        seed: of the resamples and simulations.
+        clusters: (n,) the unit each row belongs to; drawn as a whole.
+
+    Raises:
+        ConfigError: the class that is looked for is not in the data.
+    """
+    test = predictions.splits == "test"
+    settings = Settings(resamples, confidence, seed, "rows" if clusters is None else "clusters")
+    about = {"split": "test", "chosen_on": "validation", "confidence": confidence}
+    if isinstance(predictions, Values):
+        of_values = value_rows(predictions, test)
+        units = None if clusters is None else np.asarray(clusters)[of_values.index]
+        n = len(of_values.index)
+        found = None if of_values.problem else residual_report(of_values.values, settings, units)
+        signature = settings.signature("residuals", n, of_values.unknown, "bootstrap", binning="equal-mass")
+        about |= {"kind": "value", "n": n, "unit": predictions.unit, "reason": of_values.problem}
+        return {**about, "residuals": found, "signature": signature}
+    if not isinstance(predictions, ClassScores):
+        reason = "where several labels may hold each has a threshold of its own, and no one answer to abstain from"
+        return {**about, "kind": "labels", "n": int(np.sum(test)), "reason": reason} | dict.fromkeys(PARTS)
+    if clusters is None:
+        settings = Settings(resamples, confidence, seed, "rows within true class")
+    rows, held_out = class_rows(predictions, test), class_rows(predictions, predictions.splits == "validation")
+    units = None if clusters is None else np.asarray(clusters)[rows.index]
+    about |= {"kind": "class", "n": len(rows.index), "n_validation": len(held_out.index), "reason": rows.problem}
+    place = positive_class(predictions.labels, wanted.positive)
+    fitted = fit_temperature(held_out.scores.logits, held_out.scores.targets)
+    if held_out.problem and len(held_out.index):
+        fitted = Temperature(None, len(held_out.index), reason=f"validation: {held_out.problem}")
+    if rows.problem:
+        return about | dict.fromkeys(PARTS)
+    return about | {
+        "temperature": _temperature(rows, fitted, settings, units),
+        "reliability": _reliability(rows.scores, fitted.value, settings),
+        "thresholds": _thresholds(rows, held_out, place, wanted, settings, units),
+        "net_benefit": _net_benefit(rows, place, settings, units),
+        "risk_coverage": _risk_coverage(rows, settings, units),
+    }
+
+
+def _temperature(rows: ClassRows, fitted: Temperature, settings: Settings, clusters: Clusters) -> dict[str, Any]:
+    value = fitted.value
+    knobs = {"fitted_on": "validation", "minimised": "log loss", "calibration_bins": BINS}
+    return {
+        "value": value,
+        "n": fitted.n,
+        "loss_before": fitted.loss_before,
+        "loss_after": fitted.loss_after,
+        "reason": fitted.reason,
+        "measures": [] if value is None else temperature_changes(rows.scores, value, settings, clusters),
+        "signature": settings.signature("temperature", len(rows.index), rows.unknown, "bootstrap", **knobs),
+    }
+
+
+def _reliability(scores: ClassScores, temperature: float | None, settings: Settings) -> dict[str, Any]:
+    sure, right = scores.probabilities.max(axis=1), scores.predicted == scores.targets
+    floor = calibration_floor(sure, np.random.default_rng(settings.seed))
+    ece, p95 = ece_of(sure, right), float(np.quantile(floor, 0.95))
+    counts, edges = np.histogram(sure, bins=HISTOGRAM, range=(0, 1))
+    after = None
+    if temperature is not None:
+        after = _bins(scaled(scores, temperature).probabilities.max(axis=1), right, settings.confidence)
+    knobs = {"label": "top", "bins": BINS, "binning": "equal-mass", "simulations": FLOOR_RESAMPLES}
+    return {
+        "ece": ece,
+        "floor": float(floor.mean()),
+        "floor_p95": p95,
+        "above": bool(ece > p95),
+        "bins": _bins(sure, right, settings.confidence),
+        "scaled": after,
+        "histogram": [
+            {"low": float(a), "high": float(b), "n": int(n)}
+            for a, b, n in zip(edges[:-1], edges[1:], counts, strict=True)
+        ],
+        "signature": settings.signature("reliability", len(sure), 0, "wilson", **knobs),
+    }
+
+
+def _bins(sure: NDArray[np.float64], right: NDArray[np.bool_], confidence: float) -> list[dict[str, Any]]:
+    columns = {k: v.tolist() for k, v in asdict(reliability(sure, right, level=confidence)).items()}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _thresholds(
+    rows: ClassRows, held_out: ClassRows, place: int | None, wanted: Wanted, settings: Settings, clusters: Clusters
+) -> dict[str, Any]:
+    if place is None:
+        return {"positive": None, "reason": SEVERAL, "rules": []}
+    usable = held_out.scores if not held_out.problem else held_out.scores.where(np.zeros(len(held_out.index), bool))
+    choices = choose_thresholds(usable.probabilities[:, place], usable.targets == place, wanted)
+    ours = (rows.scores.probabilities[:, place], rows.scores.targets == place)
+    interval = "wilson" if clusters is None else "bootstrap"
+    return {
+        "positive": rows.scores.labels[place],
+        "prevalence": float(np.mean(ours[1])),
+        "cost_ratio": wanted.cost_ratio,
+        "reason": "",
+        "rules": judge_thresholds(choices, *ours, wanted.cost_ratio, settings, clusters),
+        "signature": settings.signature(
+            "thresholds", len(rows.index), rows.unknown, interval, chosen_on="validation", called="score >= threshold"
+        ),
+    }
+
+
+def _net_benefit(rows: ClassRows, place: int | None, settings: Settings, clusters: Clusters) -> dict[str, Any]:
+    if place is None:
+        return {"positive": None, "reason": SEVERAL, "curve": []}
+    positive = rows.scores.targets == place
+    reason = ""
+    if not positive.any() or positive.all():
+        reason = f"{'no' if not positive.any() else 'every'} test example is of the class: nothing to weigh"
+    curve = [] if reason else decision_curve(rows.scores.probabilities[:, place], positive, settings, clusters)
+    return {
+        "positive": rows.scores.labels[place],
+        "reason": reason,
+        "curve": curve,
+        "worth_using": worth_using(curve) if curve else None,
+        "signature": settings.signature("net_benefit", len(rows.index), rows.unknown, "bootstrap"),
+    }
+
+
+def _risk_coverage(rows: ClassRows, settings: Settings, clusters: Clusters) -> dict[str, Any]:
+    scores = rows.scores
+    sure, right = scores.probabilities.max(axis=1), scores.predicted == scores.targets
+    curve, n = risk_coverage(sure, right), len(sure)
+    ends = [int(np.argmax(curve.coverage >= c - 1e-12)) for c in COVERAGES]
+    accuracy = shares({i: (right, sure >= curve.least[end]) for i, end in enumerate(ends)}, settings, clusters)
+    table = [
+        {
+            "wanted": c,
+            "coverage": float(curve.coverage[end]),
+            "n": int(curve.n[end]),
+            "least": float(curve.least[end]),
+            "accuracy": asdict(accuracy[i]),
+        }
+        for i, (c, end) in enumerate(zip(COVERAGES, ends, strict=True))
+    ]
+    kept = np.unique(np.linspace(0, len(curve.n) - 1, min(CURVE_POINTS, len(curve.n))).round().astype(int))
+    wrong = int((~right).sum())
+    if len(curve.n) == 1:
+        reason = "every answer is given with the same confidence: there is no surest part"
+    else:
+        reason = "" if wrong else "no answer on the test split is wrong: there is no risk to avoid"
+    return {
+        "aurc": aurc(sure, right),
+        "oracle": float(oracle_aurc(n, wrong)),
+        "random": wrong / n,
+        "reason": reason,
+        "table": table,
+        "curve": [{"coverage": float(curve.coverage[i]), "risk": float(curve.risk[i])} for i in kept],
+        "signature": settings.signature(
+            "risk_coverage", n, rows.unknown, "wilson" if clusters is None else "bootstrap", sure="largest probability"
+        ),
+    }
