@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import types
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import tomli_w
 from pydantic import BaseModel
@@ -69,7 +69,12 @@ def _holds(field: FieldInfo) -> str:
     if get_origin(annotation) in (Union, types.UnionType):
         annotation = get_args(annotation)[0]
     if get_origin(annotation) is tuple:
-        return f"list of {_WORDS[get_args(annotation)[0]]}s"
+        inner: Any = get_args(annotation)[0]
+        inner = get_args(inner)[0] if get_origin(inner) is Annotated else inner
+        named = [
+            f"lists of {len(get_args(i))} numbers" if get_origin(i) is tuple else f"{_WORDS[i]}s" for i in _kinds(inner)
+        ]
+        return f"list of {' or '.join(named)}"
     limits = [
         f"{sign} {getattr(m, key)}"
         for m in field.metadata
@@ -77,6 +82,10 @@ def _holds(field: FieldInfo) -> str:
         if hasattr(m, key)
     ]
     return " ".join([_WORDS[annotation], ", ".join(limits)]).strip()
+
+
+def _kinds(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
 
 
 def _default(field: FieldInfo) -> str:

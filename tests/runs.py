@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import shutil
 import tempfile
 from functools import cache
@@ -19,6 +20,7 @@ TINY = ("finetune.epochs=1", "explain.samples=2", "explain.budget=32", "evaluate
 # What may differ between equal runs: times, and the report and manifest that print them.
 DIFFERS = ("manifest.json", "timings.json", "report.html", "config.toml", ".lock")
 KINDS = ("pictures", "texts", "classes", "values")
+LABELLED = ("labelled-pictures", "labelled-texts", "labelled-rows")  # multi-label
 WORDS = ("river", "stone", "window", "garden", "letter", "music", "paper", "silver", "corner", "winter")
 
 
@@ -34,9 +36,22 @@ def write_data(kind: str, folder: Path) -> Path:
             "",
         ),
         "values": ("tabular-regression", 'source = "table.csv"\ntarget = "price"\nignore = ["good"]\nunit = "€"', ""),
+        "labelled-pictures": ("image-multilabel", 'source = "pictures"', '[backbone]\nsource = "fixture:glyphs"'),
+        "labelled-texts": ("text-multilabel", 'source = "texts.jsonl"', '[backbone]\nsource = "bert"'),
+        "labelled-rows": (
+            "tabular-multilabel",
+            'source = "table.csv"\ntargets = ["large", "warm"]\nslices = ["colour"]',
+            "",
+        ),
     }[kind]
-    write = {"pictures": write_pictures, "texts": write_texts}.get(kind, write_table)
-    write(folder)
+    writers = {
+        "pictures": write_pictures,
+        "texts": write_texts,
+        "labelled-pictures": write_labelled_pictures,
+        "labelled-texts": write_labelled_texts,
+        "labelled-rows": write_labelled_table,
+    }
+    writers.get(kind, write_table)(folder)
     config = folder / f"{kind}.toml"
     config.write_text(f'task = "{task}"\n\n[data]\n{data}\n\n{more}\n', encoding="utf-8")
     assert len([line for line in config.read_text(encoding="utf-8").splitlines() if line.strip()]) <= 12
@@ -76,6 +91,48 @@ def write_table(folder: Path, n: int = 60) -> Path:
     ):
         price = 100 + 30 * size - 10 * (colour == "red") + noise
         lines.append(f"{size:.4f},{age:.4f},{colour},{'yes' if size + 0.3 * noise > 0 else 'no'},{price:.3f}")
+    (folder / "table.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder / "table.csv"
+
+
+def write_labelled_pictures(folder: Path, n: int = 60) -> Path:
+    """Noise, tinted red, blue, both or not: `pictures/metadata.csv` and the pictures beside it."""
+    rng = np.random.default_rng(3)
+    (folder / "pictures").mkdir()
+    lines = ["file_name,labels"]
+    for i in range(n):
+        tints = [name for name, bit in (("red", 1), ("blue", 2)) if i & bit]
+        pixels = rng.integers(0, 160, (20, 24, 3))
+        for name in tints:
+            pixels[..., 0 if name == "red" else 2] += 90
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / "pictures" / f"{i:02d}.png")
+        lines.append(f"{i:02d}.png,{';'.join(tints)}")
+    (folder / "pictures" / "metadata.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder / "pictures"
+
+
+def write_labelled_texts(folder: Path, n: int = 90) -> Path:
+    """`texts.jsonl` of words, some of which say a label each, and a tiny BERT that knows them."""
+    rng = np.random.default_rng(4)
+    lines = []
+    for i in range(n):
+        labels = [name for name, bit in (("fruit", 1), ("metal", 2), ("beast", 4)) if (i * 5) & bit]
+        said = [{"fruit": "apple", "metal": "copper", "beast": "tiger"}[name] for name in labels]
+        words = rng.permutation([*rng.choice(WORDS, int(rng.integers(4, 9))), *said])
+        lines.append(json.dumps({"text": f"{' '.join(map(str, words))} {i}", "labels": labels}))
+    (folder / "texts.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_bert(folder / "bert", (*WORDS, "apple", "copper", "tiger"))
+    return folder / "texts.jsonl"
+
+
+def write_labelled_table(folder: Path, n: int = 120) -> Path:
+    """`table.csv`: two numbers, one category and two columns of 0 and 1."""
+    rng = np.random.default_rng(5)
+    lines = ["size,age,colour,large,warm"]
+    for size, age, colour, noise in zip(
+        rng.normal(size=n), rng.normal(size=n), rng.choice(["red", "green", "blue"], n), rng.normal(size=n), strict=True
+    ):
+        lines.append(f"{size:.4f},{age:.4f},{colour},{int(size + 0.3 * noise > 0)},{int(colour != 'blue' or age > 1)}")
     (folder / "table.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder / "table.csv"
 

@@ -24,8 +24,8 @@ from workbench.stages.session import Session
 from workbench.types import ClassScores
 
 COMMANDS = (
-    *("demo", "init", "run", "finetune", "export", "predict", "evaluate", "explain", "assess"),
-    *("report", "verify", "list", "doctor"),
+    *("demo", "init", "run", "finetune", "export", "predict", "evaluate", "explain", "assess", "overall"),
+    *("report", "gate", "verify", "list", "doctor"),
 )
 
 
@@ -104,7 +104,7 @@ class TestOneJsonDocument:
         quiet = call(*words, "--quiet")
         assert quiet.stdout == f"{tmp_path / 'values' / 'report.html'}\n" and quiet.stderr == ""
 
-    @pytest.mark.parametrize("stage", ["finetune", "export", "predict", "evaluate", "explain", "assess"])
+    @pytest.mark.parametrize("stage", ["finetune", "export", "predict", "evaluate", "explain", "assess", "overall"])
     def test_stages(self, stage: str, tmp_path: Path) -> None:
         run = copy_of("values", tmp_path)
         found = json.loads(call(stage, run.path, "--json", "--device", "cpu").stdout)

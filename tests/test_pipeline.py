@@ -60,6 +60,7 @@ class TestWholeRuns:
         assert list(manifest["stages"]) == [*STAGES, "report"] and run.verify() == []
         expected = {
             *("config.toml", "report.html", "cases.json", "comparison.json", "quality.json", "timings.json"),
+            "global.json",
             *("data/fingerprint.json", "data/checks.json", "data/splits.parquet"),
             *("tuned/history.jsonl", "tuned/finetune.json", "tuned/checkpoint/model.safetensors"),
             *("onnx/model.onnx", "onnx/parity.json", "onnx/providers.json"),
@@ -134,9 +135,12 @@ MIDDLES = {
     "export": ("workbench.backbones.export.check_parity", 1),
     "predict": ("workbench.stages.predict.write_predictions", 2),
     "evaluate": ("workbench.stages.evaluate.write_measures", 2),
+    "slices": ("workbench.stages.slices.slice_results", 1),
     "compare": ("workbench.stages.compare.compare_predictions", 1),
     "explain": ("workbench.stages.explain.write_attributions", 3),
     "assess": ("workbench.stages.assess.quality_card", 2),
+    "overall": ("workbench.stages.overall._attributions", 1),
+    "shift": ("workbench.stages.shift.describe", 1),
     "report": ("workbench.report.build.render", 1),
 }
 
@@ -159,7 +163,7 @@ def break_at(monkeypatch: pytest.MonkeyPatch, target: str, call: int, error: Bas
 
 
 def test_an_interruption_in_any_stage_costs_that_stage_alone(tmp_path: Path) -> None:
-    """The same command goes on after Ctrl-C, nine times in one run, and ends like the undisturbed run."""
+    """The same command goes on after Ctrl-C, once in every stage of one run, and ends like the undisturbed run."""
     run = tmp_path / "values"
     for i, (stage, (target, call)) in enumerate(MIDDLES.items()):
         with pytest.MonkeyPatch.context() as patch:
@@ -207,10 +211,12 @@ class TestChanges:
     @pytest.mark.parametrize(
         ("override", "redone"),
         [
-            ("evaluate.confidence=0.9", ["evaluate", "compare"]),
-            ("explain.samples=1", ["explain", "assess"]),
-            ("predict.shard_size=7", ["predict", "evaluate", "compare", "explain", "assess"]),
-            ("export.opset=19", ["export", "predict", "evaluate", "compare", "explain", "assess"]),
+            ("evaluate.confidence=0.9", ["evaluate", "slices", "compare", "shift"]),
+            ("compare.margin=0.05", ["compare", "shift"]),
+            ("explain.samples=1", ["explain", "assess", "overall", "shift"]),
+            ("assess.seeds=2", ["assess"]),
+            ("predict.shard_size=7", list(STAGES[3:])),
+            ("export.opset=19", list(STAGES[2:])),
             ("finetune.label_smoothing=0.1", list(STAGES[1:])),
             ("data.unit=$", list(STAGES)),
             ("seed=1", list(STAGES)),
@@ -323,7 +329,7 @@ def test_a_config_in_python_takes_overrides_too(tmp_path: Path, monkeypatch: pyt
 def test_evaluate_brings_the_comparison_up_to_date(tmp_path: Path) -> None:
     run = copy_of("values", tmp_path)
     pipeline.run_stage(run.path, "evaluate", ("evaluate.confidence=0.5",), device="cpu", progress=(said := Said()))
-    assert said.done == ["evaluate", "compare"]
+    assert said.done == ["evaluate", "slices", "compare"]
 
 
 def test_a_report_can_be_made_again_from_the_files(tmp_path: Path) -> None:
@@ -365,6 +371,6 @@ def test_rows_of_a_group_are_drawn_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize("override", ["explain.methods=['integrated-gradients']", "explain.samples=0"])
 def test_a_run_without_black_box_methods_or_without_cases_is_whole(tmp_path: Path, override: str) -> None:
     run = copy_of("values", tmp_path)
-    assert again(config_of("values"), run.path, override) == ["explain", "assess", "report"]
+    assert again(config_of("values"), run.path, override) == ["explain", "assess", "overall", "shift", "report"]
     assert len(run.read_json("cases.json")["cases"]) == (0 if "samples" in override else 2)
     assert run.verify() == [] and "could not be built" not in (run.path / "report.html").read_text(encoding="utf-8")

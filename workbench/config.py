@@ -5,14 +5,15 @@ An unknown key or a bad value is a `ConfigError` that names the key and suggests
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from workbench.config_text import absolute, override, read_toml
+from workbench.config_text import config_error as _config_error
 from workbench.errors import ArtefactError, ConfigError
+from workbench.places import Region
 
 
 class _Section(BaseModel):
@@ -27,14 +28,19 @@ class Data(_Section):
     test: str = Field("", description="file of the test split, where it is a file of its own")
     text: str = Field("", description="column of the text")
     image: str = Field("", description="column of the picture or of its path")
-    target: str = Field("", description="column of the label or value")
+    target: str = Field("", description="column of the label or value; multi-label: of all labels of a row")
+    targets: tuple[str, ...] = Field((), description="multi-label: columns of 0 and 1, one for each label")
+    label_separator: str = Field(
+        ";", min_length=1, description="multi-label: what stands between the labels of one cell"
+    )
     features: tuple[str, ...] = Field((), description="feature columns; empty: all but the others named")
     categorical: tuple[str, ...] = Field((), description="feature columns that are categories whatever they hold")
     ignore: tuple[str, ...] = Field((), description="columns that are left out")
     id: str = Field("", description="column of the example's id")
     split: str = Field("", description="column that names the split of each row")
+    rationale: str = Field("", description="column, or CSV of `file,x0,y0,x1,y1`, of what a person says decides")
     group: str = Field("", description="column whose values stay on one side of a split (patient, user)")
-    slices: tuple[str, ...] = Field((), description="columns by which results are broken down")
+    slices: tuple[str, ...] = Field((), description="columns to break results down by; numbers become ranges")
     labels: tuple[str, ...] = Field((), description="class names in order; empty: those of the training split")
     unit: str = Field("", description="unit of the regression target")
     subset: str = Field("", description="configuration name of a hub dataset")
@@ -78,7 +84,9 @@ class Finetune(_Section):
     epochs: float = Field(0.0, ge=0, description="0: by the backbone (3; tables by their size)")
     weight_decay: float | None = Field(None, ge=0, description="empty: by the backbone (0.01; tables 0.0003)")
     dropout: float | None = Field(None, ge=0, lt=1, description="empty: the backbone's own")
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of each target spread over all classes")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share of each target spread over all classes (multi-label: over yes and no)"
+    )
     class_weights: Literal["none", "balanced"] = Field("none", description="`balanced`: rare classes weigh more")
     patience: int | None = Field(
         None, ge=0, description="epochs without improvement before stopping; 0: never; empty: by the backbone"
@@ -120,6 +128,17 @@ class Evaluate(_Section):
     capacity: float = Field(0.1, gt=0, le=1, description="largest share of all examples that can be looked at")
 
 
+class Compare(_Section):
+    """What counts as not worse, and where a change of reasons is looked for."""
+
+    margin: float = Field(0.0, ge=0, lt=1, description="largest acceptable loss: of accuracy or of RMSE; 0: none")
+    words: tuple[str, ...] = Field((), description="words whose part in the decisions is measured before and after")
+    columns: tuple[str, ...] = Field((), description="columns whose part in the decisions is measured")
+    regions: tuple[Region, ...] = Field((), description="[left, top, right, bottom] as fractions, or `top-right`, ...")
+    samples: int = Field(24, ge=2, description="test examples that a comparison of two runs explains under both")
+    repeats: int = Field(1, ge=0, le=20, description="times an explanation is drawn again to know its noise; 0: never")
+
+
 class Explain(_Section):
     """Which predictions are explained, by what, and at what cost."""
 
@@ -151,6 +170,25 @@ class Explain(_Section):
     filler: str = Field("", description="what stands for a hidden feature; empty: the modality's first")
     segments: int = Field(48, ge=2, description="segments of a picture, about")
     background: int = Field(32, ge=1, description="training rows that stand for hidden columns")
+    global_samples: int | None = Field(
+        None,
+        ge=0,
+        description="test examples behind the views of the whole model; empty: 200 rows of a table, 40 pictures, of "
+        "texts the explained cases",
+    )
+
+
+class Assess(_Section):
+    """How far explanations are put to the test beyond hiding parts; each of these costs evaluations."""
+
+    seeds: int = Field(5, ge=0, description="seeds of the stability of each explanation; below 2: not measured")
+    randomised: int = Field(8, ge=0, description="examples explained on a model with random weights; 0: none")
+    other_class: int = Field(4, ge=0, description="examples explained for the runner-up class too; 0: not measured")
+    perturbed: int = Field(2, ge=0, description="examples whose input is changed a little; 0: not measured")
+    draws: int = Field(3, ge=1, description="small changes of each such input")
+    masked: int = Field(16, ge=0, description="masked inputs of each example compared with clean ones; 0: none")
+    second_filler: str = Field("", description="filler of a second measurement; empty: the next; `none`: none")
+    sensitivity_n: bool = Field(False, description="sensitivity-n for hidden sets of several sizes too")
 
 
 class Report(_Section):
@@ -183,7 +221,9 @@ class Config(_Section):
     export: Export = Export()
     predict: Predict = Predict()
     evaluate: Evaluate = Evaluate()
+    compare: Compare = Compare()
     explain: Explain = Explain()
+    assess: Assess = Assess()
     report: Report = Report()
     card: Card = Card()
 
@@ -198,7 +238,7 @@ def read_config(path: str | Path, overrides: tuple[str, ...] = ()) -> Config:
         ConfigError: the file is missing or not TOML, or a key or value is not allowed.
     """
     path = Path(path)
-    return build_config(_read_toml(path), overrides, beside=path.resolve().parent, where=str(path))
+    return build_config(read_toml(path), overrides, beside=path.resolve().parent, where=str(path))
 
 
 def read_resolved(path: Path) -> Config:
@@ -208,22 +248,9 @@ def read_resolved(path: Path) -> Config:
         ArtefactError: it is missing or damaged.
     """
     try:
-        return build_config(_read_toml(path), where=str(path))
+        return build_config(read_toml(path), where=str(path))
     except ConfigError as e:
         raise ArtefactError(e.message, hint="restore it, or run the config again") from None
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise ConfigError(f"no config at {path}", hint="write one with `workbench init TASK FILE`") from None
-    except IsADirectoryError:
-        raise ConfigError(f"{path} is a folder, not a config", hint="name a .toml file") from None
-    except UnicodeDecodeError as e:
-        raise ConfigError(f"{path} is not UTF-8 text: {e.reason} at byte {e.start}", hint="save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as e:
-        raise ConfigError(f"{path} is not TOML: {e}", hint="strings need quotes, tables are [section]") from None
 
 
 def build_config(
@@ -236,55 +263,15 @@ def build_config(
     """Validate a nested mapping as a `Config` (see `read_config`)."""
     raw = {k: dict(v) if isinstance(v, dict) else v for k, v in raw.items()}
     for text in overrides:
-        _override(raw, text)
-    for section, keys in (("data", ("source", "validation", "test")), ("backbone", ("source", "weights", "factory"))):
+        override(raw, text)
+    of_data = ("source", "validation", "test", "rationale")
+    for section, keys in (("data", of_data), ("backbone", ("source", "weights", "factory"))):
         table = raw.get(section)
         if beside is not None and isinstance(table, dict):
             for key in keys:
-                if isinstance(table.get(key), str):
-                    table[key] = _absolute(table[key], beside)
+                if isinstance(table.get(key), str) and (key != "rationale" or table[key].endswith(".csv")):
+                    table[key] = absolute(table[key], beside)
     try:
         return Config.model_validate(raw)
     except ValidationError as e:
-        raise _config_error(e, where) from None
-
-
-def _absolute(value: str, beside: Path) -> str:
-    name, colon, attribute = value.rpartition(":") if ".py:" in value else (value, "", "")
-    for folder in (beside, Path.cwd()) if value else ():
-        if (folder / name).exists():
-            return f"{folder / name}{colon}{attribute}"
-    return value
-
-
-def _override(raw: dict[str, Any], text: str) -> None:
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise ConfigError(f"--set {text!r} is not key=value", hint="for example --set finetune.epochs=5")
-    *sections, last = key.strip().split(".")
-    table = raw
-    for section in sections:
-        table = table.setdefault(section, {})
-        if not isinstance(table, dict):
-            raise ConfigError(f"--set {key}: {section!r} is a value, not a section", hint="see docs/config.md")
-    try:
-        table[last] = tomllib.loads(f"x = {value}")["x"]
-    except tomllib.TOMLDecodeError:
-        table[last] = value  # an unquoted string
-
-
-def _config_error(error: ValidationError, where: str) -> ConfigError:
-    first = error.errors()[0]
-    loc = [str(p) for p in first["loc"]]
-    key = ".".join(loc)
-    if first["type"] == "extra_forbidden":
-        model: Any = Config
-        for part in loc[:-1]:
-            model = model.model_fields[part].annotation
-        close = difflib.get_close_matches(loc[-1], model.model_fields, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]!r}?" if close else f"allowed here: {', '.join(model.model_fields)}"
-        return ConfigError(f"{where}: unknown key {key!r}", hint=hint)
-    if first["type"] == "missing":
-        return ConfigError(f"{where}: key {key!r} is missing", hint="see `workbench init TASK`")
-    message = first["msg"][0].lower() + first["msg"][1:]
-    return ConfigError(f"{where}: {key} = {first['input']!r}: {message}", hint="allowed values are in docs/config.md")
+        raise _config_error(e, where, Config) from None

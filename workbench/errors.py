@@ -7,6 +7,7 @@ WorkbenchError                         exit code
 │   └── ConfigError                    2   a bad config: unknown key, bad value
 ├── DataError                          3   bad data: file, row, column
 ├── ArtefactError                      4   a missing, damaged or newer artefact
+│   └── NotChecked                     4   a gate's rule has no evidence to judge
 ├── MissingDependency                  5   an optional package is not installed
 └── StageError                         6   a stage could not do its work
     ├── ExportError                    6   export or parity failed
@@ -72,6 +73,14 @@ class ArtefactError(WorkbenchError):
     """A run's file is missing, damaged or of a newer schema."""
 
     exit_code = 4
+
+
+class NotChecked(ArtefactError):
+    """A gate's rule has no evidence to judge: why, and in which file it should stand."""
+
+    def __init__(self, reason: str, where: str = "") -> None:
+        super().__init__(reason)
+        self.where = where
 
 
 class MissingDependency(WorkbenchError):

@@ -96,15 +96,90 @@ def run_stage(path: str | Path, name: str, overrides: tuple[str, ...] = (), **op
 
 
 def build_report(run: Run, *, progress: Progress | None = None) -> Path:
-    """Write `report.html` of a run; needs no torch."""
+    """Write `report.html` of a run, or `compare.html` of a comparison; needs no torch."""
     from workbench.report.build import build_report as build
 
+    if run.manifest.get("kind") == "comparison":
+        return _build_comparison(run, progress)
     config = read_resolved(run.path / CONFIG)
     if progress:
         progress.say("report ...")
     with run.stage("report", digest([__version__, run.manifest["stages"]]), ("report.html",)):
         path: Path = build(run, title=config.report.title, max_mb=config.report.max_mb)
     return path
+
+
+def _build_comparison(run: Run, progress: Progress | None) -> Path:
+    from workbench.report.compare import NAME, build_comparison
+
+    if progress:
+        progress.say("report ...")
+    with run.stage("report", digest([__version__, run.manifest["stages"]]), (NAME,)):
+        path: Path = build_comparison(run)
+    return path
+
+
+def compare_runs(
+    a: str | Path,
+    b: str | Path,
+    *,
+    on: str = "same",
+    nulls: tuple[str | Path, ...] = (),
+    margin: float | None = None,
+    overrides: tuple[str, ...] = (),
+    out: str | Path | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Run:
+    """Compare the deployed models of two runs on the same examples, and their reasons; writes `compare.html`.
+
+    Args:
+        a: the run that stands for "before".
+        b: the run that stands for "after".
+        on: "same" wants equal data, "common" takes the test examples and labels that both hold.
+        nulls: runs of the config of `a` or `b` with other seeds: what retraining alone changes.
+        margin: largest acceptable loss of accuracy (a share), or of RMSE as a share of it.
+        overrides: `key=value` pairs over the config of `a`, such as `compare.words=["zq7"]`.
+        out: folder of the comparison; None puts it beside the first run.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The comparison's folder as a `Run`; `comparison.json` holds what was found.
+    """
+    from workbench.stages.compare_runs import compare_runs as compare
+
+    progress = progress or Progress()
+    made: Run = compare(
+        a, b, on=on, nulls=nulls, margin=margin, overrides=overrides, out=out, device=device, progress=progress
+    )
+    with made.lock():
+        build_report(made, progress=progress)
+    return made
+
+
+def gate(run: str | Path, policy: str | Path, *, reference: str | Path | None = None) -> dict[str, Any]:
+    """Judge a run, or a comparison of two, by a policy; needs no torch.
+
+    Writes `gate.json`, and the run's report again where it has one and its files are as its
+    manifest says.
+
+    Args:
+        run: the directory of a run, or one that `compare_runs` wrote.
+        policy: a TOML file; `workbench init policy` writes one.
+        reference: an earlier run, for the rules with `against = "reference"`.
+
+    Returns:
+        The content of `gate.json` (docs/artefacts.md); `passed` says whether every rule holds.
+    """
+    from workbench.stages.gate import gate as judge
+
+    content: dict[str, Any] = judge(run, policy, reference=reference)
+    opened = Run.open(run)
+    verified = content["rules"][0]["status"] == "passed"
+    if verified and "report" in opened.manifest["stages"] and opened.has(CONFIG):
+        with opened.lock():
+            build_report(opened)
+    return content
 
 
 def run_demo(out: str | Path = "reports", *, device: str = "auto", progress: Progress | None = None) -> list[Path]:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from workbench.errors import ArtefactError
 from workbench.run import Run
-from workbench.types import Attribution, ClassScores, Measure, Predictions, Values
+from workbench.types import Attribution, ClassScores, LabelScores, Measure, Predictions, Values
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
@@ -47,6 +47,9 @@ def write_predictions(run: Run, model: str, predictions: Predictions) -> None:
         for k, label in enumerate(predictions.labels):
             columns[f"logit.{label}"] = predictions.logits[:, k]
         facts: dict[str, Any] = {"kind": "class", "labels": list(predictions.labels)}
+    elif isinstance(predictions, LabelScores):
+        columns |= _label_columns(predictions)
+        facts = {"kind": "labels", "labels": list(predictions.labels), "thresholds": predictions.thresholds.tolist()}
     else:
         columns["target"] = pa.array(predictions.targets, from_pandas=True)  # NaN becomes null
         columns["value"] = predictions.values
@@ -55,6 +58,17 @@ def write_predictions(run: Run, model: str, predictions: Predictions) -> None:
         columns[f"group.{name}"] = values.astype(str)
     table = pa.table(columns).replace_schema_metadata({"workbench": json.dumps(facts, ensure_ascii=False)})
     run.write_bytes(f"{model}/predictions.parquet", parquet_bytes(table))
+
+
+def _label_columns(predictions: LabelScores) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    for k, label in enumerate(predictions.labels):
+        target = predictions.targets[:, k]
+        columns[f"target.{label}"] = pa.array(target == 1, mask=target < 0, type=pa.bool_())
+    for name, values in (("predicted", "predicted"), ("score", "probabilities"), ("logit", "logits")):
+        table = getattr(predictions, values)
+        columns |= {f"{name}.{label}": table[:, k] for k, label in enumerate(predictions.labels)}
+    return columns
 
 
 def read_predictions(run: Run, model: str) -> Predictions:
@@ -73,6 +87,11 @@ def read_predictions(run: Run, model: str) -> Predictions:
             targets = table["target"].to_numpy(zero_copy_only=False).astype(np.float64)
             return Values(ids, splits, targets, table["value"].to_numpy(), facts["unit"], groups)
         labels = tuple(facts["labels"])
+        if facts["kind"] == "labels":
+            held = [[-1 if t is None else int(t) for t in table[f"target.{n}"].to_pylist()] for n in labels]
+            logits = np.column_stack([table[f"logit.{n}"].to_numpy() for n in labels])
+            cuts = np.array(facts["thresholds"], dtype=np.float64)
+            return LabelScores(ids, splits, np.array(held, dtype=np.int8).T, logits, labels, cuts, groups)
         index = {label: k for k, label in enumerate(labels)}
         targets = np.array([-1 if t is None else index[t] for t in table["target"].to_pylist()], dtype=np.int64)
         logits = np.column_stack([table[f"logit.{label}"].to_numpy() for label in labels])

@@ -24,6 +24,9 @@ TASKS = {
         "workbench.tasks.tabular_regression:TASK",
         "A number, in the target's unit, for a row of a table.",
     ),
+    "image-multilabel": ("workbench.tasks.image_multilabel:TASK", "Any number of labels for a picture."),
+    "text-multilabel": ("workbench.tasks.text_multilabel:TASK", "Any number of labels for a text."),
+    "tabular-multilabel": ("workbench.tasks.tabular_multilabel:TASK", "Any number of labels for a row of a table."),
 }
 
 EXPLAINERS = {
@@ -223,6 +226,27 @@ METRICS = {
         "Share of the pinball loss at 0.9 of always answering the 90th percentile that is saved.",
     ),
 }
+
+# Of several labels at once; each function has its measure's name.
+_LABEL_METRICS = {
+    "subset_accuracy": "Share of examples of which every single label is decided right.",
+    "baseline_subset_accuracy": "Subset accuracy of always answering the most frequent set: the line to beat.",
+    "hamming_loss": "Share of all yes-or-no decisions that are wrong; low by itself where labels are rare.",
+    "f1_micro": "F1 of all decisions thrown together, so that frequent labels count most.",
+    "f1_samples": "F1 of each example's set of labels, averaged over the examples.",
+    "label_precision": "Of the examples given a label, the share that has it; averaged over the labels.",
+    "label_recall": "Of the examples with a label, the share that was given it; averaged over the labels.",
+    "label_f1": "F1 of each label, averaged: rare labels count as much as frequent ones.",
+    "mean_average_precision": "Precision over all recalls, averaged over the labels; guessing reaches a label's share.",
+    "label_auroc": "Chance that an example with a label scores higher for it than one without; 0.5 is guessing.",
+    "lrap": "How far an example's own labels stand before the others: 1 is a perfect order.",
+    "coverage_error": "How many of an example's most probable labels must be read to meet all that hold, on average.",
+    "ranking_loss": "Share of pairs, one label that holds and one that does not, in the wrong order.",
+    "label_log_loss": "How surprised the model is by the truth of a label, averaged over the labels.",
+    "label_brier": "Squared distance of a label's probability from what was true, averaged; 0 is perfect.",
+    "label_ece": "Average gap between a label's probability and how often it holds, for each label and on average.",
+}
+METRICS |= {name: (f"workbench.metrics.multilabel:{name}", text) for name, text in _LABEL_METRICS.items()}
 
 FIXTURES = {
     "digits": ("workbench.data.fixtures:digits", "1,797 handwritten digits (scikit-learn)."),

@@ -25,6 +25,8 @@ from workbench.errors import ArtefactError, StageError, UsageError
 SCHEMA = 1
 MANIFEST = "manifest.json"
 CONFIG = "config.toml"
+# Written about a run after the fact: no part of what is judged.
+ABOUT = ("gate.json", "report.html", "compare.html")
 _LOCK = ".lock"
 _START_AGAIN = "restore it, or delete it and run the config again"
 
@@ -211,6 +213,10 @@ class Run:
             elif hash_file(path) != expected:
                 problems.append(f"{name} has changed")
         return problems
+
+    def files_sha256(self) -> str:
+        """Hash of the manifest's list of files, those `ABOUT` the run left out: what a gate has judged."""
+        return digest({name: sha for name, sha in self.manifest["files"].items() if name not in ABOUT})
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

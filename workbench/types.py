@@ -5,7 +5,7 @@ Shapes use n (examples), K (classes), M (features of one example).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -21,12 +21,13 @@ class Example:
 
     `input` is a `str` (text), a path, `bytes` or an (H, W, 3) uint8 array (image), or a
     mapping from column to float, str or None (table; None and NaN are missing).
-    `target` is a class index, a value in the target's unit, or None where unknown.
+    `target` is a class index, a value in the target's unit, the indices of the labels that
+    hold (a tuple, maybe empty; multi-label), or None where unknown.
     """
 
     id: str
     input: Any
-    target: int | float | None
+    target: int | float | tuple[int, ...] | None
     split: str
     meta: Mapping[str, str] = field(default_factory=dict)
 
@@ -53,8 +54,9 @@ class Skipped:
 class Dataset:
     """Examples of one task with what is known about them.
 
-    `labels` are the class names in the order of the class index (empty for regression);
-    `columns` the feature columns of a table (empty otherwise).
+    `labels` are the names of the classes, or of the labels of which several may hold, in the
+    order of their index (empty for regression); `columns` the feature columns of a table
+    (empty otherwise).
     """
 
     name: str
@@ -75,6 +77,13 @@ class Dataset:
     @cached_property
     def by_id(self) -> Mapping[str, Example]:
         return {e.id: e for e in self.examples}
+
+    @cached_property
+    def kind(self) -> str:
+        """What is predicted: "class", "labels" (several may hold) or "value"."""
+        if not self.labels:
+            return "value"
+        return "labels" if any(isinstance(e.target, tuple) for e in self.examples) else "class"
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,58 @@ class ClassScores:
 
 
 @dataclass(frozen=True)
+class LabelScores:
+    """Predictions of multi-label classification: each of K labels holds or does not.
+
+    `logits` (n, K) float64; `targets` (n, K) int8: 1 holds, 0 does not, -1 unknown; `labels`
+    K names; `thresholds` (K,) probabilities from which on a label is given.
+    """
+
+    ids: np.ndarray
+    splits: np.ndarray
+    targets: np.ndarray
+    logits: np.ndarray
+    labels: tuple[str, ...]
+    thresholds: np.ndarray
+    groups: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """Sigmoid of the logits, (n, K), in float64."""
+        z = np.asarray(self.logits, dtype=np.float64)
+        e = np.exp(-np.abs(z))  # at most 1: nothing overflows
+        return np.where(z >= 0, 1 / (1 + e), e / (1 + e))
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """Which labels are given, (n, K) bool: those whose probability reaches their threshold."""
+        return np.asarray(self.probabilities >= self.thresholds)
+
+    def where(self, rows: np.ndarray) -> LabelScores:
+        """The same predictions for the rows of a boolean or integer index."""
+        return LabelScores(
+            self.ids[rows],
+            self.splits[rows],
+            self.targets[rows],
+            self.logits[rows],
+            self.labels,
+            self.thresholds,
+            {k: v[rows] for k, v in self.groups.items()},
+        )
+
+
+def indicators(targets: Sequence[Any], labels: int) -> np.ndarray:
+    """Multi-label targets (tuples of label indices) as (n, labels) int8; a row of -1 where one is None."""
+    found = np.zeros((len(targets), labels), dtype=np.int8)
+    for row, target in enumerate(targets):
+        if target is None:
+            found[row] = -1
+        else:
+            found[row, list(target)] = 1
+    return found
+
+
+@dataclass(frozen=True)
 class Values:
     """Predictions of regression: `values` and `targets` (n,) in `unit`; NaN where unknown."""
 
@@ -138,7 +199,7 @@ class Values:
         )
 
 
-Predictions = ClassScores | Values
+Predictions = ClassScores | LabelScores | Values
 
 
 @dataclass(frozen=True, slots=True)

@@ -328,3 +328,9 @@ def test_the_centred_interval_covers_the_expected_calibration_error() -> None:
         m = of(scores(200, 3, seed, skill=0.5), resamples=300)["ece"]
         inside += m.low <= expected <= m.high
     assert inside / 300 > 0.9
+
+
+def test_the_floor_of_one_sure_answer_lies_within_its_band() -> None:
+    z = np.array([[np.log(0.992), np.log(0.008)]])
+    m = of(ClassScores(np.array(["a"]), np.array(["test"]), np.array([0]), z, ("a", "b")))["ece_floor"]
+    assert m.low == pytest.approx(0.008) and m.low < m.value <= m.high < 0.05  # 0.992 in 8 of 1,000 draws, else 0.008

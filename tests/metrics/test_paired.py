@@ -38,9 +38,9 @@ def test_keys_are_those_of_the_artefact() -> None:
     assert {"split", "n", "before", "after", "verdict", "accuracy", "flips", "measures"} <= set(result)
     assert (result["split"], result["n"], result["before"], result["after"]) == ("test", 60, "base", "tuned")
     assert set(result["accuracy"]) == {
-        "before", "after", "difference", "low", "high", "method", "mcnemar_p", "b", "c",
+        "before", "after", "difference", "low", "high", "method", "mcnemar_p", "b", "c", "p", "test",
     }  # fmt: skip
-    assert set(result["flips"]) == {"negative", "positive", "nfr", "pfr", "churn"}
+    assert set(result["flips"]) == {"negative", "positive", "nfr", "pfr", "churn", "relative_nfr"}
     for m in result["measures"]:
         assert {"name", "before", "after", "difference", "low", "high", "p", "method", "better"} <= set(m)
     json.dumps(result, allow_nan=False)

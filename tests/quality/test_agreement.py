@@ -73,3 +73,15 @@ def test_default_top_is_five_or_a_tenth() -> None:
     assert g.agreement(a, b, rng=np.random.default_rng(0), null=5)["feature"]["value"] == 1  # all three
     constant = g.agreement(a, np.ones(3), rng=np.random.default_rng(0), null=5)
     assert math.isnan(constant["spearman"]["value"]) and math.isnan(constant["spearman"]["random"])
+
+
+@pytest.mark.parametrize("m", [3, 12, 40])
+def test_shuffles_are_measured_as_one_by_one(m: int) -> None:
+    rng = np.random.default_rng(m)
+    a, b = rng.normal(size=m), np.round(rng.normal(size=m), 1)  # ties too
+    orders = np.argsort(rng.random((30, m)), axis=1)
+    k = min(m, 5)
+    found = g._shuffled(a, b, k, orders)
+    for i, order in enumerate(orders):
+        one = g._all(a, b[order], k)
+        assert {name: found[name][i] for name in one} == pytest.approx(one)

@@ -19,8 +19,11 @@ from workbench.explainers.lime import LIME
 from workbench.explainers.paths import INTEGRATED_GRADIENTS
 from workbench.explainers.shap import SHAPLEY
 from workbench.probe import Probe
-from workbench.quality.card import LIGHTS, THRESHOLDS, light, quality_card
+from workbench.quality.card import quality_card
+from workbench.quality.thresholds import LIGHTS, SENTENCES, THRESHOLDS, light
 from workbench.types import Attribution
+
+FURTHER = ("seed_stability", "model_randomisation", "class_similarity", "max_sensitivity", "filler_spread")
 
 
 def banked(probe: Probe, budget: int = 512) -> Bank:
@@ -150,7 +153,7 @@ def test_a_card_is_json_explains_every_gap_and_puts_the_worst_first() -> None:
         assert json.loads(json.dumps(result)) == result
         undefined = {name for name, value in result["measures"].items() if value is None}
         assert undefined == set(result["missing"]) and all(result["missing"].values())
-        assert set(THRESHOLDS) <= set(result["measures"]) and result["reasons"]
+        assert set(THRESHOLDS) - set(FURTHER) <= set(result["measures"]) and result["reasons"]
         assert result == card(probe, run_explainer(explainer, probe, bank=bank, seed=0), bank)
 
 
@@ -158,7 +161,9 @@ def test_thresholds_are_a_printable_table() -> None:
     json.dumps({name: dict(row) for name, row in THRESHOLDS.items()})
     for name, row in THRESHOLDS.items():
         assert set(row) == {"good", "fair", "better", "text"} and row["text"].endswith(".")
-        assert light(name, row["good"]) == "good" and light(name, row["fair"]) == "fair"
+        fair = "good" if row["good"] == row["fair"] else "fair"  # random weights know no middle
+        assert light(name, row["good"]) == "good" and light(name, row["fair"]) == fair
+        assert name in SENTENCES and len(SENTENCES[name]) == 3
         worse = row["fair"] + (-0.01 if row["better"] == "higher" else 0.01)
         assert light(name, worse) == "poor"
     assert LIGHTS == ("good", "fair", "poor")
@@ -169,3 +174,27 @@ def test_a_bank_of_another_example_is_refused() -> None:
     found = run_explainer(SHAPLEY, probe, seed=0)
     with pytest.raises(ExplainError, match="bank holds"):
         card(replace(probe, example_id="other"), found, banked(probe))
+
+
+def test_further_measures_count_for_the_light_and_missing_ones_say_why() -> None:
+    probe = additive(np.random.default_rng(0).normal(size=12))
+    bank = banked(probe)
+    found = run_explainer(SHAPLEY, probe, bank=bank, seed=0)
+
+    def with_(**further: float | str) -> dict[str, Any]:
+        return quality_card(probe, found, bank=bank, rng=np.random.default_rng(7), further=further)
+
+    assert with_(seed_stability=0.99, model_randomisation=0.2)["light"] == "good"
+    alike = with_(model_randomisation=0.51)
+    assert alike["light"] == "poor" and "not model-sensitive" in alike["reasons"][0]
+    assert with_(seed_stability=0.7)["light"] == "fair" and with_(class_similarity=0.95)["light"] == "poor"
+    absent = with_(max_sensitivity="It was switched off.", mask_unusual=float("nan"))
+    assert absent["light"] == "good" and absent["missing"]["max_sensitivity"] == "It was switched off."
+    assert absent["measures"]["mask_unusual"] is None and absent["missing"]["mask_unusual"]
+
+
+def test_sensitivity_of_single_parts_is_free_and_perfect_on_an_additive_model() -> None:
+    probe = additive(np.random.default_rng(0).normal(size=12))
+    bank = banked(probe)
+    result = card(probe, run_explainer(SHAPLEY, probe, bank=bank, seed=0), bank)
+    assert result["measures"]["sensitivity_1"] == pytest.approx(1)

@@ -203,3 +203,15 @@ def test_every_measure_is_deterministic_and_asks_the_probe_in_one_call(measure: 
     first = measure(probe, W, rng(9))
     assert 1 <= len(calls) <= math.ceil(sum(calls) / 256) and sum(calls) <= 1000
     assert repr(first) == repr(measure(probe, W, rng(9)))
+
+
+def test_deletion_skill_alone_agrees_with_the_whole_on_an_additive_game() -> None:
+    weights = np.array([5.0, 3.0, 1.0, 0.5, 0.2, 0.1])
+    probe = additive(weights)
+    # E[random area] is half the sum; the areas of the exact order are known.
+    counts = np.arange(7) / 6
+    area = np.trapezoid(weights.sum() - np.concatenate([[0], np.cumsum(weights)]), counts)
+    found = f.deletion_skill(probe, weights, np.random.default_rng(0), steps=10, orders=50)
+    assert found == pytest.approx((weights.sum() / 2 - area) / weights.sum())
+    assert f.deletion_skill(probe, -weights, np.random.default_rng(0)) < 0
+    assert math.isnan(f.deletion_skill(additive(np.zeros(6)), weights, np.random.default_rng(0)))

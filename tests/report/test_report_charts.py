@@ -20,7 +20,12 @@ def _specs() -> dict[str, dict]:
     curves = pd.concat([curve.assign(who="before"), curve.assign(who="after")])
     losses = pd.DataFrame({"who": ["training", "validation"], "epoch": [1.0, 1.0], "loss": [0.5, 0.6]})
     bins = pd.DataFrame({"who": ["right", "wrong"], "low": [0.9, 0.9], "high": [0.95, 0.95], "n": [3, 1]})
+    shifts = pd.DataFrame(
+        {"measure": ["Direction"] * 3, "who": ["by lot", "noise", "shift"], "low": [0.7, 0.0, 0.3],
+         "middle": [1.0, 0.1, 0.4], "high": [1.2, 0.2, 0.5]}
+    )  # fmt: skip
     return {
+        "bands": charts.bands(shifts),
         "roc": charts.roc(curves, "<b>yes</b>"),
         "training": charts.training(losses),
         "scatter": charts.scatter(points, unit="kg"),
@@ -29,7 +34,7 @@ def _specs() -> dict[str, dict]:
     }
 
 
-@pytest.mark.parametrize("name", ["roc", "training", "scatter", "residuals", "confidence"])
+@pytest.mark.parametrize("name", ["bands", "roc", "training", "scatter", "residuals", "confidence"])
 def test_specs_can_be_drawn_and_take_their_colours_from_the_page(name: str) -> None:
     spec = _specs()[name]
     text = json.dumps(spec, allow_nan=False)

@@ -10,6 +10,7 @@ import pytest
 
 from workbench.data.checks import _CHECKS as CHECKS_OF_DATA
 from workbench.data.column_checks import COLUMN_CHECKS
+from workbench.data.label_checks import LABEL_CHECKS
 from workbench.report.build import coded
 from workbench.report.sections.change import change
 from workbench.report.sections.data import _CHECKS, data
@@ -38,7 +39,7 @@ def test_checks_that_found_nothing_stand_behind_one_line(samples: dict[str, Run]
 
 
 def test_every_check_has_a_title() -> None:
-    assert len(_CHECKS) == len(CHECKS_OF_DATA) + len(COLUMN_CHECKS)
+    assert len(_CHECKS) == len(CHECKS_OF_DATA) + len(COLUMN_CHECKS) + len(LABEL_CHECKS)
 
 
 def test_many_columns_are_summed_up(samples: dict[str, Run]) -> None:

@@ -1,77 +1,183 @@
-"""Performance by group, against counts made here."""
+"""Slices and weak areas in the report: the first screen, the section and what is said where there is nothing."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from statsmodels.stats.proportion import proportion_confint
 
+from workbench.metrics.attributes import attribute
+from workbench.metrics.slices import FEW, slice_results
+from workbench.metrics.weakness import Property, grow, judge
+from workbench.records import finite
+from workbench.report.build import build_report
 from workbench.report.sections.verdict import verdict
-from workbench.report.slices import FEW, apart, slice_blocks, slices
+from workbench.report.sections.weakness import weakness
+from workbench.report.shapes import Finding, Findings, Fold, Table, Tree
+from workbench.report.slice_tables import slice_blocks
+from workbench.report.slices import Slices, slice_findings, weak_area
 from workbench.report.view import RunView
 from workbench.run import Run
+from workbench.types import ClassScores, Values
 
 
-def _grouped(run: Run, wrong_in: str = "") -> pd.DataFrame:
-    """Give the deployed predictions a group column of two large values and a small one."""
-    path = run.path / "onnx/predictions.parquet"
-    frame = pd.read_parquet(path)
-    place = frame.groupby("split").cumcount()
-    frame["group.ward"] = np.where(place < 10, "south", np.where(place % 3 == 0, "north", "west"))
-    if wrong_in:
-        other = frame["target"].map(lambda label: "benign" if label == "malignant" else "malignant")
-        frame["predicted"] = np.where(frame["group.ward"] == wrong_in, other, frame["target"])
-    frame.to_parquet(path)
-    return frame[frame["split"] == "test"]
+def predictions(frame: pd.DataFrame) -> ClassScores | Values:
+    ids, splits = frame["id"].to_numpy(object), frame["split"].to_numpy(object)
+    if "value" in frame:
+        return Values(ids, splits, frame["target"].to_numpy(float), frame["value"].to_numpy(float), "units")
+    labels = tuple(c.removeprefix("logit.") for c in frame if c.startswith("logit."))
+    index = frame["target"].map({label: k for k, label in enumerate(labels)}).to_numpy(int)
+    return ClassScores(ids, splits, index, frame[[f"logit.{c}" for c in labels]].to_numpy(float), labels)
 
 
-def test_accuracy_of_a_group_has_wilsons_interval(copied: Callable[[str], Run]) -> None:
+def sliced(run: Run, weak: str = "", *, groups: bool = True) -> tuple[ClassScores | Values, np.ndarray]:
+    """Give a sample run its slices; the deployed model fails in the ward `weak`, on the longest rows."""
+    before, after = (predictions(pd.read_parquet(run.path / m / "predictions.parquet")) for m in ("base", "onnx"))
+    place = np.arange(len(after.ids))
+    ward = np.where(place % 33 == 0, "hut", np.where(place % 3 == 0, "north", "west")).astype(object)
+    bad = ward == weak
+    if isinstance(after, ClassScores):
+        wrong = (after.targets + 1) % len(after.labels)
+        logits = np.where(bad[:, None], 9.0 * np.eye(len(after.labels))[wrong], after.logits)
+        after = ClassScores(after.ids, after.splits, after.targets, logits, after.labels)
+    else:
+        after = Values(after.ids, after.splits, after.targets, after.values + 90 * bad, "units")
+    by = (
+        [attribute(n, v.tolist(), after.splits) for n, v in (("ward", ward), ("hour", place % 2 + 1.0))]
+        if groups
+        else []
+    )
+    options = {"resamples": 200, "permutations": 200}
+    found = slice_results(before, after, by, **options)  # type: ignore[arg-type]
+    run.write_json("slices.json", finite(found))
+    length = np.where(bad, 100.0, 10.0) + np.random.default_rng(0).normal(size=len(place))
+    rows = {s: np.flatnonzero(after.splits == s) for s in ("validation", "test")}
+    error = (
+        (after.predicted != after.targets).astype(float)
+        if isinstance(after, ClassScores)
+        else np.abs(after.values - after.targets)
+    )
+    first, second = ([Property("length", length[r], True, "words")] for r in rows.values())
+    judged = judge(
+        grow(first, error[rows["validation"]]), second, error[rows["test"]], decisions="value" not in vars(after)
+        and isinstance(after, ClassScores), resamples=200, permutations=200,
+    )  # fmt: skip
+    facts = {"split": "test", "n": 300, "n_grown": 150, "grown_on": "the validation split", "reason": "", "unit": ""}
+    pair = {"true": "a", "decided": "b", "n": 3, "of": 9, "share": 1 / 3, "low": 0.12, "high": 0.65}
+    run.write_json("weakness.json", finite({**facts, "properties": ["length"], "confused": [pair], **judged}))
+    return after, ward
+
+
+def lines(view: RunView) -> list[Finding]:
+    return [line for block in verdict(view).blocks if isinstance(block, Findings) for line in block.findings]
+
+
+def tables(blocks: Any) -> list[Table]:
+    return [
+        t for b in blocks for t in (tables(b.blocks) if isinstance(b, Fold) else [b] if isinstance(b, Table) else [])
+    ]
+
+
+def test_a_worse_group_and_a_weak_area_stand_on_the_first_screen(copied: Callable[[str], Run]) -> None:
     run = copied("table")
-    test = _grouped(run)
-    found = slices(RunView(run))["ward"]
-    assert [g.value for g in found] == ["west", "north", "south"] and sum(g.n for g in found) == 300
-    for group in found:
-        rows = test[test["group.ward"] == group.value]
-        right = int((rows["target"] == rows["predicted"]).sum())
-        low, high = proportion_confint(right, len(rows), method="wilson")
-        assert (group.score, group.n) == (right / len(rows), len(rows))
-        assert (group.low, group.high) == pytest.approx((low, high))
+    after, ward = sliced(run, weak="north")
+    assert isinstance(after, ClassScores)
+    view = RunView(run)
+    mine = after.splits == "test"
+    wrong = (after.predicted != after.targets)[mine]
+    north = (ward == "north")[mine]
+    worse = next(line for line in lines(view) if line.strong.startswith("Worse for some groups"))
+    assert worse.level == "fair" and f"for ward = north (n {north.sum():,})" in worse.rest
+    lost = next(line for line in lines(view) if line.strong.startswith("Worse than before for some"))
+    assert lost.level == "poor" and "points" in lost.rest
+    area = next(line for line in lines(view) if "mistakes are in" in line.strong)
+    found = view.json("weakness.json")["areas"][0]
+    assert area.strong == f"{found['errors']} of {wrong.sum()} mistakes are in {found['n']} of 300 rows:"
+    assert found["errors"] >= wrong[north].sum() and found["n"] <= north.sum() + 15
+    assert area.rest.startswith("length over") and area.level == "fair" and area.href == "#weakness"
+    assert not any(line.strong.startswith("Differences between groups") for line in lines(view))
 
 
-def test_groups_of_few_examples_are_faint_and_say_so(copied: Callable[[str], Run]) -> None:
+def test_no_difference_is_said_too(copied: Callable[[str], Run]) -> None:
     run = copied("table")
-    _grouped(run)
-    (table,) = slice_blocks(RunView(run))
-    small = [i for i, row in enumerate(table.rows) if int(row[2].text) < FEW]
-    assert table.faint == frozenset(small) == {2}
-    assert table.rows[2][2].note == "few examples" and table.rows[0][2].note == ""
+    sliced(run)
+    found = lines(RunView(run))
+    good = next(line for line in found if line.strong == "No group is worse off than the rest beyond chance")
+    assert good.level == "good" and "ward and hour" in good.rest
+    section = weakness(RunView(run))
+    assert section is not None and "none is worse than the rest and none worse than before" in section.finding
+    strong, _ = weak_area(RunView(run))
+    assert strong.startswith("No area")
 
 
-def test_a_regression_gets_its_rmse(copied: Callable[[str], Run]) -> None:
-    run = copied("regression")
-    test = _grouped(run)
-    for group in slices(RunView(run))["ward"]:
-        rows = test[test["group.ward"] == group.value]
-        assert group.score == pytest.approx(np.sqrt(((rows["value"] - rows["target"]) ** 2).mean()))
-        assert group.low is None
-
-
-def test_only_intervals_that_do_not_overlap_are_a_finding(copied: Callable[[str], Run]) -> None:
+def test_every_slice_is_a_row_and_small_ones_are_faint(copied: Callable[[str], Run]) -> None:
     run = copied("table")
-    _grouped(run, wrong_in="south")  # all wrong, but of 10 examples only
-    assert apart(slices(RunView(run))["ward"]) is None
-    _grouped(run, wrong_in="north")
-    gap = apart(slices(RunView(run))["ward"])
-    assert gap is not None and (gap[0].value, gap[1].value) == ("north", "west")
-    lines = [line for block in verdict(RunView(run)).blocks for line in block.findings]
-    assert any(line.strong == "Right less often for some groups of ward:" and line.level == "fair" for line in lines)
-    assert not any(line.strong.startswith("Differences between groups") for line in lines)
+    sliced(run, weak="north")
+    view = RunView(run)
+    ward = next(t for t in tables(slice_blocks(view)) if t.caption == "By ward")
+    by_name = {row[0].text: row for row in ward.rows}
+    entries = {e["where"][0]["value"]: e for e in Slices(view).entries if len(e["where"]) == 1}
+    assert set(by_name) == {"north", "west", "hut"}
+    assert by_name["north"][1].text == f"{entries['north']['n']:,}"
+    share = entries["north"]["models"]["onnx"]["score"]["value"]
+    assert by_name["north"][3].text == ("0 %" if share == 0 else f"{100 * share:.1f} %")
+    assert by_name["north"][5].text.startswith("−") and "p < .001" in by_name["north"][5].note
+    assert len(by_name["north"][4].dots) == 2
+    few = [i for i, row in enumerate(ward.rows) if row[0].text == "hut"]
+    assert ward.faint == frozenset(few) and entries["hut"]["n"] < FEW
+    everything = tables(slice_blocks(view))
+    assert any(t.caption == "Two attributes at once" for t in everything)
+    assert sum(t.caption == "The deployed model" for t in everything) == 2  # the rates of two classes
 
 
-def test_without_slices_groups_stay_unchecked(samples: dict[str, Run]) -> None:
-    assert slices(RunView(samples["table"])) == {}
-    lines = [line for block in verdict(RunView(samples["table"])).blocks for line in block.findings]
-    assert any(line.strong.startswith("Differences between groups") for line in lines)
+def test_many_groups_stand_behind_a_line(copied: Callable[[str], Run]) -> None:
+    run = copied("image")
+    before, after = (predictions(pd.read_parquet(run.path / m / "predictions.parquet")) for m in ("base", "onnx"))
+    cities = [f"c{chr(97 + i % 15)}" for i in range(len(after.ids))]
+    found = slice_results(before, after, [attribute("city", cities, after.splits)], resamples=200, permutations=200)
+    run.write_json("slices.json", finite(found))
+    blocks = slice_blocks(RunView(run))
+    assert isinstance(blocks[0], Table) and "the 12 largest of 15" in blocks[0].caption and len(blocks[0].rows) == 12
+    assert isinstance(blocks[1], Fold) and len(blocks[1].blocks[0].rows) == 15
+    (open_,) = slice_findings(RunView(run))
+    assert open_.level == "open" and "fewer than 30" in open_.rest
+
+
+@pytest.mark.parametrize("kind", ["regression", "text", "table"])
+def test_the_whole_page_is_built(kind: str, copied: Callable[[str], Run]) -> None:
+    run = copied(kind)
+    sliced(run, weak="north")
+    section = weakness(RunView(run))
+    assert section is not None and any(isinstance(b, Tree) for b in section.blocks)
+    if kind == "regression":
+        assert section.finding.startswith("Off by ") and "RMSE" in json.dumps([t.head for t in tables(section.blocks)])
+    assert any(t.caption == "Most confused classes" for t in tables(section.blocks)) == (kind == "text")
+    page = build_report(run).read_text(encoding="utf-8")
+    assert 'id="weakness"' in page and "could not be built" not in page
+    assert 'class="area named"' in page and "length over" in page
+
+
+def test_without_the_files_the_section_says_so(samples: dict[str, Run], copied: Callable[[str], Run]) -> None:
+    view = RunView(samples["table"])
+    assert weakness(view) is None and slice_findings(view) == [] and weak_area(view) == ("", "")
+    unchecked = [line for line in lines(view) if line.strong.startswith("Differences between groups")]
+    assert unchecked[0].level == "open" and "data.slices" in unchecked[0].rest
+    run = copied("table")
+    sliced(run, groups=False)
+    section = weakness(RunView(run))
+    assert section is not None and "data.slices" in str(section.blocks[-1])
+
+
+def test_another_task_is_told_that_nothing_was_computed(copied: Callable[[str], Run]) -> None:
+    run = copied("table")
+    reason = "slices are not computed for this task"
+    run.write_json("slices.json", {"reason": reason, "slices": [], "attributes": [], "measure": ""})
+    run.write_json("weakness.json", {"reason": reason, "areas": [], "tree": None, "confused": []})
+    section = weakness(RunView(run))
+    assert section is not None and "slices are not computed for this task." in section.finding
+    line = next(line for line in lines(RunView(run)) if line.strong.startswith("Differences between groups"))
+    assert line.rest == "Slices are not computed for this task."

@@ -62,6 +62,10 @@ def test_every_method_answers_or_says_why_not(kind: str, tmp_path: Path) -> None
         facts = run.read_json(f"{model}/attributions/{name}.json")
         assert f"{facts['title']}." in report
         assert bool(facts["filler"]) != bool(facts["unitless"]), name
+    shift = run.read_json("explanation_shift.json")
+    assert EVERYWHERE <= set(shift["methods"]) and set(shift["methods"]) <= written
+    assert len(shift["methods"]) + len(shift["left_out"]) == len(EVERY)
+    assert all(text in report for text in shift["left_out"])
     for name in EVERYWHERE:
         for model in ("base", next(m for m in ("tuned", "onnx") if run.has(f"{m}/attributions/{name}.json"))):
             assert set(run.read_json(f"{model}/attributions/{name}.json")["cases"]) == {c["id"] for c in about["cases"]}
@@ -113,7 +117,7 @@ def test_a_contrast_with_a_label_leaves_out_what_was_decided_so(tmp_path: Path) 
 
 
 def test_contrasts_that_cannot_be_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="has no classes"):
+    with pytest.raises(ConfigError, match="gives no one class"):
         explained("values", tmp_path / "a", "explain.question=contrast")
     with pytest.raises(UnknownName, match="label 'yess'"):
         explained("texts", tmp_path / "b", "explain.question=contrast", "explain.against=yess")

@@ -28,7 +28,8 @@ SCORES = np.array([[0.0, 1.0, 3.0], [2.0, 2.0, 1.0], [-1.0, 0.0, -2.0]], dtype=n
 def test_a_task_is_what_its_name_says(name: str) -> None:
     task = registry.load("tasks", name)
     assert task.name == name
-    assert task.kind == ("value" if name.endswith("regression") else "class")
+    kinds = {"regression": "value", "multilabel": "labels", "classification": "class"}
+    assert task.kind == kinds[name.rpartition("-")[2]]
     assert task.modality_name == {"tabular": "table"}.get(name.split("-")[0], name.split("-")[0])
 
 

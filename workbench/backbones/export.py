@@ -118,13 +118,37 @@ def relative_error(onnx: np.ndarray, torch_: np.ndarray) -> float:
     return float(np.max(np.abs(onnx - torch_) / (1 + np.abs(torch_)), initial=0.0))
 
 
+def _decisions(
+    expected: np.ndarray, found: np.ndarray, tolerance: float, thresholds: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Whether both models decide each row alike (n,), and whether the decision is a tie within tolerance (n,)."""
+    if thresholds is not None:
+        with np.errstate(divide="ignore"):
+            cuts = np.log(thresholds) - np.log1p(-thresholds)  # as logits
+        near = np.abs(expected - cuts) <= 2 * tolerance * (1 + np.abs(expected))
+        return ((expected >= cuts) == (found >= cuts)).all(axis=1), near.any(axis=1)
+    top = np.sort(expected, axis=1)
+    runner_up = top[:, -2] if expected.shape[1] > 1 else np.full(len(expected), -np.inf)
+    tied = top[:, -1] - runner_up <= 2 * tolerance * (1 + np.abs(top[:, -1]))
+    return expected.argmax(1) == found.argmax(1), tied
+
+
 def check_parity(
-    torch_backbone: TorchBackbone, onnx_backbone: Any, encoded: Any, rows: np.ndarray, tolerance: float
+    torch_backbone: TorchBackbone,
+    onnx_backbone: Any,
+    encoded: Any,
+    rows: np.ndarray,
+    tolerance: float,
+    thresholds: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Compare torch and ONNX Runtime on real examples at batch sizes 1, 2, 7 and 64, padded rows included.
 
     Returns the content of parity.json but for what only the exporter knows. The examples are
     batched in their own order, so a batch of texts holds padded rows.
+
+    Args:
+        thresholds: (K,) probabilities from which on a label is given (multi-label); an
+            answer is then the whole set of labels.
     """
     per_batch, agree, ties, different, n = [], 0, 0, 0, 0
     worst_relative, worst_absolute = 0.0, 0.0
@@ -147,10 +171,7 @@ def check_parity(
             absolute = max(absolute, float(np.abs(found - expected).max()))
             if size == 64:
                 n += len(part)
-                same = expected.argmax(1) == found.argmax(1)
-                top = np.sort(expected, axis=1)
-                runner_up = top[:, -2] if expected.shape[1] > 1 else np.full(len(part), -np.inf)
-                tied = top[:, -1] - runner_up <= 2 * tolerance * (1 + np.abs(top[:, -1]))
+                same, tied = _decisions(expected, found, tolerance, thresholds)
                 agree, ties = agree + int(same.sum()), ties + int(tied.sum())
                 different += int((~same & ~tied).sum())
         per_batch.append({"batch": size, "padded": bool(padded), "max_error": relative, "max_abs": absolute})

@@ -19,6 +19,7 @@ from transformers.trainer_callback import EarlyStoppingCallback
 from workbench.backbones.arguments import default_learning_rate, training_arguments
 from workbench.backbones.batches import ByLength
 from workbench.backbones.history import History
+from workbench.backbones.multilabel import binary_cross_entropy, mean_average_precision
 from workbench.backbones.quiet import quiet_transformers
 from workbench.backbones.saving import saving
 from workbench.backbones.strategies import apply_strategy, merge_adapters
@@ -31,7 +32,7 @@ from workbench.run import digest
 
 @dataclass(frozen=True)
 class Samples:
-    """What the loop reads: `encoded.batch(rows)` gives model inputs, `targets` (n,) their answers."""
+    """What the loop reads: `encoded.batch(rows)` gives model inputs, `targets` (n,) or (n, K) their answers."""
 
     encoded: Any
     targets: np.ndarray
@@ -70,7 +71,8 @@ def fit(
     line for every logged step, `folder/tensorboard` the same as events.
 
     Args:
-        kind: "class" (cross-entropy) or "value" (squared error on the standardised target).
+        kind: "class" (cross-entropy), "labels" (binary cross-entropy of each label) or "value"
+            (squared error on the standardised target).
         key: whatever else the result depends on, such as the data.
 
     Raises:
@@ -180,7 +182,7 @@ class _Loop(Trainer):
         if members is None:
             loss = self._loss(logits, targets)
         else:  # an ensemble in one network: each member is trained on its own
-            loss = self._loss(members.flatten(0, 1), targets.repeat_interleave(members.shape[1]))
+            loss = self._loss(members.flatten(0, 1), targets.repeat_interleave(members.shape[1], dim=0))
         if model.training and not torch.isfinite(loss):
             raise StageError(
                 f"the loss is {loss.item()} at step {self.state.global_step}",
@@ -205,6 +207,8 @@ def _loss(config: Finetune, kind: str, targets: np.ndarray) -> Callable[[Tensor,
             return (((logits - target[:, None]) / scale) ** 2).mean()
 
         return squared
+    if kind == "labels":
+        return binary_cross_entropy(targets, config.label_smoothing, balanced=config.class_weights == "balanced")
     counts = torch.from_numpy(np.bincount(targets.astype(int)))
     present = counts > 0
     balanced = torch.where(present, len(targets) / (present.sum() * counts.clamp(min=1)), 1.0)
@@ -226,7 +230,7 @@ def _score(kind: str) -> Callable[[Any], dict[str, float]]:
     def rmse(evaluated: Any) -> dict[str, float]:
         return {"score": float(np.sqrt(np.mean((evaluated.predictions[:, 0] - evaluated.label_ids) ** 2)))}
 
-    return accuracy if kind == "class" else rmse
+    return {"class": accuracy, "labels": mean_average_precision, "value": rmse}[kind]
 
 
 def _printers() -> tuple[type, ...]:

@@ -19,7 +19,7 @@ class History(TrainerCallback):
         from torch.utils.tensorboard import SummaryWriter
 
         self._path, self._bar = folder / "history.jsonl", bar
-        self._name = "accuracy" if kind == "class" else "rmse"
+        self._name = {"class": "accuracy", "labels": "mean_average_precision", "value": "rmse"}[kind]
         folder.mkdir(parents=True, exist_ok=True)
         step = int(resume.name.rpartition("-")[2]) if resume else 0
         kept = self._path.read_text().splitlines(keepends=True) if resume and self._path.exists() else []

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from workbench.backbones.multilabel import STRENGTHS, best_logistics
 from workbench.backbones.torch import TorchBackbone
 
-_STRENGTHS = (0.01, 0.1, 1.0, 10.0)
 _BATCH = 64
 
 
@@ -50,14 +50,19 @@ def fit_head(
     validation: tuple[np.ndarray, np.ndarray],
     *,
     classes: int,
+    multilabel: bool = False,
 ) -> str:
     """Fit the head on (features, targets) and set it; how, in words."""
-    weight, bias, strength = best_logistic(train, validation, classes=classes)
+    if multilabel:
+        weight, bias, strength = best_logistics(train, validation)
+    else:
+        weight, bias, strength = best_logistic(train, validation, classes=classes)
     with torch.no_grad():
         head: Any = backbone.head_layer
         head.weight.copy_(torch.from_numpy(weight))
         head.bias.copy_(torch.from_numpy(bias))
-    return f"multinomial logistic regression on its frozen features (C = {strength:g}, chosen on the validation split)"
+    what = "logistic regression for each label" if multilabel else "multinomial logistic regression"
+    return f"{what} on its frozen features (C = {strength:g}, chosen on the validation split)"
 
 
 def best_logistic(
@@ -78,7 +83,7 @@ def best_logistic(
     centre, scale = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
     scale[scale < 1e-8] = 1.0
     best: tuple[float, float, LogisticRegression] | None = None
-    for strength in _STRENGTHS:
+    for strength in STRENGTHS:
         model = LogisticRegression(C=strength, max_iter=500)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the choice by validation loss covers it

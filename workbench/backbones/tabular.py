@@ -11,13 +11,14 @@ import torch
 from safetensors import SafetensorError
 
 from workbench.backbones.quiet import quiet_transformers
+from workbench.backbones.tabular_config import PROBLEMS
 from workbench.backbones.tabular_net import TabularNet, recommended
 from workbench.backbones.torch import TorchBackbone, find_head
 from workbench.config import Config
 from workbench.errors import ArtefactError, ConfigError
 from workbench.modalities import table
 from workbench.modalities.table import TablePreparation
-from workbench.types import Dataset
+from workbench.types import Dataset, indicators
 
 BEFORE = "a linear model of the same columns: no backbone for tables is pretrained"
 
@@ -94,7 +95,7 @@ def fit_base(
         with torch.inference_mode():
             return module.features(tensors.get("numeric"), tensors.get("categorical")).numpy()
 
-    fit = _fit_classes if kind == "class" else _fit_value
+    fit = {"class": _fit_classes, "labels": _fit_labels, "value": _fit_value}[kind]
     how = fit(module, features, targets, train, validation)
     backbone.save_state(path)
     return f"{BEFORE[0].upper()}{BEFORE[1:]} ({how}, its strength chosen on the validation split)."
@@ -110,6 +111,16 @@ def _fit_classes(
     )
     module.set_head(weight, bias)
     return f"logistic regression, C = {strength:g}"
+
+
+def _fit_labels(
+    module: Any, features: Callable[[np.ndarray], np.ndarray], targets: np.ndarray, train: np.ndarray, held: np.ndarray
+) -> str:
+    from workbench.backbones.multilabel import best_logistics
+
+    weight, bias, strength = best_logistics((features(train), targets[train]), (features(held), targets[held]))
+    module.set_head(weight, bias)
+    return f"logistic regression for each label, C = {strength:g}"
 
 
 def _fit_value(
@@ -146,7 +157,9 @@ def _training(dataset: Dataset, preparation: TablePreparation) -> tuple[np.ndarr
     arrays = table.encode([e.input for e in train], preparation).arrays
     numeric = arrays.get("numeric", np.zeros((len(train), 0), np.float32))
     categorical = arrays.get("categorical", np.zeros((len(train), 0), np.int64))
-    return numeric, categorical, np.array([e.target for e in train])
+    targets = [e.target for e in train]
+    answers = indicators(targets, len(dataset.labels)) if dataset.kind == "labels" else np.array(targets)
+    return numeric, categorical, answers
 
 
 def _cardinalities(preparation: TablePreparation) -> list[int]:
@@ -154,14 +167,16 @@ def _cardinalities(preparation: TablePreparation) -> list[int]:
 
 
 def _task(kind: str) -> Any:
-    return "classification" if kind == "class" else "regression"
+    return {"class": "classification", "labels": "multilabel", "value": "regression"}[kind]
 
 
 def _check_columns(module: TabularNet, preparation: TablePreparation, dataset: Dataset, source: str) -> None:
     """A checkpoint is for tables of its own columns only."""
-    has = (module.config.numeric_columns, list(module.config.cardinalities), int(module.config.num_labels or 0))
-    needs = (len(preparation.numeric), _cardinalities(preparation), max(len(dataset.labels), 1))
-    for what, there, here in zip(("numeric columns", "categories", "outputs"), has, needs, strict=True):
+    own = module.config
+    has = (own.numeric_columns, list(own.cardinalities), int(own.num_labels or 0), own.problem_type)
+    outputs, answers = max(len(dataset.labels), 1), PROBLEMS[_task(dataset.kind)]
+    needs = (len(preparation.numeric), _cardinalities(preparation), outputs, answers)
+    for what, there, here in zip(("numeric columns", "categories", "outputs", "answers"), has, needs, strict=True):
         if there != here:
             raise ConfigError(
                 f"backbone.source = {source!r} was made for other data: {what} {there}, here {here}",

@@ -10,7 +10,12 @@ from transformers import PretrainedConfig
 
 from workbench.errors import DataError
 
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "multilabel", "regression"]
+PROBLEMS = {
+    "classification": "single_label_classification",
+    "multilabel": "multi_label_classification",
+    "regression": "regression",
+}
 
 
 class TabularNetConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
@@ -61,13 +66,13 @@ def recommended(n_rows: int, n_features: int, task: Task) -> dict[str, Any]:
     Args:
         n_rows: training rows, without the validation split.
         n_features: columns.
-        task: "classification" or "regression".
+        task: "classification", "multilabel" or "regression".
 
     Returns:
         learning_rate, weight_decay, batch_size, epochs, patience, dropout, width, blocks.
     """
     small = n_rows < 2000
-    shown = 300_000 if task == "classification" else 450_000
+    shown = 450_000 if task == "regression" else 300_000
     epochs = int(np.clip(round(shown / max(n_rows, 1)), 8, 40))
     width = 64 if small else 128 if n_rows < 8000 and n_features < 100 else 192
     return {
@@ -84,10 +89,9 @@ def recommended(n_rows: int, n_features: int, task: Task) -> dict[str, Any]:
 
 def output_settings(task: Task, classes: Sequence[str]) -> dict[str, Any]:
     """Return the config's entries on what the model predicts."""
-    names = list(classes) if task == "classification" else ["value"]
-    kind = "single_label_classification" if task == "classification" else "regression"
+    names = ["value"] if task == "regression" else list(classes)
     return {
-        "problem_type": kind,
+        "problem_type": PROBLEMS[task],
         "id2label": dict(enumerate(names)),
         "label2id": {name: k for k, name in enumerate(names)},
     }
@@ -99,16 +103,21 @@ def check_training_data(
     targets: np.ndarray,
     classes: Sequence[str] | None,
     categorical: np.ndarray | None,
+    *,
+    multilabel: bool = False,
 ) -> None:
     """Raise DataError where training arrays do not fit together; `classes` None is regression."""
     if numeric.ndim != 2 or len(numeric) == 0 or numeric.shape[1] + len(cardinalities) == 0:
         raise DataError(f"numeric is {numeric.shape}: rows and, with the categorical columns, at least one column")
-    if targets.shape != (len(numeric),):
-        raise DataError(f"targets are {targets.shape} for {len(numeric)} rows: one per row")
+    if targets.shape != ((len(numeric), len(classes)) if multilabel and classes else (len(numeric),)):
+        what = "a 0 or 1 per row and label" if multilabel else "one per row"
+        raise DataError(f"targets are {targets.shape} for {len(numeric)} rows: {what}")
     if not np.isfinite(targets.astype(np.float64)).all():
-        row = int(np.flatnonzero(~np.isfinite(targets.astype(np.float64)))[0])
+        row = int(np.argwhere(~np.isfinite(targets.astype(np.float64)))[0, 0])
         raise DataError(f"target of row {row} is {targets[row]}: finite values are allowed")
-    if classes is not None and (len(classes) < 2 or targets.min() < 0 or targets.max() >= len(classes)):
+    if classes is not None and (
+        len(classes) < 2 or targets.min() < 0 or targets.max() >= (2 if multilabel else len(classes))
+    ):
         raise DataError(f"targets run from {targets.min()} to {targets.max()} for {len(classes)} classes")
     if categorical is None:
         return

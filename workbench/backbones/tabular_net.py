@@ -116,8 +116,8 @@ class TabularNet(PreTrainedModel):  # type: ignore[no-untyped-call]
         Args:
             numeric: (n, F_num) raw values, NaN where missing; (n, 0) without numeric columns.
             cardinalities: categories of each categorical column.
-            targets: (n,) class indices, or values in the target's unit.
-            task: "classification" or "regression".
+            targets: (n,) class indices, or values in the target's unit; (n, K) 0 or 1 (multi-label).
+            task: "classification", "multilabel" or "regression".
             classes: class names in the order of the index; unused for regression.
             categorical: (n, F_cat) codes; None counts every category as equally frequent.
             width: hidden units; 0: `recommended`.
@@ -128,7 +128,8 @@ class TabularNet(PreTrainedModel):  # type: ignore[no-untyped-call]
         Raises:
             DataError: rows, codes, targets or classes do not fit together.
         """
-        check_training_data(numeric, cardinalities, targets, classes if task == "classification" else None, categorical)
+        names = None if task == "regression" else classes
+        check_training_data(numeric, cardinalities, targets, names, categorical, multilabel=task == "multilabel")
         rows, columns = len(numeric), numeric.shape[1] + len(cardinalities)
         sizes = recommended(rows, columns, task)
         config = TabularNetConfig(
@@ -167,7 +168,8 @@ class TabularNet(PreTrainedModel):  # type: ignore[no-untyped-call]
         piecewise-linear encoding, which makes it an additive model. Arguments and errors are
         those of `for_data`.
         """
-        check_training_data(numeric, cardinalities, targets, classes if task == "classification" else None, categorical)
+        names = None if task == "regression" else classes
+        check_training_data(numeric, cardinalities, targets, names, categorical, multilabel=task == "multilabel")
         width = max(bins + 2, min(max(cardinalities, default=0) + 1, _MOST_ONE_HOT))
         numeric_columns, counts = numeric.shape[1], [int(k) for k in cardinalities]
         with torch.random.fork_rng(devices=[]):
@@ -235,11 +237,11 @@ class TabularNet(PreTrainedModel):  # type: ignore[no-untyped-call]
         Args:
             numeric: (n, F_num) raw values, NaN where missing; None without numeric columns.
             categorical: (n, F_cat) codes, 0 where missing or unseen; None without such columns.
-            labels: (n,) class indices, or values in the target's unit.
+            labels: (n,) class indices, (n, K) 0 or 1 (multi-label), or values in the target's unit.
 
         Returns:
             `logits` (n, K) or (n, 1). `loss` is the mean over rows and members of each
-            member's cross-entropy, or of its squared error on the standardised target.
+            member's (binary) cross-entropy, or of its squared error on the standardised target.
             `members` (n, E, K), while training, is what each member says on its own: each
             is to be trained on its own, or the ensemble is one network.
         """
@@ -248,6 +250,9 @@ class TabularNet(PreTrainedModel):  # type: ignore[no-untyped-call]
         if labels is not None and self.regression:
             standardised = (labels.reshape(-1, 1, 1).to(members.dtype) - self.target_mean) / self.target_scale
             loss = (members - standardised).square().mean()
+        elif labels is not None and self.config.problem_type == "multi_label_classification":
+            each = labels.to(members.dtype)[:, None, :].expand_as(members)
+            loss = nn.functional.binary_cross_entropy_with_logits(members, each)
         elif labels is not None:
             loss = nn.functional.cross_entropy(members.flatten(0, 1), labels.repeat_interleave(members.shape[1]))
         apart = None

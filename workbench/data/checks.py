@@ -6,14 +6,15 @@ plain words, the good news included; a check that does not apply returns None.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 from workbench.data.column_checks import COLUMN_CHECKS, Finding, listed
-from workbench.data.fingerprint import input_hash, input_hashes
+from workbench.data.fingerprint import input_hash, input_hashes, label_counts
+from workbench.data.label_checks import LABEL_CHECKS
 from workbench.data.pictures import picture_size
 from workbench.data.records import MISSING
 from workbench.types import SPLITS, Dataset, Example
@@ -53,6 +54,8 @@ def check(dataset: Dataset, *, group: str = "", hashes: Sequence[str] = ()) -> l
         hashes = [input_hash(" ".join(e.input.split()).casefold()) for e in dataset.examples]
     checked = Checked(dataset, group, hashes or input_hashes(dataset))
     findings = [make(checked) for make in _CHECKS]
+    if dataset.kind == "labels":
+        findings += [make(dataset) for make in LABEL_CHECKS]
     if dataset.modality == "table":
         findings += [make(dataset) for make in COLUMN_CHECKS]
     return [asdict(f) | {"examples": list(f.examples)[:_SHOWN]} for f in findings if f is not None]
@@ -122,8 +125,8 @@ def _conflicts(checked: Checked) -> Finding:
 
 def _imbalance(checked: Checked) -> Finding | None:
     dataset = checked.dataset
-    counts = Counter(e.target for e in dataset.examples if e.split == "train")
-    if not dataset.labels or not counts:
+    counts = label_counts(dataset.split("train"))
+    if dataset.kind != "class" or not counts:
         return None
     sizes = [counts[k] for k in range(len(dataset.labels))]
     most, least = max(sizes), min(sizes)
@@ -143,11 +146,12 @@ def _small_classes(checked: Checked) -> Finding | None:
     dataset = checked.dataset
     if not dataset.labels:
         return None
-    counts = Counter(e.target for e in dataset.examples if e.split == "test")
+    counts = label_counts(dataset.split("test"))
     small = [f"{label!r} ({counts[k]})" for k, label in enumerate(dataset.labels) if counts[k] < SMALL_CLASS]
+    one, several = ("label", "Labels") if dataset.kind == "labels" else ("class", "Classes")
     if not small:
-        return Finding("small_classes", "ok", f"Every class has at least {SMALL_CLASS} test examples.")
-    sentence = f"Classes with fewer than {SMALL_CLASS} test examples, whose numbers say little: {listed(small)}."
+        return Finding("small_classes", "ok", f"Every {one} has at least {SMALL_CLASS} test examples.")
+    sentence = f"{several} with fewer than {SMALL_CLASS} test examples, whose numbers say little: {listed(small)}."
     return Finding("small_classes", "warning", sentence, len(small))
 
 

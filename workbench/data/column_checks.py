@@ -11,7 +11,7 @@ import numpy as np
 
 from workbench.data.cells import as_value
 from workbench.data.fingerprint import is_missing
-from workbench.types import Column, Dataset
+from workbench.types import Column, Dataset, indicators
 
 NEARLY_CONSTANT = 0.99
 _ENOUGH = 20  # training rows below which a coincidence looks like a rule
@@ -123,11 +123,17 @@ def numbers_as_categories(dataset: Dataset) -> Finding | None:
 
 def target_leak(dataset: Dataset) -> Finding:
     """Columns that alone give the target away in training."""
-    targets = np.array([e.target for e in dataset.examples if e.split == "train"], dtype=np.float64)
+    training = [e.target for e in dataset.examples if e.split == "train"]
+    if dataset.kind == "labels":  # a column may tell one label and nothing of the others
+        columns = [*indicators(training, len(dataset.labels)).astype(np.float64).T]
+    else:
+        columns = [np.array(training, dtype=np.float64)]
     found = []
-    if len(targets) >= _ENOUGH:
+    if len(training) >= _ENOUGH:
         tells = _tells_class if dataset.labels else _tells_value
-        found = [c.name for c in dataset.columns if tells(c, _training(dataset, c), targets)]
+        for c in dataset.columns:
+            cells = _training(dataset, c)
+            found += [c.name] if any(tells(c, cells, targets) for targets in columns) else []
     if not found:
         return Finding("target_leak", "ok", "No column alone gives the target.")
     sentence = f"The target follows from one column alone: {listed(found)}; is it known before the target is?"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from workbench.types import SPLITS, Dataset
+from workbench.types import SPLITS, Dataset, Example
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
@@ -63,14 +63,17 @@ def fingerprint(dataset: Dataset, *, source: str = "", hashes: Sequence[str] = (
         "splits": {name: len(examples) for name, examples in splits.items()},
     }
     if dataset.labels:
-        counts = {name: Counter(e.target for e in examples) for name, examples in splits.items()}
+        counts = {name: label_counts(examples) for name, examples in splits.items()}
         content["classes"] = {
             name: {label: counts[name][k] for k, label in enumerate(dataset.labels)} for name in splits
         }
     else:
         content["target"] = {
-            name: _summary([e.target for e in examples if e.target is not None]) for name, examples in splits.items()
+            name: _summary([e.target for e in examples if isinstance(e.target, int | float)])
+            for name, examples in splits.items()
         }
+    if dataset.kind == "labels":
+        content["label_sets"] = {name: _label_sets(examples) for name, examples in splits.items()}
     content |= {"unit": dataset.unit, "target_name": dataset.target, "labels": list(dataset.labels)}
     if dataset.columns:
         content["columns"] = [
@@ -93,8 +96,28 @@ def is_missing(cell: Any) -> bool:
     return cell is None or cell != cell
 
 
-def target_name(dataset: Dataset, target: int | float | None) -> str | float | None:
-    """A target as it reads: the label's name, the value, or None where unknown."""
+def label_counts(examples: Iterable[Example]) -> Counter[int]:
+    """How many examples have each class or label, by its index."""
+    counts: Counter[int] = Counter()
+    for e in examples:
+        counts.update(e.target if isinstance(e.target, tuple) else () if e.target is None else (int(e.target),))
+    return counts
+
+
+def _label_sets(examples: Sequence[Example]) -> dict[str, float | int | None]:
+    """Labels of an example on average, examples without any, and distinct sets of labels."""
+    sets = [e.target for e in examples if isinstance(e.target, tuple)]
+    return {
+        "cardinality": sum(map(len, sets)) / len(sets) if sets else None,
+        "empty": sum(not s for s in sets),
+        "distinct": len(set(sets)),
+    }
+
+
+def target_name(dataset: Dataset, target: Any) -> str | float | tuple[str, ...] | None:
+    """A target as it reads: the label's name, the labels' names, the value, or None where unknown."""
+    if isinstance(target, tuple):
+        return tuple(dataset.labels[k] for k in target)
     if target is None or target != target:
         return None
     return dataset.labels[int(target)] if dataset.labels else float(target)

@@ -89,9 +89,18 @@ def _table(part: Any, where: str) -> Table:
             part = part.cast_column(name, datasets.Image(decode=False))
         elif isinstance(feature, datasets.ClassLabel):
             class_names[name] = tuple(feature.names)
+        elif isinstance(inner := getattr(feature, "feature", None), datasets.ClassLabel):  # lists of codes
+            class_names[name] = tuple(inner.names)
     columns = {name: list(part.with_format(None)[name]) for name in part.column_names}
-    for name, names in class_names.items():  # -1 stands for "not published"
-        columns[name] = [names[c] if c is not None and c >= 0 else None for c in columns[name]]
+    for name, names in class_names.items():
+        columns[name] = [_named(code, names) for code in columns[name]]
     if not len(part):
         raise DataError(f"{where} has no rows", hint="name a dataset that holds examples")
     return Table(where, columns, class_names=class_names)
+
+
+def _named(code: Any, names: tuple[str, ...]) -> Any:
+    """The class of a code, or the list of those of a list; -1 stands for "not published"."""
+    if isinstance(code, list):
+        return [_named(c, names) for c in code]
+    return names[code] if code is not None and code >= 0 else None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.data.cells import category, number, numbers
+from workbench.data.label_cells import label_sets
 from workbench.data.pictures import inside
 from workbench.data.roles import Roles, find_roles, require
 from workbench.data.splits import SPLIT_NAMES
@@ -20,16 +21,18 @@ from workbench.types import Column, Skipped
 if TYPE_CHECKING:
     from workbench.config import Data
 
+Target = str | float | tuple[str, ...] | None
 MISSING = "missing"  # what stands in `meta` for an empty cell
+EVIDENCE = "evidence"  # key of `meta`: what a person, or the maker of the data, says decides
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row before splits and class indices: `target` is a label's name, a value or None."""
+    """One row before splits and class indices: `target` is a label's name, several, a value or None."""
 
     id: str
     input: Any
-    target: str | float | None
+    target: Target
     split: str  # "" where none is given
     where: str
     meta: dict[str, str] = field(default_factory=dict)
@@ -61,25 +64,37 @@ def table_records(parts: Sequence[tuple[str, Table]], data: Data, modality: str,
         DataError: a column is missing, an id is there twice, a cell is not what it must be.
     """
     training = next((table for split, table in parts if split in ("", "train")), parts[0][1])
-    roles = find_roles(training, data, modality)
+    roles = find_roles(training, data, modality, kind)
     notes = [*roles.notes, *(note for _, table in parts for note in table.notes)]
-    records = Records([], roles.target, notes=notes, class_names=training.class_names.get(roles.target, ()))
+    named = roles.target or ", ".join(roles.targets)
+    records = Records([], named, notes=notes, class_names=training.class_names.get(roles.target, ()))
     if modality == "table":
         records.columns = _columns(training, roles, data, records)
-    needed = (roles.target, *([c.name for c in records.columns] or roles.inputs), roles.split, roles.group, data.id)
+    needed = (
+        roles.target,
+        *roles.targets,
+        *([c.name for c in records.columns] or roles.inputs),
+        roles.split,
+        roles.group,
+        data.id,
+        data.rationale,
+    )
     for split, table in parts:
         for name in dict.fromkeys((*needed, *roles.slices)):
             if name:
                 require(table, name, f"a column of {training.where}")
         inputs, reasons = table_inputs(table, roles, records.columns, modality)
-        targets = _values(table, roles.target) if kind == "value" else list(map(category, table.columns[roles.target]))
+        targets = _targets(table, roles.target, data, kind)
         ids = row_ids(table, split, roles.id)
         splits = _splits(table, roles.split) if roles.split else [split] * len(table)
         meta_names = dict.fromkeys((*roles.slices, roles.group))
         meta = {name: list(map(category, table.columns[name])) for name in meta_names if name}
+        if data.rationale:
+            meta[EVIDENCE] = list(map(_rationale, table.columns[data.rationale]))
         rows = [
             Record(
-                ids[i], inputs[i], targets[i], splits[i], table.row(i), {k: v[i] or MISSING for k, v in meta.items()}
+                *(ids[i], inputs[i], targets[i], splits[i], table.row(i)),
+                {k: v[i] or ("" if k == EVIDENCE else MISSING) for k, v in meta.items()},
             )
             for i in range(len(table))
             if not reasons[i]
@@ -88,6 +103,13 @@ def table_records(parts: Sequence[tuple[str, Table]], data: Data, modality: str,
         records.skipped += [Skipped(table.row(i), why) for i, why in enumerate(reasons) if why]
     _unique_ids(records)
     return records
+
+
+def _rationale(cell: Any) -> str | None:
+    """Places in a list or array as "3,7", anything else as it is written."""
+    if isinstance(cell, list | tuple):
+        return ",".join(str(part) for part in cell) or None
+    return category(cell)
 
 
 def _columns(table: Table, roles: Roles, data: Data, records: Records) -> tuple[Column, ...]:
@@ -176,9 +198,16 @@ def table_inputs(table: Table, roles: Roles, columns: Sequence[Column], modality
     return _INPUTS[modality](table, roles, columns)
 
 
-def _values(table: Table, name: str) -> list[str | float | None]:
+def _targets(table: Table, name: str, data: Data, kind: str) -> list[Target]:
+    """The target of every row as `kind` reads it."""
+    if kind == "labels":
+        return [*label_sets(table, data, name)]
+    return _values(table, name) if kind == "value" else list(map(category, table.columns[name]))
+
+
+def _values(table: Table, name: str) -> list[Target]:
     """Regression targets; NaN stays (it is skipped later, and counted)."""
-    values: list[str | float | None] = []
+    values: list[Target] = []
     for i, cell in enumerate(table.columns[name]):
         try:
             values.append(number(cell))

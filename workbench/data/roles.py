@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from workbench.config import Data
 
 _TARGETS = ("target", "label", "class", "y")
+_LABEL_SETS = ("labels", "tags", *_TARGETS)  # what a column of several labels may be called
 _INPUT_ROLE = {"text": "text", "image": "image"}
 
 
@@ -31,30 +32,32 @@ class Roles:
     group: str
     slices: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()  # multi-label: one column for each label, where there is no `target`
 
 
-def find_roles(table: Table, data: Data, modality: str) -> Roles:
+def find_roles(table: Table, data: Data, modality: str, kind: str = "class") -> Roles:
     """The roles of a training table's columns.
 
     Raises:
         DataError: a named column is not there, or an unnamed one cannot be told for sure.
         ConfigError: one column is given two roles that exclude each other.
     """
-    for key in ("text", "image", "target", "id", "split", "group"):
+    for key in ("text", "image", "target", "id", "split", "group", "rationale"):
         if name := getattr(data, key):
             require(table, name, f"data.{key}")
-    for key in ("features", "categorical", "ignore", "slices"):
+    for key in ("features", "categorical", "ignore", "slices", "targets"):
         for name in getattr(data, key):
             require(table, name, f"data.{key}")
-    target = data.target or _find_target(table)
-    if data.target in data.ignore or target in data.features:
+    _check_targets(data, kind)
+    target = "" if data.targets else data.target or _find_target(table, _LABEL_SETS if kind == "labels" else _TARGETS)
+    if (data.target and data.target in data.ignore) or target in data.features:
         raise ConfigError(
             f"column {target!r} is the target and also in data.{'ignore' if target in data.ignore else 'features'}",
             hint="a target is neither a feature nor left out",
         )
     notes: list[str] = []
-    id_column = data.id or find_id(table, {target, *data.features, *data.ignore}, notes)
-    taken = {target, id_column, data.split, data.group, *data.ignore} - {""}
+    id_column = data.id or find_id(table, {target, *data.targets, *data.features, *data.ignore}, notes)
+    taken = {target, *data.targets, id_column, data.split, data.group, data.rationale, *data.ignore} - {""}
     if modality == "table":
         inputs = _features(table, data, taken, notes)
     else:
@@ -62,7 +65,19 @@ def find_roles(table: Table, data: Data, modality: str) -> Roles:
         inputs = (getattr(data, key) or _find_input(table, key, taken | set(data.slices)),)
         if inputs[0] in taken:
             raise ConfigError(f"column {inputs[0]!r} is data.{key} and has another role too", hint="one role a column")
-    return Roles(target, inputs, id_column, data.split, data.group, data.slices, tuple(notes))
+    return Roles(target, inputs, id_column, data.split, data.group, data.slices, tuple(notes), data.targets)
+
+
+def _check_targets(data: Data, kind: str) -> None:
+    if data.targets and kind != "labels":
+        raise ConfigError("data.targets is for multi-label tasks", hint="name the one target with data.target")
+    if data.targets and data.target:
+        raise ConfigError("data.target and data.targets are both given", hint="keep the one that is meant")
+    twice = [name for name in data.targets if data.targets.count(name) > 1 or name in (*data.features, *data.ignore)]
+    if twice:
+        raise ConfigError(
+            f"column {twice[0]!r} is in data.targets and is named a second time", hint="one role a column"
+        )
 
 
 def require(table: Table, name: str, key: str) -> None:
@@ -80,11 +95,11 @@ def _columns(table: Table) -> str:
     return f"columns: {', '.join(names[:40])}{more}"
 
 
-def _find_target(table: Table) -> str:
-    found = [name for name in table.columns if name.lower() in _TARGETS]
+def _find_target(table: Table, names: tuple[str, ...]) -> str:
+    found = [name for name in table.columns if name.lower() in names]
     if len(found) == 1:
         return found[0]
-    why = f"{' and '.join(map(repr, found))} could be it" if found else f"none is called {', '.join(_TARGETS)}"
+    why = f"{' and '.join(map(repr, found))} could be it" if found else f"none is called {', '.join(names)}"
     raise DataError(f"{table.where}: which column is the target? {why}", hint=f"set data.target; {_columns(table)}")
 
 
@@ -97,8 +112,10 @@ def input_column(table: Table, data: Data, modality: str) -> str:
     if name := getattr(data, _INPUT_ROLE[modality]):
         require(table, name, f"data.{_INPUT_ROLE[modality]}")
         return str(name)
-    targets = {data.target} if data.target else {name for name in table.columns if name.lower() in _TARGETS}
-    others = {data.id or find_id(table, targets, []), data.split, data.group, *data.slices, *data.ignore}
+    named = {data.target, *data.targets} - {""}
+    targets = named or {name for name in table.columns if name.lower() in _LABEL_SETS}
+    id_column = data.id or find_id(table, targets, [])
+    others = {id_column, data.split, data.group, data.rationale, *data.slices, *data.ignore}
     return _find_input(table, _INPUT_ROLE[modality], targets | others)
 
 

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 from workbench import registry
 from workbench.data import folders, hub
 from workbench.data.cells import as_value, in_order
+from workbench.data.fingerprint import target_name
+from workbench.data.labels import check_label_sets, label_names
 from workbench.data.pictures import unreadable
-from workbench.data.records import MISSING, Records, table_records
+from workbench.data.records import EVIDENCE, MISSING, Records, Target, table_records
+from workbench.data.roles import require
 from workbench.data.splits import SPLIT_NAMES, Shares, assign_splits, limit_splits
 from workbench.data.tables import Table, read_table
 from workbench.errors import ConfigError, DataError
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from workbench.config import Config, Data
 
 _FIXTURE, _HUB = "fixture:", "hf:"
+_BOX = ("x0", "y0", "x1", "y1")
 
 
 def load_dataset(config: Config, modality: str, kind: str) -> Dataset:
@@ -31,7 +35,7 @@ def load_dataset(config: Config, modality: str, kind: str) -> Dataset:
     Args:
         config: `config.data` says where and what; `config.seed` drives every draw.
         modality: "text", "image" or "table".
-        kind: "class" (classification) or "value" (regression).
+        kind: "class" (classification), "labels" (multi-label) or "value" (regression).
 
     Returns:
         The dataset. Class labels are sorted (numbers by value) unless `data.labels` gives
@@ -55,14 +59,16 @@ def load_dataset(config: Config, modality: str, kind: str) -> Dataset:
     _drop_unlabelled(records, kind)
     if not records.rows:
         _check_skipped(records, data.max_skipped)
-    if kind == "class":
-        _check_classes(records)
+    if kind != "value":
+        (_check_classes if kind == "class" else check_label_sets)(records)
     shares = Shares(data.validation_share, data.test_share, config.seed, data.group, bool(data.validation))
     targets = [r.target for r in records.rows if r.target is not None]  # all of them
     groups = [r.meta.get(data.group, "") for r in records.rows]
     groups = [r.id if g == MISSING else g for r, g in zip(records.rows, groups, strict=True)]
     splits, method = assign_splits([r.split for r in records.rows], targets, groups, shares)
-    labels = _labels(records, splits, data.labels) if kind == "class" else ()
+    labels: tuple[str, ...] = ()
+    if kind != "value":
+        labels = label_names(records, splits, data) if kind == "labels" else _labels(records, splits, data.labels)
     rows = list(zip(records.rows, splits, strict=True))
     if data.limit:
         rows = [rows[i] for i in limit_splits(splits, targets, data.limit, config.seed)]
@@ -75,7 +81,7 @@ def load_dataset(config: Config, modality: str, kind: str) -> Dataset:
     _check_skipped(records, data.max_skipped, len(rows))
     positions = {label: i for i, label in enumerate(labels)}
     examples = tuple(
-        Example(r.id, r.input, _index(r.target, positions) if labels else r.target, split, r.meta)  # type: ignore[arg-type]
+        Example(r.id, r.input, _target(r.target, positions) if labels else r.target, split, r.meta)  # type: ignore[arg-type]
         for r, split in rows
     )
     return Dataset(
@@ -106,7 +112,7 @@ def _read(data: Data, modality: str, kind: str) -> tuple[Records, str]:
         )
     name = path.parent.name if path.stem.lower() in SPLIT_NAMES and path.is_file() else path.stem
     if modality == "image" and path.is_dir() and not hub.is_saved(path):
-        columns_named = data.image or data.target
+        columns_named = data.image or data.target or data.targets or kind == "labels"
         if not columns_named and folders.has_class_folders(path):
             return _pictures(path, data, kind), name
     parts = _tables(path, data)
@@ -139,20 +145,40 @@ def _pictures(path: Path, data: Data, kind: str) -> Records:
             f"data.{named[0]} names a column, and {path} is a folder of pictures without a table",
             hint="remove the key, or name a CSV with data.source",
         )
-    return folders.picture_folder(path)
+    return _with_boxes(folders.picture_folder(path), data)
+
+
+def _with_boxes(records: Records, data: Data) -> Records:
+    """Boxes of `data.rationale`, a CSV of `file,x0,y0,x1,y1`, as the evidence of the pictures of a folder."""
+    if not data.rationale:
+        return records
+    table = read_table(Path(data.rationale), delimiter=data.delimiter, encoding=data.encoding)
+    for name in ("file", *_BOX):
+        require(table, name, "data.rationale")
+    boxes = {str(table.columns["file"][i]): ",".join(str(table.columns[c][i]) for c in _BOX) for i in range(len(table))}
+    known = {r.id for r in records.rows}
+    if lost := [name for name in boxes if name not in known]:
+        raise DataError(
+            f"{data.rationale} names {lost[0]!r}, which is no picture of the folder",
+            hint=f"names are paths inside the folder, such as {records.rows[0].id!r}",
+        )
+    rows = [
+        dataclasses.replace(r, meta={**r.meta, EVIDENCE: boxes[r.id]}) if r.id in boxes else r for r in records.rows
+    ]
+    return dataclasses.replace(records, rows=rows)
 
 
 def _drop_unlabelled(records: Records, kind: str) -> None:
     """Leave out splits without any target, with a note, and single examples without one."""
     for split in ("validation", "test"):
         own = [r for r in records.rows if r.split == split]
-        if own and all(_no_target(r.target) for r in own):
+        if own and all(_no_target(r.target) or r.target == () for r in own):
             records.rows = [r for r in records.rows if r.split != split]
             records.notes.append(f"The {split} split has no targets and is left out ({len(own):,} examples).")
     records.skip([_no_target(r.target) for r in records.rows])
 
 
-def _no_target(target: str | float | None) -> str:
+def _no_target(target: Target) -> str:
     if target is None or (isinstance(target, float) and math.isnan(target)):
         return "the target is missing"
     return "the target is infinite" if isinstance(target, float) and math.isinf(target) else ""
@@ -198,7 +224,7 @@ def _labels(records: Records, splits: Sequence[str], given: tuple[str, ...]) -> 
         )
     positions = {label: i for i, label in enumerate(labels)}
     for record in records.rows:
-        if _index(record.target, positions) is None:
+        if _index(record.target, positions) is None:  # type: ignore[arg-type]
             known = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
             close = difflib.get_close_matches(str(record.target), labels, n=1, cutoff=0.6)
             origin = "data.labels" if given else "the training split"
@@ -207,6 +233,13 @@ def _labels(records: Records, splits: Sequence[str], given: tuple[str, ...]) -> 
                 hint=f"did you mean {close[0]!r}?" if close else "repair the label, or add training examples of it",
             )
     return labels
+
+
+def _target(target: Target, positions: Mapping[str, int]) -> int | tuple[int, ...] | None:
+    """A label's index, or the ascending indices of several."""
+    if isinstance(target, tuple):
+        return tuple(sorted(positions[name] for name in target))
+    return _index(target, positions)
 
 
 def _index(target: str | float | None, positions: Mapping[str, int]) -> int | None:
@@ -231,21 +264,21 @@ def _with_categories(columns: Sequence[Column], examples: Sequence[Example]) -> 
 def _fixture(config: Config, modality: str, kind: str) -> Dataset:
     data = config.data
     dataset: Dataset = registry.load("fixtures", data.source.removeprefix(_FIXTURE))(config.seed)
-    found = "class" if dataset.labels else "value"
-    if (dataset.modality, found) != (modality, kind):
+    said = {"class": "classification", "labels": "multi-label classification", "value": "regression"}
+    if (dataset.modality, dataset.kind) != (modality, kind):
         raise ConfigError(
-            f"{data.source} is {dataset.modality} {'classification' if found == 'class' else 'regression'}, "
-            f"not what task {config.task!r} takes",
+            f"{data.source} is {dataset.modality} {said[dataset.kind]}, not what task {config.task!r} takes",
             hint="choose another fixture (`workbench list fixtures`) or another task",
         )
     for key, names in (("slices", data.slices), ("group", (data.group,) if data.group else ())):
         for name in names:
-            if any(name not in e.meta for e in dataset.examples):
-                known = ", ".join(dataset.examples[0].meta) or "none"
+            features = {c.name for c in dataset.columns} if key == "slices" else set()
+            if name not in features and any(name not in e.meta for e in dataset.examples):
+                known = ", ".join((*dataset.examples[0].meta, *sorted(features))) or "none"
                 raise DataError(f"{data.source} has no column {name!r} (data.{key})", hint=f"columns: {known}")
     if not data.limit:
         return dataset
-    targets = [dataset.labels[int(e.target)] if dataset.labels else e.target for e in dataset.examples]  # type: ignore[arg-type]
+    targets = [target_name(dataset, e.target) for e in dataset.examples]
     rows = limit_splits([e.split for e in dataset.examples], targets, data.limit, config.seed)  # type: ignore[arg-type]
     method = f"{dataset.split_method}; at most {data.limit:,} examples of each split, a stratified sample"
     return dataclasses.replace(dataset, examples=tuple(dataset.examples[i] for i in rows), split_method=method)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ SPLIT_NAMES = {
 BINS = 5  # a value is stratified by fifths of its distribution
 
 Rows = NDArray[np.int64]
+Targets = Sequence[str | float | tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Shares:
 
 
 def assign_splits(
-    given: Sequence[str], targets: Sequence[str | float], groups: Sequence[str], shares: Shares
+    given: Sequence[str], targets: Targets, groups: Sequence[str], shares: Shares
 ) -> tuple[list[str], str]:
     """The split of every example, and a sentence that says how it came about.
 
@@ -51,7 +53,7 @@ def assign_splits(
 
     Args:
         given: "train", "validation", "test" or "" of each example.
-        targets: the label or value of each example; what the draw is stratified by.
+        targets: the label, labels or value of each example; what the draw is stratified by.
         groups: the group of each example; used where `shares.group` is named.
         shares: how much is drawn, and the seed.
 
@@ -95,7 +97,7 @@ def assign_splits(
     return splits.tolist(), start + "; ".join(sentences) + seed + "."
 
 
-def limit_splits(splits: Sequence[str], targets: Sequence[str | float], limit: int, seed: int) -> Rows:
+def limit_splits(splits: Sequence[str], targets: Targets, limit: int, seed: int) -> Rows:
     """Rows of a stratified sample of at most `limit` examples of each split, in their order."""
     rng = np.random.default_rng([seed, limit])
     kept = []
@@ -135,7 +137,7 @@ def stratified_sample(strata: NDArray[np.int64], count: int, rng: np.random.Gene
 
 def _draw(
     rows: Rows,
-    targets: Sequence[str | float],
+    targets: Targets,
     groups: Sequence[str],
     share: float,
     shares: Shares,
@@ -167,7 +169,9 @@ def _draw(
     return rows[nearest]
 
 
-def _strata(targets: Sequence[str | float]) -> NDArray[np.int64]:
+def _strata(targets: Targets) -> NDArray[np.int64]:
+    if any(isinstance(t, tuple) for t in targets):
+        targets = _rarest(targets)
     if any(isinstance(t, str) for t in targets):
         return np.asarray(np.unique([str(t) for t in targets], return_inverse=True)[1], dtype=np.int64)
     values = np.asarray(targets, dtype=np.float64)
@@ -175,6 +179,15 @@ def _strata(targets: Sequence[str | float]) -> NDArray[np.int64]:
     return np.asarray(np.searchsorted(edges, values, side="right"), dtype=np.int64)
 
 
-def _how(targets: Sequence[str | float], group: str) -> str:
+def _rarest(targets: Targets) -> list[str]:
+    """The rarest label of each example, so that the labels that need it most are shared out evenly."""
+    sets = [t if isinstance(t, tuple) else () for t in targets]
+    counts = Counter(label for labels in sets for label in labels)
+    return [min(labels, key=lambda label: (counts[label], label), default="") for labels in sets]
+
+
+def _how(targets: Targets, group: str) -> str:
     how = "stratified by class" if any(isinstance(t, str) for t in targets) else "stratified by fifths of the target"
+    if any(isinstance(t, tuple) for t in targets):
+        how = "stratified by the rarest label of each example; the others as they fall"
     return f"{how}, each {group} on one side" if group else how

@@ -50,7 +50,9 @@ def new_inputs(
         names = tuple(column.name for column in columns)
         for name in names:
             require(table, name, "a column that the model takes")
-    own_id = data.id if data.id in table.columns else find_id(table, {*names, data.target, *data.ignore}, [])
+    own_id = (
+        data.id if data.id in table.columns else find_id(table, {*names, data.target, *data.targets, *data.ignore}, [])
+    )
     inputs, reasons = table_inputs(table, Roles("", names, own_id, "", "", ()), columns, modality)
     for i, reason in enumerate(reasons):
         if reason:

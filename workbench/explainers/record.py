@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from workbench import registry
 from workbench.bank import Bank, coalitions, evaluate
 from workbench.errors import ExplainError, Refusal, WorkbenchError
 from workbench.probe import Probe
 from workbench.types import Attribution
 
 BUDGET = 512
+INSIDE = frozenset({"gradient", "module", "attention"})
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,17 @@ class Explainer:
     complete: bool
     unitless: bool = False
     samples: bool = False
+
+    @property
+    def looks_inside(self) -> bool:
+        """Whether it asks the trained network, as the deployed file shows no gradient and no layer."""
+        return bool(self.needs & INSIDE)
+
+
+def find_method(name: str) -> Explainer:
+    """The explainer or control of a name; an unknown one is an error with a suggestion."""
+    method: Explainer = registry.load("controls" if name in registry.names("controls") else "explainers", name)
+    return method
 
 
 def run_explainer(

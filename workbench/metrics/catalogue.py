@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from workbench.registry import METRICS
-from workbench.types import ClassScores, Values
+from workbench.types import ClassScores, LabelScores, Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class MeasureInfo:
     title: str
     better: str
     text: str
-    takes: type[ClassScores] | type[Values]
+    takes: type[ClassScores] | type[LabelScores] | type[Values]
     bounds: tuple[float, float] = (float("-inf"), float("inf"))
     has_unit: bool = False
     squared_unit: bool = False
@@ -40,6 +40,10 @@ _NO_UNIT = ("r2", "d2_absolute_error", "d2_pinball_10", "d2_pinball_90")
 
 def _classification(name: str, title: str, better: str, bounds: tuple[float, float] = _SHARE) -> MeasureInfo:
     return MeasureInfo(title, better, METRICS[name][1], ClassScores, bounds)
+
+
+def _labels(name: str, title: str, better: str, bounds: tuple[float, float] = _SHARE) -> MeasureInfo:
+    return MeasureInfo(title, better, METRICS[name][1], LabelScores, bounds)
 
 
 def _regression(
@@ -87,4 +91,20 @@ MEASURES: dict[str, MeasureInfo] = {
     "d2_absolute_error": _regression("d2_absolute_error", "Absolute error saved (D²)", "higher", _UPTO_ONE),
     "d2_pinball_10": _regression("d2_pinball_10", "Pinball loss at 0.1 saved (D²)", "higher", _UPTO_ONE),
     "d2_pinball_90": _regression("d2_pinball_90", "Pinball loss at 0.9 saved (D²)", "higher", _UPTO_ONE),
+    "subset_accuracy": _labels("subset_accuracy", "Every label right (subset accuracy)", "higher"),
+    "baseline_subset_accuracy": _labels("baseline_subset_accuracy", "The same of the most frequent set", ""),
+    "hamming_loss": _labels("hamming_loss", "Wrong decisions (Hamming loss)", "lower"),
+    "f1_micro": _labels("f1_micro", "F1, all decisions together (micro)", "higher"),
+    "f1_samples": _labels("f1_samples", "F1, example by example", "higher"),
+    "label_precision": _labels("label_precision", "Precision, all labels alike", "higher"),
+    "label_recall": _labels("label_recall", "Recall, all labels alike", "higher"),
+    "label_f1": _labels("label_f1", "F1, all labels alike (macro)", "higher"),
+    "mean_average_precision": _labels("mean_average_precision", "Mean average precision", "higher"),
+    "label_auroc": _labels("label_auroc", "Area under the ROC curve, all labels alike", "higher"),
+    "lrap": _labels("lrap", "Ranking of an example's labels (LRAP)", "higher"),
+    "coverage_error": _labels("coverage_error", "Labels down to the last right one", "lower", _POSITIVE),
+    "ranking_loss": _labels("ranking_loss", "Pairs of labels in the wrong order", "lower"),
+    "label_log_loss": _labels("label_log_loss", "Log loss of a decision", "lower", _POSITIVE),
+    "label_brier": _labels("label_brier", "Brier score of a decision", "lower"),
+    "label_ece": _labels("label_ece", "Calibration error, label by label", "lower"),
 }

@@ -201,7 +201,9 @@ class _Evaluation:
             f"the model's own {ece:.3f} is {'above' if above else 'within'} what chance explains: "
             f"95 % of perfectly calibrated models stay below {high:.3f}"
         )
-        return {"ece_floor": Estimate(mean, float(low), float(high), self.n, "simulated-5-95", reason)}
+        # Few examples give few different errors: a rare large one can lift the mean above the band.
+        ends = min(float(low), mean), max(float(high), mean)
+        return {"ece_floor": Estimate(mean, *ends, self.n, "simulated-5-95", reason)}
 
     def _per_class(self, name: str, numbers: Mapping[str, Estimate]) -> dict[str, Estimate]:
         labels = self.scores.labels

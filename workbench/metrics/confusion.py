@@ -43,6 +43,19 @@ def counts_of(confusion: ArrayLike) -> Counts:
     return Counts(np.diagonal(c, axis1=-2, axis2=-1), c.sum(axis=-1), c.sum(axis=-2))
 
 
+def confused_pairs(confusion: ArrayLike, most: int = 5) -> list[tuple[int, int, int, int]]:
+    """The most frequent mistakes of a confusion matrix (K, K): true class, decided class, times, examples of the true.
+
+    The most frequent first, of equally frequent ones that of the rarer true class; without
+    mistakes none.
+    """
+    c = np.asarray(confusion, dtype=np.int64)
+    support = c.sum(axis=1)
+    wrong = [(int(i), int(j)) for i, j in np.argwhere(c > 0) if i != j]
+    wrong.sort(key=lambda pair: (-c[pair], support[pair[0]], pair))
+    return [(i, j, int(c[i, j]), int(support[i])) for i, j in wrong[:most]]
+
+
 def accuracy(counts: Counts) -> Floats:
     """Share of examples that were decided right."""
     return divide(counts.hits.sum(axis=-1), counts.n)

@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.metrics.catalogue import MEASURES
+from workbench.metrics.clustered import use_clusters
+from workbench.metrics.flips import flip_lists
+from workbench.metrics.noninferiority import margin_by_bootstrap, margin_on_accuracy, right_statistic
 from workbench.metrics.recall import compare_recall, paired_cells
 from workbench.metrics.settings import Settings
 from workbench.metrics.splits import class_rows, paired_rows, value_rows
@@ -20,7 +23,7 @@ from workbench.metrics.statistics import (
     proper_statistic,
     ranking_statistic,
 )
-from workbench.metrics.verdict import verdict_on_accuracy, verdict_on_error
+from workbench.metrics.verdict import calibration_change, verdict_on_accuracy, verdict_on_error
 from workbench.stats import (
     Plan,
     Statistic,
@@ -47,12 +50,14 @@ def compare(
     seed: int = 0,
     names: tuple[str, str] = ("before", "after"),
     clusters: NDArray[np.generic] | None = None,
+    margin: float = 0.0,
 ) -> dict[str, Any]:
     """Compare two models on the examples of one split, paired by id.
 
-    Accuracy: Newcombe's interval of the paired difference and McNemar's exact test. Other
-    measures: bootstrap of the difference, both models on the same resamples. Per class:
-    difference of recall, p-values corrected over the classes (Holm).
+    Accuracy: Newcombe's interval of the paired difference and McNemar's exact test; with
+    clusters a bootstrap of whole clusters and their approximate randomisation, which the
+    verdict then reads. Other measures: bootstrap of the difference, both models on the same
+    resamples. Per class: difference of recall, p-values corrected over the classes (Holm).
 
     Args:
         before: predictions of the model before the change.
@@ -62,8 +67,10 @@ def compare(
         confidence: coverage of the intervals.
         seed: of the resamples.
         names: what the two are called in the result.
-        clusters: (n,) the unit that each row of `before` belongs to; drawn as a whole by the
-            bootstrap (Newcombe and McNemar take rows as independent).
+        clusters: (n,) the unit that each row of `before` belongs to; drawn as a whole. Recall
+            per class takes rows as independent even then.
+        margin: the largest loss that was declared acceptable: of accuracy as a proportion, of
+            RMSE as a share of the RMSE before; 0 for none.
 
     Returns:
         The content of `comparison.json` (docs/artefacts.md). Differences are after minus
@@ -77,14 +84,14 @@ def compare(
     units = None if clusters is None else np.asarray(clusters)[rows]
     settings = Settings(resamples, confidence, seed, "rows, paired" if clusters is None else "clusters, paired")
     if isinstance(before, ClassScores) and isinstance(after, ClassScores):
-        result = _classification(before, after, settings, units)
+        result = _classification(before, after, settings, units, margin)
     elif isinstance(before, Values) and isinstance(after, Values):
-        result = _regression(before, after, settings, units)
+        result = _regression(before, after, settings, units, margin)
     return {"split": split, "n": result.pop("n"), "before": names[0], "after": names[1], **result}
 
 
 def _classification(
-    before: ClassScores, after: ClassScores, settings: Settings, clusters: NDArray[np.generic] | None
+    before: ClassScores, after: ClassScores, settings: Settings, clusters: NDArray[np.generic] | None, margin: float
 ) -> dict[str, Any]:
     everything = np.ones(len(before.targets), dtype=bool)
     first, second = class_rows(before, everything), class_rows(after, everything)
@@ -116,18 +123,15 @@ def _classification(
             "nfr": None,
             "pfr": None,
             "churn": None,
+            "relative_nfr": None,
             "reason": problem,
         }
         verdict = f"Not compared: {problem}."
-        return {"n": n, "verdict": verdict, "accuracy": accuracy, "flips": none, "measures": [], "classes": []}
-    negative, positive = right_a & ~right_b, ~right_a & right_b
-    flips = {
-        "negative": _by_confidence(b, negative),
-        "positive": _by_confidence(b, positive),
-        "nfr": n10 / n,
-        "pfr": n01 / n,
-        "churn": changed / n,
-    }
+        return {"n": n, "verdict": verdict, "accuracy": accuracy, "flips": none, "measures": [], "classes": []} | {
+            "margin": None,
+            "calibration": None,
+        }
+    flips = flip_lists(b, right_a, right_b, changed)
     statistics = [_difference(x, y) for x, y in zip(_statistics(a), _statistics(b), strict=True)]
     if clusters is None:
         plan = Plan.rows(n, strata=a.targets.astype(np.int64))
@@ -135,24 +139,46 @@ def _classification(
         plan = Plan.rows(n, clusters=np.asarray(clusters)[first.index])
     measures = _measures(COMPARED, _statistics(a), _statistics(b), statistics, plan, settings, "")
     _use_delong(measures, a, b, settings)
+    moved = right_statistic(right_b.astype(np.float64) - right_a.astype(np.float64))
+    tested: dict[str, Any] | None = None
+    if clusters is None:
+        accuracy |= {"p": accuracy["mcnemar_p"], "test": "mcnemar"}
+        tested = margin_on_accuracy(cells, margin, settings.confidence) if margin else None
+    else:
+        units = np.asarray(clusters)[first.index]
+        use_clusters(accuracy, right_a, right_b, units, plan, settings)
+        if margin:
+            tested = margin_by_bootstrap(
+                moved,
+                plan,
+                margin=margin,
+                of="accuracy",
+                settings=settings,
+                better="higher",
+                unit="points",
+                units="groups",
+            )
     return {
         "n": n,
         "verdict": verdict_on_accuracy(accuracy, n, changed, settings.confidence),
         "accuracy": accuracy,
         "flips": flips,
+        "margin": tested,
+        "calibration": calibration_change(accuracy, measures),
         "measures": measures,
         "classes": compare_recall(a, right_a, right_b, settings.confidence),
     }
 
 
 def _regression(
-    before: Values, after: Values, settings: Settings, clusters: NDArray[np.generic] | None
+    before: Values, after: Values, settings: Settings, clusters: NDArray[np.generic] | None, margin: float
 ) -> dict[str, Any]:
     everything = np.ones(len(before.targets), dtype=bool)
     first, second = value_rows(before, everything), value_rows(after, everything)
     problem = first.problem or second.problem
     n = len(first.index)
     result: dict[str, Any] = {"n": n, "verdict": "", "accuracy": None, "flips": None, "measures": [], "classes": None}
+    result |= {"margin": None, "calibration": None}
     if problem:
         return result | {"verdict": f"Not compared: {problem}."}
     ones = [error_statistic(rows.values, None) for rows in (first, second)]
@@ -161,6 +187,20 @@ def _regression(
     measures = _measures(COMPARED_VALUES, ones[:1], ones[1:], [_difference(*ones)], plan, settings, before.unit)
     result["measures"] = measures
     result["verdict"] = verdict_on_error(measures[0], before.unit, settings.confidence)
+    if margin and measures[0]["before"]:
+        place = ones[0].keys.index(("rmse",))
+        rmse = Statistic((("rmse",),), lambda w: _difference(*ones).function(w)[:, [place]], ((-np.inf, np.inf),))
+        tested = margin_by_bootstrap(
+            rmse,
+            plan,
+            margin=margin * measures[0]["before"],
+            of="rmse",
+            settings=settings,
+            better="lower",
+            unit=before.unit,
+            units="examples" if clusters is None else "groups",
+        )
+        result["margin"] = tested | {"share": margin}
     return result
 
 
@@ -225,10 +265,3 @@ def _use_delong(measures: list[dict[str, Any]], a: ClassScores, b: ClassScores, 
     entry = next(m for m in measures if m["name"] == "auroc")
     entry.pop("reason", None)
     entry |= {"difference": test.difference, "low": test.low, "high": test.high, "p": test.p, "method": "delong"}
-
-
-def _by_confidence(scores: ClassScores, which: NDArray[np.bool_]) -> list[str]:
-    """Ids of the rows, those that the model is surest of first."""
-    rows = np.flatnonzero(which)
-    sure = scores.probabilities.max(axis=1)[rows]
-    return [str(scores.ids[rows[i]]) for i in np.argsort(-sure, kind="stable")]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.errors import DataError
-from workbench.types import SPLITS, ClassScores, Predictions, Values
+from workbench.types import SPLITS, ClassScores, LabelScores, Predictions, Values
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,16 @@ class ClassRows:
     """Rows with a known target, sorted by it; `problem` says why nothing can be computed."""
 
     scores: ClassScores
+    index: NDArray[np.int64]
+    unknown: int
+    problem: str
+
+
+@dataclass(frozen=True)
+class LabelRows:
+    """Rows of which every label is known; `problem` says why nothing can be computed."""
+
+    scores: LabelScores
     index: NDArray[np.int64]
     unknown: int
     problem: str
@@ -52,6 +62,14 @@ def class_rows(predictions: ClassScores, where: NDArray[np.bool_]) -> ClassRows:
     return ClassRows(scores, index, int(where.sum()) - len(index), problem)
 
 
+def label_rows(predictions: LabelScores, where: NDArray[np.bool_]) -> LabelRows:
+    """The rows of a mask of which every label is known."""
+    index = np.flatnonzero(where & (predictions.targets >= 0).all(axis=1))
+    scores = predictions.where(index)
+    bad = ~np.isfinite(np.asarray(scores.logits, dtype=np.float64)).all(axis=1)
+    return LabelRows(scores, index, int(where.sum()) - len(index), _problem(len(index), scores.ids[bad]))
+
+
 def value_rows(predictions: Values, where: NDArray[np.bool_]) -> ValueRows:
     """The rows of a mask whose target is known."""
     index = np.flatnonzero(where & np.isfinite(predictions.targets))
@@ -68,9 +86,10 @@ def paired_rows(before: Predictions, after: Predictions, split: str) -> tuple[Pr
     """
     if type(before) is not type(after):
         raise DataError(f"cannot compare {type(before).__name__} with {type(after).__name__}: they answer two tasks")
-    if isinstance(before, ClassScores) and isinstance(after, ClassScores) and before.labels != after.labels:
+    labels = [getattr(side, "labels", ()) for side in (before, after)]
+    if labels[0] != labels[1]:
         raise DataError(
-            f"the two predictions have different labels: {_few(before.labels)} and {_few(after.labels)}",
+            f"the two predictions have different labels: {_few(labels[0])} and {_few(labels[1])}",
             hint="compare two models of one task, with the classes in the same order",
         )
     a, b = before.where(np.flatnonzero(before.splits == split)), after.where(np.flatnonzero(after.splits == split))
@@ -89,6 +108,7 @@ def paired_rows(before: Predictions, after: Predictions, split: str) -> tuple[Pr
     place = {name: i for i, name in enumerate(theirs.tolist())}
     b = b.where(np.array([place[name] for name in ours.tolist()], dtype=np.int64))
     differ = ~np.isclose(a.targets.astype(float), b.targets.astype(float), rtol=0, atol=0, equal_nan=True)
+    differ = differ.reshape(len(ours), -1).any(axis=1)
     if np.any(differ):
         raise DataError(
             f"the targets of {int(differ.sum())} of {len(ours)} examples in split {split!r} differ between the two "

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def verdict_on_accuracy(accuracy: Mapping[str, Any], n: int, changed: int, confidence: float) -> str:
+def verdict_on_accuracy(
+    accuracy: Mapping[str, Any], n: int, changed: int, confidence: float, name: str = "accuracy"
+) -> str:
     """The sentence on a classifier.
 
     Args:
-        accuracy: `difference`, `low`, `high` (Newcombe) and `mcnemar_p`, as in comparison.json.
+        accuracy: `difference`, `low`, `high` and `p` (else `mcnemar_p`), as in comparison.json;
+            `groups` where whole groups of examples were compared.
         n: number of examples with a known class.
         changed: number of examples that the two decide differently.
         confidence: coverage of the interval.
+        name: what the share is of.
     """
     if changed == 0:
         return f"Nothing changed: both models decide all {n:,} examples alike."
@@ -22,19 +26,45 @@ def verdict_on_accuracy(accuracy: Mapping[str, Any], n: int, changed: int, confi
     level = f"{100 * confidence:g} % interval"
     if low <= 0 <= high:
         return (
-            f"No change could be shown: accuracy moved by {_signed(difference, digits)} points, and the {level} "
+            f"No change could be shown: {name} moved by {_signed(difference, digits)} points, and the {level} "
             f"{_signed(low, digits)} to {_signed(high, digits)} points includes zero."
         )
     ends = sorted((abs(low), abs(high)))
     span = f"{level} {ends[0]:.{digits}f} to {ends[1]:.{digits}f}"
-    if accuracy["mcnemar_p"] >= 1 - confidence:
+    p = accuracy.get("p", accuracy["mcnemar_p"])
+    if p >= 1 - confidence:
         way = "rise" if difference > 0 else "fall"
+        test = "test over whole groups" if accuracy.get("groups") else "exact test"
         return (
-            f"Not certain: accuracy seems to {way} by {abs(difference):.{digits}f} points ({span}), but the exact "
-            f"test does not confirm it (p = {accuracy['mcnemar_p']:.2g}); too few examples changed."
+            f"Not certain: {name} seems to {way} by {abs(difference):.{digits}f} points ({span}), but the {test} "
+            f"does not confirm it (p = {p:.2g}); too few {'groups' if accuracy.get('groups') else 'examples'} changed."
         )
     word = "Better" if difference > 0 else "Worse"
-    return f"{word} than before by {abs(difference):.{digits}f} points of accuracy ({span})."
+    return f"{word} than before by {abs(difference):.{digits}f} points of {name} ({span})."
+
+
+def calibration_change(accuracy: Mapping[str, Any], measures: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Whether the probabilities became more honest: changes of ECE, Brier score and log loss, and a sentence.
+
+    Args:
+        accuracy: as in comparison.json.
+        measures: entries of comparison.json, with paired-bootstrap intervals.
+    """
+    found = {m["name"]: m for m in measures if m["name"] in ("ece", "brier", "log_loss")}
+    ece = found.get("ece")
+    if ece is None or ece["low"] is None or ece["high"] is None or accuracy.get("low") is None:
+        return None
+    rises = "More accurate" if accuracy["low"] > 0 else "Less accurate" if accuracy["high"] < 0 else ""
+    span = f"ECE {_signed(ece['difference'], 3)}, {_signed(ece['low'], 3)} to {_signed(ece['high'], 3)}"
+    if ece["low"] <= 0 <= ece["high"]:
+        text = "not demonstrably better or worse calibrated"
+    else:
+        text = "better calibrated" if ece["high"] < 0 else "worse calibrated"
+    joined = f"{rises}{', ' if text.startswith('not') or (rises[:4] == 'Less') == (text[:5] == 'worse') else ', but '}"
+    sentence = f"{joined}{text} ({span})." if rises else f"{text[:1].upper()}{text[1:]} ({span})."
+    return {"moved": [n for n, m in found.items() if m["low"] is not None and m["low"] * m["high"] > 0]} | {
+        "sentence": sentence
+    }
 
 
 def verdict_on_error(rmse: Mapping[str, Any], unit: str, confidence: float) -> str:

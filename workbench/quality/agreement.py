@@ -71,16 +71,40 @@ def agreement(
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     k = min(len(a), max(5, round(0.1 * len(a)))) if k is None else min(k, len(a))
     value = _all(a, b, k)
-    lots = [_all(a, rng.permutation(b), k) for _ in range(null)]
+    lots = _shuffled(a, b, k, np.argsort(rng.random((null, len(b))), axis=1))
     found = {}
     for name in value:
-        drawn = np.array([lot[name] for lot in lots])
+        drawn = lots[name]
         defined = len(drawn) > 0 and not np.isnan(drawn).any()
         found[name] = {
             "value": value[name],
             "random": float(drawn.mean()) if defined else math.nan,
             "random_p95": float(np.quantile(drawn, 0.95)) if defined else math.nan,
         }
+    return found
+
+
+def _shuffled(a: np.ndarray, b: np.ndarray, k: int, orders: np.ndarray) -> dict[str, np.ndarray]:
+    """Every measure for `b` in each of (n, M) orders, (n,) each: what `_all` gives, all at once."""
+    drawn = b[orders]
+    first, second = top(a, k), np.argsort(-np.abs(drawn), axis=1, kind="stable")[:, :k]
+    named = np.isin(second, first)
+    same_place = second == first
+    same_sign = np.sign(a[second]) == np.sign(np.take_along_axis(drawn, second, axis=1))
+    found = {
+        "feature": named.mean(axis=1),
+        "rank": same_place.mean(axis=1),
+        "sign": (named & same_sign).mean(axis=1),
+        "signed_rank": (same_place & same_sign).mean(axis=1),
+    }
+    for kind, x, y in (("", a, b), ("_size", np.abs(a), np.abs(b))):
+        ranks, other = _centred_ranks(x), _centred_ranks(y)
+        size = math.sqrt(float(ranks @ ranks) * float(other @ other))
+        found[f"spearman{kind}"] = other[orders] @ ranks / size if size > 0 else np.full(len(orders), math.nan)
+        signs, turned = _signs(x), _signs(y).reshape(len(y), -1)
+        size = math.sqrt(float(signs @ signs) * float((turned**2).sum()))
+        taus = [float(signs @ turned[np.ix_(o, o)].ravel()) for o in orders]
+        found[f"kendall{kind}"] = np.array(taus) / size if size > 0 else np.full(len(orders), math.nan)
     return found
 
 

@@ -13,83 +13,22 @@ from workbench.bank import Bank, remember
 from workbench.probe import Probe
 from workbench.quality import faithfulness as f
 from workbench.quality.complexity import effective_features, entropy, gini
+from workbench.quality.thresholds import LIGHTS, SENTENCES, light
 from workbench.types import Attribution
 
 STEPS, ORDERS = 20, 10
 FEWEST_TO_ORDER = 5  # with 4 features even the best order is drawn by lot once in 24
 FEWEST_TO_JUDGE = 10  # held-out coalitions
 
-THRESHOLDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        "orders_beaten": {
-            "good": 1.0,
-            "fair": 0.95,
-            "better": "higher",
-            "text": "Share of orders drawn by lot (10, forwards and backwards) that hiding and revealing the parts "
-            "by this explanation beats. An explanation that knows nothing beats all of them once in 22.",
-        },
-        "faithfulness_correlation": {
-            "good": 0.7,
-            "fair": 0.4,
-            "better": "higher",
-            "text": "Correlation of what the values say hiding parts takes away with what it does, on coalitions "
-            "held out from every fit.",
-        },
-        "held_out_r2": {
-            "good": 0.8,
-            "fair": 0.5,
-            "better": "higher",
-            "text": "Share of the answer's variation that the linear surrogate predicts on coalitions it was not "
-            "fitted to.",
-        },
-        "relative_gap": {
-            "good": 0.01,
-            "fair": 0.05,
-            "better": "lower",
-            "text": "What the values miss of the difference that they claim to add up to. A gap below 0.001 in the "
-            "question's unit is good whatever its share.",
-        },
-        "interval_share": {
-            "good": 0.15,
-            "fair": 0.4,
-            "better": "lower",
-            "text": "Mean half width of the 95 % intervals over the largest value.",
-        },
-    }
-)
 
-_SENTENCES = {
-    "orders_beaten": (
-        "Hiding the parts it names changes the answer more than hiding them in any of {lots} random orders.",
-        "Hiding the parts it names changes the answer more than all but one of {lots} random orders.",
-        "It does no better than hiding the parts at random: {lost} of {lots} random orders do as well or better.",
-    ),
-    "faithfulness_correlation": (
-        "Its values foretell what hiding parts does (correlation {value:.2f}).",
-        "Its values foretell only roughly what hiding parts does (correlation {value:.2f}).",
-        "Its values do not foretell what hiding parts does (correlation {value:.2f}).",
-    ),
-    "held_out_r2": (
-        "The surrogate describes the model on combinations it was not fitted to (R2 {value:.2f}).",
-        "The surrogate describes the model only roughly on combinations it was not fitted to (R2 {value:.2f}).",
-        "The surrogate does not describe the model here (R2 {value:.2f} on combinations it was not fitted to).",
-    ),
-    "relative_gap": (
-        "The values add up to the answer (gap {value:.1%}).",
-        "The values nearly add up to the answer (gap {value:.1%}).",
-        "The values do not add up to the answer (gap {value:.1%}).",
-    ),
-    "interval_share": (
-        "Its intervals are narrow: half a width is {value:.0%} of the largest value.",
-        "Its intervals are wide: half a width is {value:.0%} of the largest value.",
-        "Its intervals are too wide to rank the parts: half a width is {value:.0%} of the largest value.",
-    ),
-}
-
-LIGHTS = ("good", "fair", "poor")
-
-
-def quality_card(probe: Probe, attribution: Attribution, *, bank: Bank, rng: np.random.Generator) -> dict[str, Any]:
+def quality_card(
+    probe: Probe,
+    attribution: Attribution,
+    *,
+    bank: Bank,
+    rng: np.random.Generator,
+    further: Mapping[str, float | str] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Measure one attribution against the model it explains.
 
     Asks for at most about twice the bank's coalitions anew, most of them for random orders.
@@ -102,6 +41,8 @@ def quality_card(probe: Probe, attribution: Attribution, *, bank: Bank, rng: np.
             (`held_out_r2`, `local_error`, `converged`, `determined`).
         bank: answers to coalitions of this question; its held-out rows judge.
         rng: random orders and ties.
+        further: measures taken elsewhere, each a value or the sentence that says why there
+            is none; those with a threshold count for the light.
 
     Returns:
         `measures` {name: float or None}; `light` "good", "fair" or "poor", the worst of the
@@ -126,22 +67,14 @@ def quality_card(probe: Probe, attribution: Attribution, *, bank: Bank, rng: np.
     _claim_measures(asked, attribution, bank, rng, keep)
     _own_measures(attribution, keep)
     measures["evaluations"] = float(count())
+    for name, value in further.items():
+        keep(name, None if isinstance(value, str) else value, value if isinstance(value, str) else "It is not defined.")
     verdicts = _verdicts(measures, attribution, bank)
     worst = max((LIGHTS.index(light) for light, _ in verdicts), default=1)
     reasons = [text for _, text in sorted(verdicts, key=lambda v: -LIGHTS.index(v[0]))]
     if not verdicts:
         reasons = ["It has too few parts to be put to the test."]
     return {"measures": measures, "light": LIGHTS[worst], "reasons": reasons, "missing": missing}
-
-
-def light(measure: str, value: float) -> str:
-    """The light of one measure by `THRESHOLDS`."""
-    row = THRESHOLDS[measure]
-    sign = 1 if row["better"] == "higher" else -1
-    for name in ("good", "fair"):
-        if sign * value >= sign * row[name] - 1e-12:
-            return name
-    return "poor"
 
 
 def _order_measures(probe: Probe, values: np.ndarray, bank: Bank, rng: np.random.Generator, keep: Any) -> None:
@@ -161,6 +94,9 @@ def _order_measures(probe: Probe, values: np.ndarray, bank: Bank, rng: np.random
     keep("comprehensiveness", f.comprehensiveness(probe, strict, rng), "")
     keep("sufficiency", f.sufficiency(probe, strict, rng), "")
     keep("monotonicity", f.monotonicity(probe, strict, rng, steps=steps), "")
+    one = f.sensitivity_n(probe, values, rng, sizes=(1,))[1] if len(bank.scores) >= 2 * m + 2 else math.nan
+    why = "The values or the answers do not vary." if len(bank.scores) >= 2 * m + 2 else "It would cost too much here."
+    keep("sensitivity_1", one, why)
 
 
 def _claim_measures(probe: Probe, found: Attribution, bank: Bank, rng: np.random.Generator, keep: Any) -> None:
@@ -215,8 +151,8 @@ def _verdicts(measures: Mapping[str, float | None], found: Attribution, bank: Ba
         verdicts.append(("poor", f"It has not converged{by}."))
     if found.params.get("determined") is False:
         verdicts.append(("poor", f"Its {found.evaluations} evaluations are too few for {len(found.values)} parts."))
-    for name, sentences in _SENTENCES.items():
-        value = measures[name]
+    for name, sentences in SENTENCES.items():
+        value = measures.get(name)
         if value is None:
             continue
         small = name == "relative_gap" and (found.gap or 0.0) <= 1e-3

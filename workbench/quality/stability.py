@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 
+from workbench.bank import Bank, Coalitions
 from workbench.quality.agreement import feature_agreement, spearman
 
 
@@ -32,3 +34,32 @@ def seed_stability(values: np.ndarray, *, k: int = 5) -> dict[str, float]:
         "top_k": float(np.mean([feature_agreement(a, b, k) for a, b in pairs])),
         "spread": float(values.std(axis=0, ddof=1).mean() / largest) if largest else float("nan"),
     }
+
+
+def redrawn(bank: Bank, rng: np.random.Generator) -> Bank | None:
+    """The bank that another seed would have given, as far as the answers at hand can tell.
+
+    Pairs that the law drew are drawn again with replacement (the bootstrap, Efron 1979);
+    the two ends, the leave-one-outs and the pairs held out stay. Of a complete bank only
+    the choice of the pairs held out is drawn again. It costs no evaluation. None where
+    fewer than two pairs were drawn: then nothing was left to chance.
+    """
+    chosen = bank.coalitions
+    pairs = len(chosen) // 2
+    held, sizes = chosen.held_out[0::2], chosen.sizes[0::2]
+    if chosen.exact:
+        again = np.zeros(pairs, dtype=bool)
+        again[1 + rng.permutation(pairs - 1)[: int(held.sum())]] = True
+        return replace(bank, coalitions=replace(chosen, held_out=np.repeat(again, 2)))
+    ones = (sizes == 1) | (sizes == chosen.features - 1)
+    drawn = np.flatnonzero(~held & ~ones & (np.arange(pairs) > 0))
+    if len(drawn) < 2:
+        return None
+    rows = np.arange(pairs)
+    rows[drawn] = rng.choice(drawn, len(drawn))
+    both = np.column_stack([2 * rows, 2 * rows + 1]).ravel()
+    return replace(
+        bank,
+        coalitions=Coalitions(chosen.masks[both], chosen.inclusion[both], chosen.held_out, exact=False),
+        scores=bank.scores[both],
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from markupsafe import Markup
 
 from workbench.assets import asset
 from workbench.errors import StageError, WorkbenchError
-from workbench.report.sections import SECTIONS
+from workbench.report.sections import SECTIONS, Entry
 from workbench.report.shapes import Chart, Finding, Findings, Fold, Pair, Prose, Section
 from workbench.report.view import Limits, RunView
 from workbench.report.words import clean, count, date, sentence
@@ -40,12 +40,20 @@ _STEPS = (
 )
 
 
-def build_report(run: Run, *, title: str = "", max_mb: float = 3.0) -> Path:
+def build_report(
+    run: Run,
+    *,
+    title: str = "",
+    max_mb: float = 3.0,
+    name: str = NAME,
+    draw: Callable[[RunView], str] | None = None,
+) -> Path:
     """Write `report.html` into a run's directory and return its path.
 
     Only the run's files are read (docs/artefacts.md). A section that cannot be built stands
     in its place with the reason, and on the first screen. Pictures, then cases, are left
-    out until the file has at most `max_mb` megabytes; the report says which.
+    out until the file has at most `max_mb` megabytes; the report says which. `name` and `draw`
+    (the page from a view) are for other pages than a run's own report.
 
     Raises:
         ArtefactError: the run has no readable manifest.
@@ -54,7 +62,7 @@ def build_report(run: Run, *, title: str = "", max_mb: float = 3.0) -> Path:
     run.manifest  # noqa: B018 - a directory without a manifest is no run
     page = ""
     for limits in _STEPS:
-        page = render(RunView(run, title=title, limits=limits))
+        page = (draw or render)(RunView(run, title=title, limits=limits))
         if len(page.encode()) <= max_mb * 1e6:
             break
     else:
@@ -62,14 +70,27 @@ def build_report(run: Run, *, title: str = "", max_mb: float = 3.0) -> Path:
             f"the report of {run.path} has {len(page.encode()) / 1e6:.1f} MB without any case, allowed are {max_mb:g}",
             hint="allow more with --set report.max_mb=5",
         )
-    path = run.path / NAME
+    path = run.path / name
     write_atomically(path, page.encode())
     return path
 
 
-def render(view: RunView) -> str:
-    """The page as text."""
-    sections = [_section(view, *entry) for entry in SECTIONS]
+def render(
+    view: RunView,
+    table: Sequence[Entry] = SECTIONS,
+    *,
+    brand: str = "Audit report",
+    summary: tuple[str, ...] | None = None,
+) -> str:
+    """The page as text.
+
+    Args:
+        view: of the run.
+        table: its sections, the first screen first.
+        brand: what the page is.
+        summary: its line of facts; None: what was trained on what.
+    """
+    sections = [_section(view, *entry) for entry in table]
     first, failed = sections[0], [s for s in sections if s.failed]
     if failed:
         broken = Findings(
@@ -88,7 +109,8 @@ def render(view: RunView) -> str:
         script_hashes=(_hash(bundle),) if bundle else (),
         bundle=_packed() if bundle else "",
         view=view,
-        summary=_summary(view),
+        brand=brand,
+        summary=_summary(view) if summary is None else summary,
         made=date(str(view.manifest.get("created") or "date not recorded")),
         verdict=first,
         sections=sections[1:],
@@ -123,7 +145,7 @@ def _summary(view: RunView) -> tuple[str, ...]:
     splits = view.fingerprint.get("splits", {})
     facts = [view.task.replace("-", " ").capitalize()]
     if view.labels:
-        facts.append(count(len(view.labels), "class", "classes"))
+        facts.append(count(len(view.labels), *(("label",) if view.multilabel else ("class", "classes"))))
     backbone = (view.finetune.get("backbone") or {}).get("source") or view.config.get("backbone", {}).get("source")
     if backbone:
         verb = "trained" if backbone == "tabular" else "customised"

@@ -177,3 +177,32 @@ def confidence(bins: pd.DataFrame, *, height: int = 200) -> dict[str, Any]:
         ),
         height,
     )
+
+
+def bands(rows: pd.DataFrame, *, height: int = 300) -> dict[str, Any]:
+    """A shift beside its bands: columns `measure`, `who` ("shift", "noise", "by lot"), `low`, `middle`, `high`.
+
+    Distances: 0 is the same. The bands are bars, the shift its median with the middle half.
+    """
+    colours = {"shift": "var(--after)", "noise": "var(--before)", "by lot": "var(--line)"}
+    present = {who: colour for who, colour in colours.items() if who in set(rows["who"])}
+    order = list(dict.fromkeys(rows["measure"]))
+    tooltip = [
+        alt.Tooltip("measure:N"),
+        alt.Tooltip("who:N", title="what"),
+        alt.Tooltip("low:Q", format=".3f", title="from"),
+        alt.Tooltip("middle:Q", format=".3f", title="median"),
+        alt.Tooltip("high:Q", format=".3f", title="to"),
+    ]
+    base = alt.Chart(rows).encode(
+        x=alt.X("low:Q", title="distance between the explanations (0: the same)", axis=alt.Axis(tickCount=6)),
+        y=alt.Y("measure:N", sort=order, title=None, axis=alt.Axis(grid=False, labelLimit=220)),
+        color=colour_by_who(present),
+        tooltip=tooltip,
+    )
+    lots = base.transform_filter("datum.who == 'by lot'").mark_bar(height=13).encode(x2="high:Q")
+    noise = base.transform_filter("datum.who == 'noise'").mark_bar(height=7, opacity=0.75).encode(x2="high:Q")
+    moved = base.transform_filter("datum.who == 'shift'")
+    half = moved.mark_rule(strokeWidth=2).encode(x2="high:Q")
+    middle = moved.mark_circle(size=60, opacity=1).encode(x=alt.X("middle:Q"))
+    return vega_spec(alt.layer(lots, noise, half, middle), height)

@@ -118,7 +118,7 @@ def curves(view: RunView) -> list[Block]:
         for m, who in (("base", "before"), (view.shipped, MODELS.get(view.shipped, "")))
     }
     frames = {who: frame for who, frame in frames.items() if frame is not None}
-    labels = view.labels[1:2] if len(view.labels) == 2 else view.labels
+    labels = view.labels[1:2] if len(view.labels) == 2 and not view.multilabel else view.labels
     drawn: list[tuple[float, str, pd.DataFrame]] = []
     undefined = []
     for label in labels:
@@ -143,7 +143,8 @@ def curves(view: RunView) -> list[Block]:
     if charted:
         title = "Found against false alarms (ROC)"
         if len(drawn) > len(charted):
-            title += f": the {len(charted)} classes of {len(drawn)} that are hardest to tell apart"
+            which = "labels" if view.multilabel else "classes"
+            title += f": the {len(charted)} {which} of {len(drawn)} that are hardest to tell apart"
         blocks += [Prose((), heading=title), Pair(charted, narrow=True)]
     if undefined:
         text = f"No ROC for {', '.join(undefined)}: the test split holds only examples of it, or none."

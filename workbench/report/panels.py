@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from workbench.report import pictures
-from workbench.report.shapes import Bar, Bars, Block, Overlay, Pair, Panel, Piece, Prose, Tokens
-from workbench.report.trust import measure_title
+from workbench.report.measures import card_table
+from workbench.report.shapes import Bar, Bars, Block, Overlay, Pair, Panel, Piece, Prose, Table, Tokens
 from workbench.report.view import Answer, RunView
 from workbench.report.words import count, number, sentence, signed
 
@@ -143,7 +143,7 @@ def panel(shown: CaseView, explainer: str, who: str) -> Panel:
     reasons = tuple(sentence(reason) for reason in quality.get("reasons", []))
     if not quality and shown.view.json("quality.json"):
         reasons = ("How far to trust it was not measured.",)
-    return Panel(who, block, (*_facts(answer, shown), *_missing(quality)), light if light in LIGHTS else "", reasons)
+    return Panel(who, block, _facts(answer, shown), light if light in LIGHTS else "", reasons)
 
 
 def _facts(answer: Answer, shown: CaseView) -> tuple[str, ...]:
@@ -164,11 +164,11 @@ def _facts(answer: Answer, shown: CaseView) -> tuple[str, ...]:
     return (*facts, *(sentence(note) for note in known.get("notes", [])))
 
 
-def _missing(quality: Mapping[str, Any]) -> tuple[str, ...]:
-    """The tests that light up an explanation and that this one could not be put to, with the reason."""
-    thresholds = ("orders_beaten", "faithfulness_correlation", "held_out_r2", "relative_gap", "interval_share")
-    missing = quality.get("missing") or {}
-    return tuple(f"{measure_title(n)}: not measured. {sentence(missing[n])}" for n in thresholds if n in missing)
+def card(shown: CaseView, explainer: str) -> Table | None:
+    """The quality card of one method on one case: every measure, before and after."""
+    cards = {who: shown.quality(who, explainer) for who in SIDES}
+    thresholds = (shown.view.json("quality.json") or {}).get("thresholds") or {}
+    return card_table(cards, thresholds, shown.unit)
 
 
 def _shade(value: float, scale: float) -> int:

@@ -29,7 +29,7 @@ def roc(predictions: pd.DataFrame, label: str) -> pd.DataFrame | None:
     None where the split holds only that class or none of it, so that the curve is not defined.
     """
     rows = known(predictions)
-    truth = (rows["target"] == label).to_numpy()
+    truth = _truth(rows, label)
     if truth.all() or not truth.any():
         return None
     false_alarms, found, _ = roc_curve(truth, rows[f"score.{label}"])
@@ -43,7 +43,13 @@ def roc(predictions: pd.DataFrame, label: str) -> pd.DataFrame | None:
 def area(predictions: pd.DataFrame, label: str) -> float:
     """Area under the ROC curve of one class against the rest, from every point (not the thinned curve)."""
     rows = known(predictions)
-    return float(roc_auc_score(rows["target"] == label, rows[f"score.{label}"]))
+    return float(roc_auc_score(_truth(rows, label), rows[f"score.{label}"]))
+
+
+def _truth(rows: pd.DataFrame, label: str) -> np.ndarray:
+    """Whether a class is the true one, or a label holds, (n,)."""
+    own = f"target.{label}"
+    return np.asarray(rows[own] if own in rows else rows["target"] == label, dtype=bool)
 
 
 def confidence(predictions: pd.DataFrame) -> np.ndarray:

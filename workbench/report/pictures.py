@@ -39,7 +39,15 @@ def _uri(image: Image.Image, kind: str, **options: object) -> str:
 
 def base_picture(path: Path, longest: int) -> tuple[str, int, int, bool]:
     """The picture as a data URI of at most `longest` pixels, its width and height, and whether it is tiny."""
-    image = _open(path).convert("RGB")
+    return _based(_open(path).convert("RGB"), longest)
+
+
+def from_array(frame: np.ndarray, longest: int) -> tuple[str, int, int, bool]:
+    """The same for an (H, W, 3) uint8 array."""
+    return _based(Image.fromarray(frame), longest)
+
+
+def _based(image: Image.Image, longest: int) -> tuple[str, int, int, bool]:
     tiny = max(image.size) <= TINY
     if tiny:
         return _uri(image, "png", optimize=True), *image.size, True

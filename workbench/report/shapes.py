@@ -128,6 +128,29 @@ class Bars:
 
 
 @dataclass(frozen=True, slots=True)
+class Branch:
+    """One area of a tree: its rule, a number in words, its bar from 0 to 1 and the areas in it."""
+
+    label: str
+    text: str
+    value: float
+    note: str = ""
+    named: bool = False  # this area is the finding
+    children: tuple[Branch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A tree of areas as nested bars on one scale, with a line where all of them together stand."""
+
+    template: ClassVar[str] = "tree.html"
+    caption: str
+    root: Branch
+    line: float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """A stretch of a text: a word with a shade (-20 to 20) and a value, or what lies between."""
 
@@ -151,7 +174,7 @@ class Overlay:
     """A transparent picture on a base picture that stands once in the page."""
 
     template: ClassVar[str] = "overlay.html"
-    base: str  # id of the base picture
+    base: str  # id of the base picture, or a data: URI where it stands in this place alone
     source: str  # data: URI
     width: int
     height: int
@@ -217,6 +240,7 @@ class Method:
     title: str
     caption: str
     panels: tuple[Panel, ...]
+    card: Table | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +280,7 @@ class Gallery:
     legend: tuple[str, ...] = ()  # the methods, in the order of the lights of a row
 
 
-Block = Table | Chart | Heatmap | Pair | Fold | Bars | Tokens | Overlay | Prose | Facts | Findings | Gallery
+Block = Table | Chart | Heatmap | Pair | Fold | Bars | Tokens | Overlay | Prose | Facts | Findings | Gallery | Tree
 
 
 @dataclass(frozen=True, slots=True)

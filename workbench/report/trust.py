@@ -7,25 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.report.measures import measure_title, trials_table
 from workbench.report.shapes import Cell, Finding, Table
 from workbench.report.view import RunView
-from workbench.report.words import count, listing, none, number, sentence, word
+from workbench.report.words import count, listing, none, number, percent, sentence, word
 
 LIGHTS = {"good": "trustworthy", "fair": "with care", "poor": "unreliable"}
 SIDES = {"before": "base", "after": "after"}  # as `controls` and `agreement` of quality.json name them
 CAUGHT = 0.9  # share of random explanations that the tests must call unreliable to be believed
-_TITLES = {
-    "orders_beaten": "Order of hiding",
-    "faithfulness_correlation": "Faithfulness",
-    "held_out_r2": "Fit of the linear stand-in",
-    "relative_gap": "Completeness",
-    "interval_share": "Width of the intervals",
-}
-
-
-def measure_title(name: str) -> str:
-    """A quality measure in plain words."""
-    return _TITLES.get(name, name.replace("_", " ").capitalize())
 
 
 @dataclass(frozen=True)
@@ -114,6 +103,38 @@ def overview(view: RunView) -> Table | None:
     note = "The control puts values drawn by lot to the same tests: tests that work call them unreliable."
     shown = note if any(n for _, n in controls.values()) else ""
     return Table("Did the explanations pass their tests?", ("Method", *SIDES), tuple(rows), shown, compact=True)
+
+
+def trials(view: RunView) -> Table | None:
+    """What seeds, random weights, another class, small changes and a second filler say of each method."""
+    cards = {}
+    for explainer in view.explainers:
+        answer = view.answer("after", explainer)
+        found = [view.quality(answer.model, explainer, str(case["id"])) for case in view.cases] if answer else []
+        if any(found):
+            cards[title_of(view, explainer)] = [card for card in found if card]
+    return trials_table(cards, view.json("quality.json") or {})
+
+
+def fillers(view: RunView) -> str:
+    """Under which fillers quality was measured, and how unusual masked inputs are; "" where it was not."""
+    quality = view.json("quality.json") or {}
+    both, masks = quality.get("fillers") or [], quality.get("masks") or {}
+    text = f"Quality was measured with hidden parts replaced by {both[0]}, and again by {both[1]}." if both else ""
+    if masks:
+        known = [
+            v
+            for model in (quality.get("cases") or {}).values()
+            for method in model.values()
+            for card in method.values()
+            if (v := (card.get("measures") or {}).get("mask_unusual")) is not None
+        ]
+        if known:
+            text += (
+                f" Of the masked inputs {percent(sum(known) / len(known), places=0)} lie further from clean ones than "
+                f"99 % of {masks['clean']:,} clean inputs do, in the model's own features."
+            )
+    return text.strip()
 
 
 def _lights(counts: Counter[str] | None) -> Cell:

@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from workbench.errors import ArtefactError
+from workbench.report.label_sets import with_sets
 from workbench.report.words import listing
 from workbench.run import Run
 from workbench.types import Estimate, Measure
@@ -100,6 +101,15 @@ class RunView:
         return self.task.endswith("regression")
 
     @property
+    def multilabel(self) -> bool:
+        return self.task.endswith("multilabel")
+
+    @property
+    def headline(self) -> str:
+        """The measure that the first screen speaks of."""
+        return "mae" if self.regression else "subset_accuracy" if self.multilabel else "accuracy"
+
+    @property
     def title(self) -> str:
         """The title that was asked for, the config's, or the question that the model answers."""
         given = self._title or self.config.get("report", {}).get("title") or self.manifest.get("title")
@@ -112,6 +122,10 @@ class RunView:
         if self.regression:
             named = str(self.fingerprint.get("target_name", "value")).replace("_", " ")
             return f"What is the {named} of this {what}?"
+        if self.multilabel and self.labels:
+            if sum(map(len, self.labels)) <= _NAMED:
+                return f"Which labels hold for this {what}: {listing(self.labels, last='or')}?"
+            return f"Which of {len(self.labels)} labels hold for this {what}?"
         if len(self.labels) > 1 and sum(map(len, self.labels)) <= _NAMED:
             return f"Which is this {what}: {listing(self.labels, last='or')}?"
         return f"Which of {len(self.labels)} classes is this {what}?" if self.labels else f"What is this {what}?"
@@ -142,10 +156,10 @@ class RunView:
     # -- models -----------------------------------------------------------------------
 
     def predictions(self, model: str, split: str = "") -> pd.DataFrame | None:
-        """One model's predictions, of one split where it is named."""
+        """One model's predictions, of one split where it is named; a set of labels is one answer."""
         key = f"{model}/predictions.parquet"
         if key not in self._read:
-            self._read[key] = self._parquet(key) if self.run.has(key) else None
+            self._read[key] = with_sets(self._parquet(key)) if self.run.has(key) else None
         frame: pd.DataFrame | None = self._read[key]
         if frame is None or not split:
             return frame
@@ -222,11 +236,21 @@ class RunView:
 
     def dense(self, model: str, explainer: str) -> dict[str, np.ndarray]:
         """Maps at the picture's own resolution, by example; empty where there are none."""
-        name = f"{model}/attributions/{explainer}.safetensors"
+        return self.arrays(f"{model}/attributions/{explainer}.safetensors")
+
+    def parquet(self, name: str) -> pd.DataFrame | None:
+        """A Parquet file of the run, or None where it is missing."""
+        if name not in self._read:
+            self._read[name] = self._parquet(name) if self.run.has(name) else None
+        found: pd.DataFrame | None = self._read[name]
+        return found
+
+    def arrays(self, name: str) -> dict[str, np.ndarray]:
+        """A safetensors file of the run; empty where it is missing."""
         if name not in self._read:
             self._read[name] = self._safetensors(name) if self.run.has(name) else {}
-        maps: dict[str, np.ndarray] = self._read[name]
-        return maps
+        found: dict[str, np.ndarray] = self._read[name]
+        return found
 
     def quality(self, model: str, explainer: str, example: str) -> dict[str, Any]:
         """Measures, light and reasons of one explanation; empty where it was not assessed."""

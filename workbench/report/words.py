@@ -21,7 +21,8 @@ _MONTHS = (
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_CALIBRATION = ("ece", "ece_floor", "ace", "mce")
+_CALIBRATION = ("ece", "ece_floor", "ace", "mce", "label_ece")
+_ALONE = ("hamming_loss", "ranking_loss", "label_brier")  # shares that are small by nature
 _REPLACED: dict[int, str] = {c: chr(0x2400 + c) for c in range(32) if chr(c) not in "\t\n\r"}
 _REPLACED |= {0x7F: "␡"} | dict.fromkeys((*range(128, 160), *range(55296, 57344), 65534, 65535), "�")
 # embeddings, overrides and isolates reorder the text around them; marks (200E, 200F) do not
@@ -49,7 +50,7 @@ def _scale(name: str, known: MeasureInfo) -> str:
     """Which measures may share an axis: shares of all, calibration errors, errors in the target's unit."""
     if name in _CALIBRATION:
         return "calibration"
-    if known.bounds == (0.0, 1.0):
+    if known.bounds == (0.0, 1.0) and name not in _ALONE:
         return "share"
     same_unit = known.has_unit and not known.squared_unit and known.bounds[0] == 0
     return "unit" if same_unit else name

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from workbench.backbones.onnx import OnnxBackbone
 from workbench.config import read_resolved
@@ -48,7 +49,11 @@ def predict_new(
     order = np.argsort(encoded.lengths, kind="stable")
     parts = [backbone.outputs(encoded.batch(order[i : i + _BATCH])) for i in range(0, len(order), _BATCH)]
     scores = np.concatenate(parts).astype(np.float64)[np.argsort(order, kind="stable")]
-    rows = _classes(ids, scores, labels) if labels else _values(ids, scores)
+    thresholds = backbone.metadata.get("thresholds")
+    if thresholds:
+        rows = _label_sets(ids, scores, labels, np.array(thresholds), data.label_separator)
+    else:
+        rows = _classes(ids, scores, labels) if labels else _values(ids, scores)
     if out is not None:
         _write(rows, out)
     return rows
@@ -61,6 +66,19 @@ def _classes(ids: tuple[str, ...], scores: np.ndarray, labels: list[str]) -> lis
         {"id": i, "predicted": labels[int(s.argmax())]}
         | {f"score.{label}": float(v) for label, v in zip(labels, p, strict=True)}
         for i, s, p in zip(ids, scores, probabilities, strict=True)
+    ]
+
+
+def _label_sets(
+    ids: tuple[str, ...], scores: np.ndarray, labels: list[str], thresholds: np.ndarray, separator: str
+) -> list[dict[str, Any]]:
+    """All labels of a row in one cell, as the data is read that the model learnt from."""
+    probabilities = expit(scores)
+    given = probabilities >= thresholds
+    return [
+        {"id": i, "predicted": separator.join(n for n, y in zip(labels, yes, strict=True) if y)}
+        | {f"score.{label}": float(v) for label, v in zip(labels, p, strict=True)}
+        for i, yes, p in zip(ids, given, probabilities, strict=True)
     ]
 
 

@@ -11,10 +11,13 @@ from workbench.bank import Bank, remember
 from workbench.errors import ArtefactError
 from workbench.explainers import run_explainer
 from workbench.quality.agreement import agreement
-from workbench.quality.card import THRESHOLDS, quality_card
+from workbench.quality.card import quality_card
+from workbench.quality.thresholds import THRESHOLDS
 from workbench.records import finite, read_attributions
 from workbench.stages.explain import SIDES, Asked
+from workbench.stages.rationales import plausibility
 from workbench.stages.session import Session, do_stage
+from workbench.stages.trials import Trials
 from workbench.types import Attribution
 
 CONTROL = "random"
@@ -28,30 +31,39 @@ def assess(session: Session) -> bool:
         explained = {c["id"] for c in session.run.read_json("cases.json")["cases"]}
         asked.cases = [c for c in asked.cases if c["id"] in explained]  # explain.max_seconds may have cut them short
         control = registry.load("controls", CONTROL)
+        answers = {side: _answers(session, models, asked) for side, models in SIDES.items()}
+        scores = {side: _bank_scores(session, black_box) for side, (black_box, _) in SIDES.items()}
+        trials = Trials(asked, answers["after"], scores["after"])
         cards: dict[str, dict[str, dict[str, Any]]] = {}
         controls: dict[str, dict[str, Any]] = {}
         agreements: dict[str, dict[str, Any]] = {}
         with session.progress.task("assessing", len(asked.cases) * len(SIDES)) as bar:
-            for side, (black_box, gradient) in SIDES.items():
-                answers = _answers(session, (black_box, gradient), asked)
-                scores = _bank_scores(session, black_box)
+            for side, (black_box, _) in SIDES.items():
                 for case in asked.cases:
                     probe = asked.probe(case, black_box)
-                    answers_kept = scores[case["id"]]
+                    answers_kept = scores[side][case["id"]]
                     chosen = asked.coalitions(case, len(answers_kept))
                     bank = Bank(chosen, answers_kept, case["id"], case["question"].id, 0.0)
                     remembered, _ = remember(probe, bank)
-                    for model, name, attribution in answers[case["id"]]:
-                        card = quality_card(remembered, attribution, bank=bank, rng=_rng(session, case))
+                    for model, name, found in answers[side][case["id"]]:
+                        further = trials.further(side, case, model, name, found, remembered, bank)
+                        further |= plausibility(session, case, found)
+                        card = quality_card(remembered, found, bank=bank, rng=_rng(session, case), further=further)
                         cards.setdefault(model, {}).setdefault(name, {})[case["id"]] = card
                     chance = run_explainer(control, remembered, bank=bank, seed=session.config.seed)
                     controls.setdefault(side, {})[case["id"]] = quality_card(
                         remembered, chance, bank=bank, rng=_rng(session, case)
                     )
-                    agreements.setdefault(side, {})[case["id"]] = _pairs(answers[case["id"]], _rng(session, case))
+                    agreements.setdefault(side, {})[case["id"]] = _pairs(answers[side][case["id"]], _rng(session, case))
                     bar.advance()
-        thresholds = {k: dict(v) for k, v in THRESHOLDS.items()}
-        content = {"thresholds": thresholds, "cases": cards, "controls": controls, "agreement": agreements}
+        content = {
+            "thresholds": {k: dict(v) for k, v in THRESHOLDS.items()},
+            "settings": session.config.assess.model_dump(mode="json"),
+            **trials.facts,
+            "cases": cards,
+            "controls": controls,
+            "agreement": agreements,
+        }
         session.run.write_json("quality.json", finite(content))
 
     return do_stage(session, "assess", work, ("quality.json",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,20 @@ import numpy as np
 from workbench.data.records import MISSING
 from workbench.metrics.classification import classification_measures
 from workbench.metrics.decisions import decisions
+from workbench.metrics.label_evaluation import label_measures
 from workbench.metrics.regression import regression_measures
 from workbench.metrics.thresholds import Wanted
 from workbench.records import finite, read_predictions, write_measures
 from workbench.stages.predict import MODELS
 from workbench.stages.session import Session, do_stage
-from workbench.types import ClassScores
+from workbench.types import ClassScores, LabelScores, Measure, Values
+
+# Prediction type to the function that measures it.
+MEASURES_OF: dict[type, Callable[..., list[Measure]]] = {
+    ClassScores: classification_measures,
+    LabelScores: label_measures,
+    Values: regression_measures,
+}
 
 
 def evaluate(session: Session) -> bool:
@@ -25,12 +34,7 @@ def evaluate(session: Session) -> bool:
             for model in MODELS:
                 predictions = read_predictions(session.run, model)
                 settings = {**settings_of(session), "clusters": clusters_of(session, predictions.ids)}
-                measures = (
-                    classification_measures(predictions, **settings)
-                    if isinstance(predictions, ClassScores)
-                    else regression_measures(predictions, **settings)
-                )
-                write_measures(session.run, model, measures)
+                write_measures(session.run, model, MEASURES_OF[type(predictions)](predictions, **settings))
                 found = decisions(predictions, wanted_of(session), **settings)
                 session.run.write_json(f"{model}/decisions.json", finite(found))
                 bar.advance()

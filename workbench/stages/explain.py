@@ -5,29 +5,30 @@ from __future__ import annotations
 import io
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from PIL import Image
 from safetensors.numpy import save
 
-from workbench import registry
 from workbench.asking import Asker
 from workbench.bank import Bank, Growing, coalitions, grow
+from workbench.data.fingerprint import target_name
 from workbench.errors import ConfigError, ExplainError, Refusal
-from workbench.explainers import Explainer, run_explainer
+from workbench.explainers import Explainer, find_method, run_explainer
 from workbench.explainers.shap import paired_regression
 from workbench.records import finite, read_predictions, write_attributions
+from workbench.stages.background import Background, choose_background
 from workbench.stages.selection import choose_cases
 from workbench.stages.session import Session, do_stage
 from workbench.tasks.binding import bind
 from workbench.types import Attribution, Predictions, Question
 
-_SUMMARISED = 2000  # training rows that stand for all, for clusters and correlations
 # Black-box methods ask the file that ships; gradients come from the model it was exported from.
-SIDES = {"base": ("base", "base"), "after": ("onnx", "tuned")}
-_TOGETHER = 16  # cases whose banks are asked at once, so that memory does not grow with their number
+Models = Mapping[str, tuple[str, str]]  # side to the model for black-box methods and the one with gradients
+SIDES: Models = {"base": ("base", "base"), "after": ("onnx", "tuned")}
+TOGETHER = 16  # cases whose banks are asked at once, so that memory does not grow with their number
 
 
 def explain(session: Session) -> bool:
@@ -47,8 +48,8 @@ def explain(session: Session) -> bool:
                     banks[black_box] |= bank_arrays(case["id"], bank)
                     probes = {model: asked.probe(case, model) for model in dict.fromkeys((black_box, gradient))}
                     for name, method in methods.items():
-                        model = black_box if method.needs <= probes[black_box].offers else gradient
-                        own = bank if method.uses_bank and model == black_box else None
+                        model = gradient if method.looks_inside else black_box
+                        own = bank if method.uses_bank else None
                         try:
                             attribution = run_explainer(
                                 method, probes[model], bank=own, seed=session.config.seed, budget=asked.budget
@@ -91,12 +92,6 @@ def explain(session: Session) -> bool:
     return do_stage(session, "explain", work, (*outputs, "base/bank.safetensors", "onnx/bank.safetensors"))
 
 
-def find_method(name: str) -> Explainer:
-    """The explainer or control of a name."""
-    method: Explainer = registry.load("controls" if name in registry.names("controls") else "explainers", name)
-    return method
-
-
 def bank_arrays(example_id: str, bank: Any) -> dict[str, np.ndarray]:
     """What is kept of a bank so that quality can be judged later: its answers; the masks follow from the seed."""
     return {example_id: np.ascontiguousarray(bank.scores, dtype=np.float64)}
@@ -112,35 +107,20 @@ class Asked:
         self.before: Predictions = read_predictions(session.run, "base")
         self.after: Predictions = read_predictions(session.run, "onnx")
         self.filler = self.modality.choose_filler(settings.filler, session.preparation)
-        self.weights: np.ndarray | None = None
-        self.hierarchy: np.ndarray | None = None
-        self.background = self._background(settings.background)
         table = session.task.modality_name == "table"  # rows cost little, texts and pictures much
+        chosen = choose_background(session, self.modality, self.filler, settings.background) if table else None
+        self.chosen_background: Background | None = chosen
+        self.background = chosen.inputs if chosen else None
+        self.weights = chosen.weights if chosen else None
+        self.hierarchy = chosen.hierarchy if chosen else None
         samples = settings.samples if settings.samples is not None else 24 if table else 12
         self.budget = settings.budget or (512 if table else 256)
         self.asker = Asker(max_memory=int(settings.max_memory * 1e9))
-        chosen = choose_cases(self.before, self.after, samples=samples, ids=settings.ids, seed=session.config.seed)
+        picked = choose_cases(self.before, self.after, samples=samples, ids=settings.ids, seed=session.config.seed)
         self.left_out: list[dict[str, str]] = []
         self.cases: list[dict[str, Any]] = []
-        for row, why in chosen:
+        for row, why in picked:
             self._add(row, why)
-
-    def _background(self, rows: int) -> dict[str, np.ndarray] | None:
-        """Model inputs of training rows for tables: drawn by seed, or the middles of clusters with their shares."""
-        session = self.session
-        if session.task.modality_name != "table":
-            return None
-        drawn = np.random.default_rng(session.config.seed).permutation(session.rows("train"))[:_SUMMARISED]
-        encoded = self.modality.encode([session.dataset.examples[int(i)].input for i in drawn], session.preparation)
-        every = encoded.batch(np.arange(len(drawn)))
-        self.hierarchy = (
-            self.modality.hierarchy(every, session.preparation) if len(session.preparation.columns) else None
-        )
-        if self.filler == "kmeans":
-            chosen, self.weights = self.modality.summarise(every, rows, session.config.seed, session.preparation)
-        else:
-            chosen = np.argsort(drawn[:rows])
-        return {name: array[chosen] for name, array in every.items()}
 
     def _add(self, row: int, why: str) -> None:
         session = self.session
@@ -164,7 +144,7 @@ class Asked:
             return task.question(self.after, row)
         if task.contrast is None:
             raise ConfigError(
-                f"explain.question = 'contrast', but {task.name} has no classes", hint="set it to 'predicted'"
+                f"explain.question = 'contrast', but {task.name} gives no one class", hint="set it to 'predicted'"
             )
         return task.contrast(self.after, row, settings.against)
 
@@ -203,28 +183,32 @@ class Asked:
         """The masks of a case's bank of `size` answers."""
         return coalitions(len(case["cut"].features), size, np.random.default_rng(self.seed(case)))
 
-    def banks(self) -> Iterator[tuple[dict[str, Any], list[Bank]]]:
-        """Every case with its banks, one a side; several cases are asked at once.
+    def banks(self, models: Models = SIDES) -> Iterator[tuple[dict[str, Any], list[Bank]]]:
+        """Every case with its banks, one a side of `models`; several cases are asked at once.
 
         After `explain.max_seconds` the cases that are left are moved to `left_out`.
         """
         settings = self.session.config.explain
         deadline = time.monotonic() + settings.max_seconds if settings.max_seconds else None
         cases, self.cases = self.cases, []
-        for start in range(0, len(cases), _TOGETHER):
-            part = cases[start : start + _TOGETHER]
+        for start in range(0, len(cases), TOGETHER):
+            part = cases[start : start + TOGETHER]
             if start and deadline is not None and time.monotonic() > deadline:
                 reason = f"the {settings.max_seconds:g} seconds of explain.max_seconds were over"
                 self.left_out += [{"id": c["id"], "reason": reason} for c in cases[start:]]
                 return
             jobs = [
-                Growing([self.probe(c, black_box) for black_box, _ in SIDES.values()], self.budget, self.seed(c))
+                Growing([self.probe(c, black_box) for black_box, _ in models.values()], self.budget, self.seed(c))
                 for c in part
             ]
-            enough = self._precise if settings.width else None
-            grown = grow(jobs, enough=enough, asker=self.asker, deadline=deadline)
+            grown = grow(jobs, enough=self.enough, asker=self.asker, deadline=deadline)
             self.cases += part
             yield from zip(part, grown, strict=True)
+
+    @property
+    def enough(self) -> Callable[[Bank], bool] | None:
+        """When a bank need not grow; None where the whole budget is used."""
+        return self._precise if self.session.config.explain.width else None
 
     def _precise(self, bank: Bank) -> bool:
         """Whether every Shapley value is known to the asked share of the largest."""
@@ -250,13 +234,12 @@ class Asked:
 
     def _describe(self, number: int, case: dict[str, Any]) -> dict[str, Any]:
         task, row, example, cut = self.session.task, case["row"], case["example"], case["cut"]
-        target = example.target
-        labels = self.session.dataset.labels
+        target = target_name(self.session.dataset, example.target)
         text = {
             "id": example.id,
             "split": example.split,
             "why": case["why"],
-            "target": None if target is None else labels[int(target)] if labels else float(target),
+            "target": list(target) if isinstance(target, tuple) else target,
             "question": {
                 "id": case["question"].id,
                 "text": case["question"].text,

@@ -34,6 +34,9 @@ def export(session: Session) -> bool:
             "workbench": __version__,
             "data_sha256": session.sha256,
         }
+        thresholds = session.thresholds("tuned")
+        if thresholds is not None:
+            metadata["thresholds"] = thresholds.tolist()
         content = export_onnx(tuned, tracing_batch(encoded, session.task.modality_name), metadata, config.export.opset)
         partial = run.path / "onnx" / ".model.partial.onnx"
         partial.parent.mkdir(parents=True, exist_ok=True)
@@ -45,6 +48,7 @@ def export(session: Session) -> bool:
                 encoded,
                 parity_rows(session),
                 config.export.tolerance,
+                thresholds,
             )
         finally:
             partial.unlink(missing_ok=True)

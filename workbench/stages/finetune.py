@@ -12,6 +12,7 @@ from workbench.config import Finetune
 from workbench.errors import DataError
 from workbench.run import write_atomically
 from workbench.stages.session import Session, do_stage
+from workbench.types import Dataset, indicators
 
 _RESUMABLE = "tuned/.resumable"  # holds the key of the fine-tuning that `tuned/training` belongs to
 
@@ -25,18 +26,26 @@ def finetune(session: Session) -> bool:
         task, config, run = session.task, session.config, session.run
         backbone, preparation = session.load_source()
         encoded = session.encode(preparation)
-        targets = np.array([np.nan if e.target is None else e.target for e in session.dataset.examples])
+        targets = _targets(session.dataset)
         train, validation = session.rows("train"), session.rows("validation")
         for name, rows in (("train", train), ("validation", validation)):
             if not len(rows):
                 raise DataError(f"the {name} split of {config.data.source} has no examples")
-        if task.kind == "class":
-            targets = targets.astype(np.int64)
+            if task.kind == "labels" and not (targets[rows] == 1).any():
+                raise DataError(f"the {name} split of {config.data.source} has no example with a label")
         validation = validation[np.argsort(encoded.lengths[validation], kind="stable")]  # little padding
         _forget_other(session)
         session.progress.say("  the model before customisation")
         before = fit_base(session, backbone, encoded, targets, train, validation)
+        if task.kind == "labels":
+            _choose_thresholds(session, "base", session.load_base()[0], encoded, targets, validation)
         backbone, _ = session.load_source()
+        fitted_head = run.path / "base" / "model.safetensors"
+        start = ""
+        if task.kind == "labels" and task.modality_name != "table" and fitted_head.is_file():
+            # A fresh head says "as likely as not" of every label, which takes many steps to unlearn.
+            backbone.load_state(fitted_head)
+            start = "the head of the model before, fitted on the frozen backbone"
         augment = flip_and_shift(config.seed) if config.finetune.augment and task.modality_name == "image" else None
         settings = settle(session, len(train))
         fitted = fit(
@@ -57,6 +66,8 @@ def finetune(session: Session) -> bool:
         shutil.rmtree(partial, ignore_errors=True)
         backbone.save(partial)
         partial.rename(checkpoint)
+        if task.kind == "labels":
+            _choose_thresholds(session, "tuned", backbone, encoded, targets, validation)
         (run.path / _RESUMABLE).unlink()
         facts = dict(backbone.facts)
         run.write_json(
@@ -68,6 +79,7 @@ def finetune(session: Session) -> bool:
                 "backbone": {k: facts.get(k) for k in ("source", "class", "sha256")},
                 "runs_user_code": bool(facts.get("runs_user_code")),
                 "code": facts.get("code"),
+                "start": start,
                 "best_step": fitted.best_step,
                 "steps": fitted.steps,
                 "stopped": fitted.stopped,
@@ -80,8 +92,36 @@ def finetune(session: Session) -> bool:
         session,
         "finetune",
         work,
-        ("base/model.safetensors", "tuned/checkpoint", "tuned/history.jsonl", "tuned/finetune.json"),
+        (
+            *("base/model.safetensors", "tuned/checkpoint", "tuned/history.jsonl", "tuned/finetune.json"),
+            *("base/thresholds.json", "tuned/thresholds.json"),  # multi-label alone
+        ),
     )
+
+
+def _targets(dataset: Dataset) -> np.ndarray:
+    """Targets as the loop takes them: class indices, (n, K) 0 or 1, or values; unknown ones are -1 or NaN."""
+    targets = [e.target for e in dataset.examples]
+    if dataset.kind == "labels":
+        return indicators(targets, len(dataset.labels))
+    values = np.array([np.nan if t is None else t for t in targets])
+    return values.astype(np.int64) if dataset.kind == "class" else values
+
+
+def _choose_thresholds(
+    session: Session, model: str, backbone: TorchBackbone, encoded: Any, targets: np.ndarray, validation: np.ndarray
+) -> None:
+    """Write `<model>/thresholds.json`, from the model's probabilities of the validation split."""
+    from workbench.metrics.label_thresholds import choose_thresholds
+
+    backbone.to(session.torch_device)
+    size = session.config.predict.batch_size
+    parts = [backbone.outputs(encoded.batch(validation[i : i + size])) for i in range(0, len(validation), size)]
+    labels = session.dataset.labels
+    facts = {"ids": validation, "splits": validation, "targets": [None] * len(validation), "labels": labels}
+    found = session.task.decode(np.concatenate(parts), {**facts, "groups": {}})
+    chosen = choose_thresholds(found.probabilities, targets[validation], labels)  # type: ignore[union-attr]
+    session.run.write_json(f"{model}/thresholds.json", chosen)
 
 
 def _forget_other(session: Session) -> None:
@@ -147,6 +187,7 @@ def fit_base(
             (features, targets[train]),
             (held_out, targets[validation]),
             classes=len(session.dataset.labels),
+            multilabel=session.task.kind == "labels",
         )
     else:
         how = _train_head(session, backbone, encoded, targets, train, validation)

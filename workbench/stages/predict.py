@@ -21,7 +21,7 @@ def predict(session: Session) -> bool:
         with session.progress.task("predicting", len(MODELS) * len(encoded)) as bar:
             for model in MODELS:
                 scores = _scores(session, model, encoded, bar)
-                write_predictions(session.run, model, session.task.decode(scores, session.facts()))
+                write_predictions(session.run, model, session.task.decode(scores, session.facts(model)))
                 remove_shards(session.run.path / model / ".shards")
         session.run.write_json("onnx/providers.json", session.onnx.describe())
 

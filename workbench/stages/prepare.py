@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pyarrow as pa
 
 from workbench.data.checks import check
-from workbench.data.fingerprint import fingerprint
+from workbench.data.fingerprint import fingerprint, target_name
 from workbench.metrics.decisions import positive_class
 from workbench.records import finite, parquet_bytes
 from workbench.stages.session import Session, do_stage
@@ -24,9 +25,9 @@ def prepare(session: Session) -> bool:
         session.run.write_json("data/fingerprint.json", finite(found))
         checks = check(dataset, group=data.group, hashes=session.hashes)
         session.run.write_json("data/checks.json", finite(checks))
+        names = [target_name(dataset, e.target) for e in dataset.examples]
         targets = [
-            None if e.target is None else dataset.labels[int(e.target)] if dataset.labels else str(e.target)
-            for e in dataset.examples
+            None if t is None else json.dumps(t, ensure_ascii=False) if isinstance(t, tuple) else str(t) for t in names
         ]
         table = pa.table(
             {

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import UsageError
-from workbench.types import ClassScores, Predictions, Values
+from workbench.types import ClassScores, LabelScores, Predictions, Values
 
 REASONS = ("wrong", "changed", "unsure", "right")
 
@@ -20,7 +20,8 @@ def choose_cases(
     From the test split, a quarter each: wrong (the most confident first; regression: the
     largest errors), changed by customisation (the largest change first), unsure (smallest
     margin; regression: errors around the median), right (even over the classes, drawn by
-    seed; regression: the smallest errors). What a reason cannot fill goes round the others,
+    seed; regression: the smallest errors). With several labels an example is right where all
+    of them are. What a reason cannot fill goes round the others,
     right ones first.
 
     Raises:
@@ -34,7 +35,7 @@ def choose_cases(
         return [(position[name], "asked for") for name in ids]
     test = np.flatnonzero(after.splits == "test")
     rng = np.random.default_rng(seed)
-    rank: Any = _rank_classes if isinstance(after, ClassScores) else _rank_values
+    rank: Any = _RANKS[type(after)]
     ranked = {reason: [int(r) for r in rows] for reason, rows in rank(before, after, test, rng).items()}
     chosen: dict[int, str] = {}
     for place, reason in enumerate(REASONS):
@@ -62,16 +63,41 @@ def _rank_classes(
     right, wrong = known & (predicted == targets), known & (predicted != targets)
     changed = before.predicted[test] != predicted
     moved = np.abs(p - before.probabilities[test]).sum(axis=1)
-    shuffled = rng.permutation(np.flatnonzero(right))
-    turn = np.zeros(len(test), dtype=np.int64)  # the how-manieth of its class: classes take turns
-    for k in np.unique(predicted[shuffled]):
-        of_class = shuffled[predicted[shuffled] == k]
-        turn[of_class] = np.arange(len(of_class))
     return {
         "wrong": test[np.flatnonzero(wrong)[np.argsort(-confidence[wrong], kind="stable")]],
         "changed": test[np.flatnonzero(changed)[np.argsort(-moved[changed], kind="stable")]],
         "unsure": test[np.argsort(margin, kind="stable")][: max(len(test) // 4, 1)],
-        "right": test[shuffled[np.argsort(turn[shuffled], kind="stable")]],
+        "right": test[_in_turn(right, predicted, rng)],
+    }
+
+
+def _in_turn(chosen: np.ndarray, answers: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The chosen rows in an order drawn by lot in which the different answers take turns."""
+    shuffled = rng.permutation(np.flatnonzero(chosen))
+    turn = np.zeros(len(chosen), dtype=np.int64)  # the how-manieth of its answer
+    for k in np.unique(answers[shuffled]):
+        alike = shuffled[answers[shuffled] == k]
+        turn[alike] = np.arange(len(alike))
+    return np.asarray(shuffled[np.argsort(turn[shuffled], kind="stable")])
+
+
+def _rank_labels(
+    before: LabelScores, after: LabelScores, test: np.ndarray, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    p, given, targets = after.probabilities[test], after.predicted[test], after.targets[test]
+    known = (targets >= 0).all(axis=1)
+    off = given != (targets == 1)
+    right, wrong = known & ~off.any(axis=1), known & off.any(axis=1)
+    surest = np.where(off, np.abs(p - targets), 0.0).max(axis=1)  # the gravest of an example's wrong labels
+    margin = np.abs(p - after.thresholds).min(axis=1)
+    changed = (before.predicted[test] != given).any(axis=1)
+    moved = np.abs(p - before.probabilities[test]).sum(axis=1)
+    answers = np.unique(given, axis=0, return_inverse=True)[1].reshape(-1)
+    return {
+        "wrong": test[np.flatnonzero(wrong)[np.argsort(-surest[wrong], kind="stable")]],
+        "changed": test[np.flatnonzero(changed)[np.argsort(-moved[changed], kind="stable")]],
+        "unsure": test[np.argsort(margin, kind="stable")][: max(len(test) // 4, 1)],
+        "right": test[_in_turn(right, answers, rng)],
     }
 
 
@@ -87,3 +113,6 @@ def _rank_values(before: Values, after: Values, test: np.ndarray, rng: np.random
         "unsure": rng.permutation(by_error[max(half - quarter // 2, 0) : half + quarter // 2 + 1]),
         "right": by_error[:quarter],
     }
+
+
+_RANKS: dict[type, Any] = {ClassScores: _rank_classes, LabelScores: _rank_labels, Values: _rank_values}

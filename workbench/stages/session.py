@@ -18,7 +18,21 @@ from workbench.run import CONFIG, Run, digest
 from workbench.tasks.record import Task
 from workbench.types import Dataset
 
-STAGES = ("prepare", "finetune", "export", "predict", "evaluate", "compare", "explain", "assess")
+# In the order in which a run does them: what each takes from the config, and the stage whose files it reads.
+_MADE_OF: dict[str, tuple[tuple[str, ...], str]] = {
+    "prepare": (("data",), ""),
+    "finetune": (("backbone", "finetune"), "prepare"),
+    "export": (("export",), "finetune"),
+    "predict": (("predict",), "export"),
+    "evaluate": (("evaluate",), "predict"),
+    "slices": (("evaluate",), "predict"),
+    "compare": (("evaluate", "compare"), "predict"),
+    "explain": (("explain",), "predict"),
+    "assess": (("assess",), "explain"),
+    "overall": (("explain",), "explain"),
+    "shift": (("evaluate", "explain", "compare"), "explain"),
+}
+STAGES = tuple(_MADE_OF)
 
 
 @dataclass
@@ -82,29 +96,10 @@ class Session:
 
     def key(self, stage: str) -> str:
         """What a stage's result depends on: the program, its config sections and the stage before it."""
-        sections = {
-            "prepare": ("data",),
-            "finetune": ("backbone", "finetune"),
-            "export": ("export",),
-            "predict": ("predict",),
-            "evaluate": ("evaluate",),
-            "compare": ("evaluate",),
-            "explain": ("explain",),
-            "assess": ("explain",),
-        }[stage]
-        before = {
-            "prepare": (),
-            "finetune": ("prepare",),
-            "export": ("finetune",),
-            "predict": ("export",),
-            "evaluate": ("predict",),
-            "compare": ("predict",),
-            "explain": ("predict",),
-            "assess": ("explain",),
-        }[stage]
+        sections, before = _MADE_OF[stage]
         own = self.config.model_dump(mode="json", include={*sections, "task", "seed"})
         extra = [self.sha256] if stage == "prepare" else []
-        return digest([stage, __version__, own, [self.key(b) for b in before], extra])
+        return digest([stage, __version__, own, [self.key(before)] if before else [], extra])
 
     @cached_property
     def torch_device(self) -> str:
@@ -181,8 +176,16 @@ class Session:
         """Positions of a split's examples in the dataset."""
         return np.array([i for i, e in enumerate(self.dataset.examples) if e.split == split], dtype=np.int64)
 
-    def facts(self) -> dict[str, Any]:
-        """What `Task.decode` needs besides the scores."""
+    def thresholds(self, model: str) -> np.ndarray | None:
+        """From which probability on one of the run's models gives each label; None but for multi-label tasks."""
+        if self.task.kind != "labels":
+            return None
+        if model == "onnx":  # what the deployed file itself says
+            return np.array(self.onnx.metadata["thresholds"], dtype=np.float64)
+        return np.array([e["threshold"] for e in self.run.read_json(f"{model}/thresholds.json")["labels"]])
+
+    def facts(self, model: str) -> dict[str, Any]:
+        """What `Task.decode` needs besides the scores of one of the run's models."""
         examples = self.dataset.examples
         slices = sorted({k for e in examples for k in e.meta if k in self.config.data.slices})
         return {
@@ -190,6 +193,7 @@ class Session:
             "splits": np.array([e.split for e in examples], dtype=object),
             "targets": [e.target for e in examples],
             "labels": self.dataset.labels,
+            "thresholds": self.thresholds(model),
             "unit": self.dataset.unit,
             "groups": {k: np.array([e.meta.get(k, "") for e in examples], dtype=object) for k in slices},
         }

@@ -66,9 +66,10 @@ def noninferiority(
     needed = required_pairs(spread**2 * n, margin, confidence, wanted_power)
     passed = low > -margin
     limit = f"{100 * margin:.1f} points"
+    shown = high < 0  # that it is worse needs no more examples to be seen
     if passed:
         sentence = f"Not worse by more than {limit}: the interval starts at {100 * low:+.1f} points."
-    elif n < needed:
+    elif n < needed and not shown:
         sentence = (
             f"Underpowered: non-inferiority within {limit} cannot be claimed with {n:,} examples; "
             f"about {needed:,} would be needed."
@@ -97,9 +98,10 @@ def equivalence(
     passed = -margin < low and high < margin
     limit = f"{100 * margin:.1f} points"
     span = f"{100 * low:+.1f} to {100 * high:+.1f} points"
+    shown = high < 0 or low > 0  # that they differ needs no more examples to be seen
     if passed:
         sentence = f"Equal within {limit}: the {100 * inner:.0f} % interval is {span}."
-    elif n < needed:
+    elif n < needed and not shown:
         sentence = (
             f"Underpowered: equality within {limit} cannot be claimed with {n:,} examples; "
             f"about {needed:,} would be needed."

@@ -1,4 +1,4 @@
-"""Proportions: intervals of one and of two paired ones, and McNemar's test."""
+"""Proportions: intervals of one, of two paired and of two independent ones, and their exact tests."""
 
 from __future__ import annotations
 
@@ -85,6 +85,32 @@ def newcombe_paired(n11: int, n10: int, n01: int, n00: int, confidence: float = 
     below = _combine(second - low2, high1 - first, phi)
     above = _combine(high2 - second, first - low1, phi)
     return Estimate(difference, max(-1.0, difference - below), min(1.0, difference + above), n, "newcombe")
+
+
+def newcombe_independent(k1: int, n1: int, k2: int, n2: int, confidence: float = 0.95) -> Estimate:
+    """Difference k1/n1 - k2/n2 of two independent proportions with Newcombe's interval.
+
+    Source: Newcombe, Statist. Med. 17 (1998) 873-890, method 10: the Wilson intervals of
+    both proportions, combined; without continuity correction.
+    """
+    first, second = wilson(k1, n1, confidence), wilson(k2, n2, confidence)
+    n = n1 + n2
+    if first.value is None or second.value is None:
+        return Estimate(None, n=n, interval="newcombe", reason="one of the two has no example")
+    (low1, high1), (low2, high2) = (wilson_bounds(k / m, m, confidence) for k, m in ((k1, n1), (k2, n2)))
+    difference = first.value - second.value
+    low = difference - _combine(first.value - low1, high2 - second.value, 0.0)
+    high = difference + _combine(high1 - first.value, second.value - low2, 0.0)
+    return Estimate(difference, max(-1.0, low), min(1.0, high), n, "newcombe")
+
+
+def fisher_exact(k1: int, n1: int, k2: int, n2: int) -> float:
+    """Two-sided p-value of Fisher's exact test that k1 of n1 and k2 of n2 are of one proportion."""
+    from scipy.stats import fisher_exact as exact
+
+    if not (0 <= k1 <= n1 and 0 <= k2 <= n2):
+        raise ValueError(f"each k must lie between 0 and its n, got {k1} of {n1} and {k2} of {n2}")
+    return float(exact([[k1, n1 - k1], [k2, n2 - k2]]).pvalue)
 
 
 def _combine(x: float, y: float, phi: float) -> float:

@@ -21,7 +21,7 @@ class Task:
         name: its registry name.
         title: what it is, for a reader.
         modality: the module of `workbench.modalities` that reads its inputs.
-        kind: "class" or "value": what is predicted.
+        kind: "class", "labels" (any number of them) or "value": what is predicted.
         load: (config, dataset) to (TorchBackbone, preparation), before customisation.
         decode: (scores (n, K), dataset, rows of it) to Predictions.
         question: (predictions, row) to the question asked of that prediction.

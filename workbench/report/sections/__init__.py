@@ -9,19 +9,24 @@ from workbench.report.sections.change import change
 from workbench.report.sections.data import data
 from workbench.report.sections.decisions import decisions
 from workbench.report.sections.deployed import deployed
+from workbench.report.sections.gate import gate
 from workbench.report.sections.mistakes import mistakes
+from workbench.report.sections.overall import overall
 from workbench.report.sections.performance import performance
 from workbench.report.sections.provenance import provenance
 from workbench.report.sections.purpose import purpose
+from workbench.report.sections.shift import shift
 from workbench.report.sections.training import training
 from workbench.report.sections.verdict import verdict
+from workbench.report.sections.weakness import weakness
 from workbench.report.shapes import Section
 from workbench.report.view import RunView
 
 Build = Callable[[RunView], Section | None]
+Entry = tuple[str, str, Build, str]
 
 # id, title, function, why the section is empty where the function gives None
-SECTIONS: tuple[tuple[str, str, Build, str], ...] = (
+SECTIONS: tuple[Entry, ...] = (
     ("verdict", "Verdict", verdict, ""),
     ("purpose", "Purpose and limits", purpose, ""),
     ("data", "Data", data, "data/fingerprint.json is not in this run."),
@@ -34,8 +39,17 @@ SECTIONS: tuple[tuple[str, str, Build, str], ...] = (
         "Confidence and thresholds were not evaluated in this run (no decisions.json).",
     ),
     ("mistakes", "Mistakes", mistakes, "There are no predictions of a test split with known answers in this run."),
+    ("weakness", "Where it fails", weakness, "Slices and weak areas were not computed in this run (no slices.json)."),
     ("change", "Before and after", change, "The two models were not compared in this run (no comparison.json)."),
+    (
+        "shift",
+        "Did it start deciding for other reasons?",
+        shift,
+        "Explanations were not compared (no explanation_shift.json).",
+    ),
     ("cases", "Cases", cases, "No example was explained in this run (no cases.json)."),
+    ("overall", "Overall", overall, "What the model looks at over many examples was not gathered (no global.json)."),
     ("deployed", "Deployed file", deployed, "No ONNX file was exported and tested in this run (no onnx/parity.json)."),
+    ("gate", "Gate", gate, "No gate has judged this run (no gate.json)."),
     ("provenance", "Provenance", provenance, ""),
 )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from workbench.report.panels import SIDES, CaseView, panel
+from workbench.report.label_sets import written
+from workbench.report.measures import meanings
+from workbench.report.panels import SIDES, CaseView, card, panel
 from workbench.report.shapes import Block, Case, Cell, Gallery, Method, Prose, Section, Table
-from workbench.report.trust import agreement, overview, thresholds, title_of
+from workbench.report.trust import agreement, fillers, overview, thresholds, title_of, trials
 from workbench.report.view import RunView
 from workbench.report.words import chance, count, listing, number, sentence, signed, word
 
@@ -48,6 +51,11 @@ def cases(view: RunView) -> Section | None:
     trusted = overview(view)
     if trusted:
         blocks.append(trusted)
+        further = trials(view)
+        if further:
+            blocks.append(further)
+        if fillers(view):
+            blocks.append(Prose((fillers(view),)))
     else:
         text = "How far to trust these explanations was not measured (no quality.json), so none is marked."
         blocks.append(Prose((text,), "note"))
@@ -94,6 +102,17 @@ def _how(view: RunView) -> tuple[str, ...]:
             caption, filler = answer.about.get("caption", ""), answer.about.get("filler", "")
             hidden = f" A hidden part is replaced by: {filler}." if filler else ""
             how.append(f"{answer.about.get('title', explainer)}. {sentence(caption)}{hidden}")
+    how.append(
+        "Where parts can stand in for each other, methods differ by what they ask: of max(a, b) with a = b = 1, hiding "
+        "either part alone changes nothing (0 and 0), Shapley values give each half; of a · b, hiding either takes "
+        "all (1 and 1), Shapley values share it."
+    )
+    if view.json("quality.json"):
+        how.append("What the measures of a quality card say, and from where on they are good or poor:")
+        how += meanings()
+        how.append(
+            "Agreement with evidence that somebody marked is plausibility: the model may be right for other reasons."
+        )
     return (*how, *thresholds(view))
 
 
@@ -101,13 +120,14 @@ def _case(shown: CaseView) -> Case:
     view, case = shown.view, shown.case
     methods, lights = [], []
     answers = [view.answer("after", e) or view.answer("before", e) for e in view.explainers]
-    fillers = {str(a.about.get("filler", "")) for a in answers if a}
+    fillers = {str(a.about["filler"]) for a in answers if a and a.about.get("filler")}  # some methods hide nothing
     same = fillers.pop() if len(fillers) == 1 else ""
     for explainer in view.explainers:
         panels = tuple(panel(shown, explainer, who) for who in SIDES)
         some, title = view.answer("after", explainer) or view.answer("before", explainer), title_of(view, explainer)
         filler = some.about.get("filler", "") if some else ""
-        methods.append(Method(title, f"a hidden part is replaced by {filler}" if filler and not same else "", panels))
+        caption = f"a hidden part is replaced by {filler}" if filler and not same else ""
+        methods.append(Method(title, caption, panels, card(shown, explainer)))
         if panels[1].light:
             lights.append((title, panels[1].light))
     headline, level, turn = _regressed(view, case) if view.regression else _decided(case)
@@ -165,8 +185,14 @@ def _regressed(view: RunView, case: Mapping[str, Any]) -> tuple[str, str, str]:
 
 def _decided(case: Mapping[str, Any]) -> tuple[str, str, str]:
     before, after = case.get("before") or {}, case.get("after") or {}
-    said = {True: ", rightly", False: f", wrongly (in truth {case.get('target')})"}
+    target = case.get("target")
+    truth = written(target) if isinstance(target, list) else target
+    said = {True: ", rightly", False: f", wrongly (in truth {truth})"}
     level = {True: "good", False: "poor"}.get(after.get("right"), "open")  # type: ignore[arg-type]
+    if "labels" in after:
+        sides = [f"{who} {written(s['labels'])}" for who, s in (("before", before), ("after", after)) if "labels" in s]
+        headline = f"Decided {written(after['labels'])}{said.get(after.get('right'), ', truth unknown')}"  # type: ignore[arg-type]
+        return headline, level, " → ".join(sides)
     headline = f"Decided {after.get('label', 'nothing')}{said.get(after.get('right'), ', truth unknown')}"  # type: ignore[arg-type]
     sides = [
         f"{who} {side['label']} ({chance(side['probability'])})"
@@ -188,4 +214,16 @@ def _answers(case: Mapping[str, Any]) -> Table | None:
         return Cell(chance(known[label])) if label in known else Cell(f"not in its first {len(known)}")
 
     rows = tuple((word(label), *(cell(who, label) for who in SIDES)) for label in labels)
-    return Table("Answers of the two models", ("Class", *SIDES), rows, compact=True)
+    cuts = {who: (case.get(who) or {}).get("thresholds") for who in SIDES}
+    if not any(cuts.values()):
+        return Table("Answers of the two models", ("Class", *SIDES), rows, compact=True)
+    note = "Most probable labels; below each probability the one from which on the label is given."
+    rows = tuple(
+        (name, *(replace(c, note=_cut(cuts[who], name.text)) for who, c in zip(SIDES, cells, strict=True)))
+        for name, *cells in rows
+    )
+    return Table("Answers of the two models", ("Label", *SIDES), rows, note)
+
+
+def _cut(thresholds: Mapping[str, float] | None, label: str) -> str:
+    return f"given from {chance(thresholds[label])}" if thresholds and label in thresholds else ""

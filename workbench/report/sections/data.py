@@ -19,7 +19,10 @@ _CHECKS = {
     "duplicates": "Duplicates within a split",
     "conflicting_targets": "Equal inputs, different targets",
     "class_imbalance": "Balance of the classes",
-    "small_classes": "Classes with few test examples",
+    "label_balance": "Balance of the labels",
+    "missing_labels": "Labels that never occur",
+    "label_sets": "Labels of an example",
+    "small_classes": "Classes or labels with few test examples",
     "group_leak": "Groups across splits",
     "empty_texts": "Empty texts",
     "long_texts": "Very long texts",
@@ -75,7 +78,8 @@ def _classes(view: RunView) -> list[Block]:
     if not classes:
         return []
     labels = view.labels or sorted({label for counts in classes.values() for label in counts})
-    totals = {s: max(1, sum(classes.get(s, {}).values())) for s in splits}
+    sizes, noun = view.fingerprint.get("splits", {}), ("label", "labels") if view.multilabel else ("class", "classes")
+    totals = {s: max(1, sizes.get(s, 0) if view.multilabel else sum(classes.get(s, {}).values())) for s in splits}
     rows = tuple(
         (
             word(label),
@@ -87,9 +91,10 @@ def _classes(view: RunView) -> list[Block]:
         for label in labels[:_ROWS]
     )
     left = len(labels) - _ROWS
-    note = f"{count(left, 'more class', 'more classes')} in data/fingerprint.json." if left > 0 else ""
-    table = Table("Examples of each class", ("Class", *splits), rows, note, compact=True)
-    return [table] if len(rows) <= _OPEN else [Fold(f"Examples of each of the {len(labels):,} classes", (table,))]
+    note = f"{left:,} more {noun[left > 1]} in data/fingerprint.json." if left > 0 else ""
+    held = "with" if view.multilabel else "of"
+    table = Table(f"Examples {held} each {noun[0]}", (noun[0].capitalize(), *splits), rows, note, compact=True)
+    return [table] if len(rows) <= _OPEN else [Fold(f"Examples {held} each of the {len(labels):,} {noun[1]}", (table,))]
 
 
 def _target(view: RunView) -> list[Block]:

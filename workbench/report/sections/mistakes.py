@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.report import charts
+from workbench.report.label_outcomes import wrong_labels
 from workbench.report.performance import confidence, known
 from workbench.report.shapes import Block, Cell, Chart, Fold, Section, Table
 from workbench.report.view import MODELS, RunView
@@ -22,6 +23,8 @@ def mistakes(view: RunView) -> Section | None:
     if frame is None or not len(rows := known(frame)):
         return None
     base = view.predictions("base", "test")
+    if view.multilabel:
+        return _wrong_sets(view, rows, base)
     return _errors(view, rows, base) if view.regression else _wrong(view, rows, base)
 
 
@@ -62,6 +65,39 @@ def _wrong(view: RunView, rows: pd.DataFrame, base: pd.DataFrame | None) -> Sect
         f"Answers of the {MODELS[view.shipped]} model on the test split. The probability is the one that the model "
         "gives its own answer; it is right that often only where the model is calibrated.",
     )
+    return Section("mistakes", "Mistakes", finding, blocks, how)
+
+
+def _wrong_sets(view: RunView, rows: pd.DataFrame, base: pd.DataFrame | None) -> Section:
+    """Examples with a wrong label, those first whose worst decision is furthest from the truth."""
+    wrong, counted = wrong_labels(view, rows)
+    if not len(wrong):
+        finding = f"Every label of all {count(len(rows), 'test example')} was decided right."
+        return Section("mistakes", "Mistakes", finding, ())
+    before = _before(base, "predicted")
+    sure = int((wrong["grave"] >= 0.9).sum())
+    finding = (
+        f"{len(wrong):,} of {count(len(rows), 'example')} have a wrong label; the model was at least 90 % sure of a "
+        f"wrong decision in {f'{sure:,}' if sure else 'none'} of these."
+    )
+    table = tuple(
+        (
+            _identity(view, row.id),
+            word(row.target),
+            word(row.predicted),
+            word(row.label, f"{'missed' if row.missed else 'given'}, probability {chance(float(row.probability))}"),
+            word(before.get(str(row.id), "not predicted")),
+        )
+        for row in wrong.head(_ROWS).itertuples()
+    )
+    more = len(wrong) - len(table)
+    note = f"{count(more, 'more', 'more')} in {view.shipped}/predictions.parquet." if more > 0 else ""
+    head = ("Example", "In truth", "Decided", "Gravest decision", "Before")
+    how = (
+        f"Answers of the {MODELS[view.shipped]} model on the test split. The gravest decision of an example is the "
+        "wrong one whose probability is furthest from the truth.",
+    )
+    blocks = (*counted, *_folded("Gravest mistakes", head, table, note))
     return Section("mistakes", "Mistakes", finding, blocks, how)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from workbench.report.label_outcomes import label_blocks
 from workbench.report.outcomes import classes, confusions, curves, regression
 from workbench.report.shapes import Block, Cell, Dot, Fold, Prose, Section, Table
-from workbench.report.slices import slice_blocks
 from workbench.report.view import MODELS, RunView
 from workbench.report.words import (
     change,
@@ -24,6 +24,7 @@ from workbench.report.words import (
 from workbench.types import Measure
 
 _HEADLINES = (
+    "subset_accuracy", "hamming_loss", "f1_micro", "label_f1", "mean_average_precision", "label_log_loss", "label_ece",
     "accuracy", "balanced_accuracy", "f1_macro", "auroc", "log_loss", "ece", "ece_floor",
     "rmse", "mae", "median_ae", "r2", "bias",
 )  # fmt: skip
@@ -32,6 +33,7 @@ _SQUEEZED = 2.5  # times that a reference may lengthen another axis
 # what stands beside a measure and is no answer of the model: it cannot change
 _REFERENCES = {
     "baseline_accuracy": "the line to beat",
+    "baseline_subset_accuracy": "the line to beat",
     "baseline_rmse": "the line to beat",
     "ece_floor": "what chance alone gives",
 }
@@ -48,8 +50,11 @@ def performance(view: RunView) -> Section | None:
     blocks: list[Block] = [_table(view, first, measures, f"Before, after and deployed, on {count(n, 'test example')}")]
     if len(names) > len(first):
         blocks.append(Fold(f"All {len(names)} measures", (_table(view, names, measures, "All measures"),)))
-    blocks += regression(view) if view.regression else [*confusions(view), *classes(view), *curves(view)]
-    blocks += [*slice_blocks(view), *_splits(view)]
+    if view.multilabel:
+        blocks += [*label_blocks(view), *curves(view)]
+    else:
+        blocks += regression(view) if view.regression else [*confusions(view), *classes(view), *curves(view)]
+    blocks += _splits(view)
     finding = f"{_finding(view)} Ranges are 95 % intervals on {count(n, 'test example')} that the model never saw."
     how = [f"{measure_name(name).title}: {measure_name(name).meaning}" for name in names if measure_name(name).meaning]
     how.append("Change is after minus before on the same examples, so examples that both models find hard cancel out.")
@@ -62,8 +67,9 @@ def _changes(view: RunView) -> dict[str, dict[str, Any]]:
     found = {m["name"]: m for m in view.comparison.get("measures", [])}
     accuracy = view.comparison.get("accuracy")
     if accuracy:
-        exact = {"name": "accuracy", "p": accuracy.get("mcnemar_p"), "better": "higher"}
-        found = {"accuracy": {**accuracy, **exact}, **{k: v for k, v in found.items() if k != "accuracy"}}
+        name = accuracy.get("name", "accuracy")
+        exact = {"name": name, "p": accuracy.get("mcnemar_p"), "better": "higher"}
+        found = {name: {**accuracy, **exact}, **{k: v for k, v in found.items() if k != name}}
     return found
 
 
@@ -100,6 +106,7 @@ def _table(view: RunView, names: list[str], measures: dict[str, dict[str, Measur
     low, high = scales.get("share", (0.0, 1.0))
     notes = {5: f"shares: {percent(low, places=0)} to {percent(high, places=0)}"} if "share" in scales else {}
     known = "the mean" if view.regression else "the class shares"
+    known = "the label shares, or the commonest set," if view.multilabel else known
     note = (
         f"Knowing nothing: what a model would score that always answers {known} of the training examples. "
         "Grey: before; filled: after; ring: deployed. Measures of one kind share an axis; "
@@ -195,7 +202,7 @@ def _splits(view: RunView) -> list[Block]:
         rows.append((word(measure_name(name).title), *cells, _gap(by_split["train"].get(name), by_split["test"][name])))
     sizes = {i + 1: f"n {max(m.n for m in found.values()):,}" for i, found in enumerate(by_split.values()) if found}
     table = Table("The model after, on each split", ("Measure", *by_split, "test − train"), tuple(rows), "", sizes)
-    said = _by_heart(by_split, "mae" if view.regression else "accuracy")
+    said = _by_heart(by_split, view.headline)
     return [Prose((said,), heading="Learned by heart?"), Fold("Every measure on each split", (table,))]
 
 

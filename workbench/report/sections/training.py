@@ -45,6 +45,7 @@ def training(view: RunView) -> Section | None:
             if about.get("best_step") is not None
             else none("no best step was recorded"),
         ),
+        *((("Started from", word(sentence(about["start"]))),) if about.get("start") else ()),
         ("End of training", word(sentence(about.get("stopped", "") or "not recorded"))),
     ]
     # what was resolved, where the run kept it; the config alone may say 0 for "by the backbone"
@@ -71,7 +72,8 @@ def training(view: RunView) -> Section | None:
         facts.append(("Settings", word(settings)))
     blocks.append(Facts(tuple(facts)))
     how = (
-        "The loss is the mean cross-entropy (classes) or squared error (values) of the batches since the last line; "
+        "The loss is the mean cross-entropy (classes; labels: of each yes or no) or squared error (values) of the "
+        "batches since the last line; "
         "the validation loss is of the whole validation split after each epoch. Values: tuned/history.jsonl.",
     )
     return Section("training", "Training", sentence(what), tuple(blocks), how)

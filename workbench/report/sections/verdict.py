@@ -10,15 +10,18 @@ import numpy as np
 import pandas as pd
 
 from workbench.errors import ArtefactError, WorkbenchError
+from workbench.report.label_outcomes import decided, f1_beside
 from workbench.report.performance import known
+from workbench.report.sections.gate import gate_finding
+from workbench.report.sections.shift import reasons
 from workbench.report.shapes import Finding, Findings, Section
-from workbench.report.slices import apart, slices
+from workbench.report.slices import LINK as WHERE
+from workbench.report.slices import Slices, slice_findings, weak_area
 from workbench.report.trust import explanations
 from workbench.report.view import RunView
 from workbench.report.words import (
     between,
     count,
-    listing,
     measure_name,
     number,
     p_value,
@@ -32,12 +35,14 @@ from workbench.types import Measure
 
 _SHARE_MARGIN = 1e-9
 _UNCONFIRMED = 0.05  # p of the exact test from which on a difference is not called one
+_EVERY = "examples with every label right"
+_SHARES = {"accuracy": ("accuracy", "accuracy"), "subset_accuracy": (f"share of {_EVERY}", _EVERY)}
 _ROUNDED = 0.0005  # differences of accuracy that print as 0.0 points
 
 
 def verdict(view: RunView) -> Section:
     """Good, attention, problem or not checked: one line each, the most important first."""
-    parts = (_decides, _change, _lost, _groups, _deployed, explanations, _data, _code)
+    parts = (gate_finding, _decides, _change, _lost, reasons, _groups, _deployed, explanations, _data, _code)
     lines = [line for part in parts for line in _guarded(part, view)]
     return Section("verdict", "Verdict", "", (Findings(tuple(lines)), Findings(_unchecked(view), "Not checked")))
 
@@ -53,12 +58,12 @@ def _guarded(part: Callable[[RunView], list[Finding]], view: RunView) -> list[Fi
 
 def _decides(view: RunView) -> list[Finding]:
     model = view.shipped
-    measure = view.measures(model).get("mae" if view.regression else "accuracy") if model else None
+    measure = view.measures(model).get(view.headline) if model else None
     if measure is None or measure.value is None:
         reason = measure.reason if measure else "no measure of the test split was found in this run"
         return [Finding("open", "How good the answers are is not known:", sentence(reason), "#performance", "details")]
-    line = _off_by(view, model, measure) if view.regression else _right(view, model, measure)
-    return [line]
+    line = _off_by if view.regression else decided if view.multilabel else _right
+    return [line(view, model, measure)]
 
 
 def _right(view: RunView, model: str, measure: Measure) -> Finding:
@@ -109,7 +114,7 @@ def _change(view: RunView) -> list[Finding]:
     name = next((n for n in (("mae", "rmse") if view.regression else ("accuracy",)) if n in entries), "")
     entry = dict(entries.get(name, {}))
     if not view.regression and view.comparison.get("accuracy"):  # Newcombe's interval and the exact test
-        name, entry = "accuracy", {**view.comparison["accuracy"], "better": "higher"}
+        name, entry = view.headline, {**view.comparison["accuracy"], "better": "higher"}
     if not entry or entry.get("difference") is None:
         return []
     sign = -1.0 if entry.get("better") == "lower" else 1.0
@@ -118,6 +123,7 @@ def _change(view: RunView) -> list[Finding]:
     worst = None if low is None or high is None else min(sign * low, sign * high)
     best = None if low is None or high is None else max(sign * low, sign * high)
     how, span = _amount(view, name, gain, worst, best)
+    also = f1_beside(entries) if view.multilabel else ""
     link = ("#change", "what changed")
     if worst is None or best is None:
         return [Finding("fair", "Better or worse than before is not settled:", f"{how}, without an interval.", *link)]
@@ -127,22 +133,24 @@ def _change(view: RunView) -> list[Finding]:
         rest = f"it seems so by {how} ({span}), but the exact test does not confirm it ({p_value(p)})."
         return [Finding("fair", f"Not certain whether {way} than before customisation:", rest, *link)]
     if worst > _SHARE_MARGIN:
-        return [Finding("good", "Better than before customisation", f"by {how} ({span}).", *link)]
+        return [Finding("good", "Better than before customisation", f"by {how} ({span}).{also}", *link)]
     if best < -_SHARE_MARGIN:
-        return [Finding("poor", "Worse than before customisation", f"by {how} ({span}).", *link)]
-    return [Finding("fair", "No clear difference from before customisation:", _undecided(view, entry, name), *link)]
+        return [Finding("poor", "Worse than before customisation", f"by {how} ({span}).{also}", *link)]
+    rest = f"{_undecided(view, entry, name)}{also}"
+    return [Finding("fair", "No clear difference from before customisation:", rest, *link)]
 
 
 def _undecided(view: RunView, entry: Mapping[str, Any], name: str) -> str:
     """A difference that chance explains, in the measure's own direction."""
     difference, title = float(entry["difference"]), measure_name(name).title.lower()
-    if name == "accuracy":
+    if name in _SHARES:
+        title = _SHARES[name][0]
         low, high = (signed(100 * entry[end], like=10.0) for end in ("low", "high"))
         span = f"95 % interval {low} to {high} points"
         if abs(difference) < _ROUNDED:
-            return f"the accuracy is the same ({span})."
+            return f"the {title} is the same ({span})."
         better = "higher" if difference > 0 else "lower"
-        return f"the accuracy is {points(difference)} points {better}, which chance alone could bring about ({span})."
+        return f"the {title} is {points(difference)} points {better}, which chance alone could bring about ({span})."
     unit = f" {view.unit}" if view.unit else ""
     amount, span = change_of(difference, entry["low"], entry["high"])
     larger = "larger" if difference > 0 else "smaller"
@@ -154,8 +162,8 @@ def _undecided(view: RunView, entry: Mapping[str, Any], name: str) -> str:
 
 def _amount(view: RunView, name: str, gain: float, low: float | None, high: float | None) -> tuple[str, str]:
     """How much better or worse, and its interval; both without a sign, as the words say the direction."""
-    if name == "accuracy":
-        how = f"{points(gain)} points of accuracy"
+    if name in _SHARES:
+        how = f"{points(gain)} points of {_SHARES[name][1]}"
         span = "" if low is None or high is None else f"95 % interval {_size(100 * low, 100 * high, like=10.0)}"
     else:
         unit = f" {view.unit}" if view.unit else ""
@@ -184,28 +192,20 @@ def _lost(view: RunView) -> list[Finding]:
     classes = Counter(str(truth.get(i, "?")) for i in lost)
     top, n = classes.most_common(1)[0]
     share = "all" if n == len(lost) else "most" if n > len(lost) / 2 else ""
-    where = f", {share} of class “{top}”" if share and len(lost) > 1 else ""
+    kind = "with the labels" if view.multilabel else "of class"
+    where = f", {share} {kind} “{top}”" if share and len(lost) > 1 else ""
     verb = "answer that was right is" if was_right == 1 else "answers that were right are"
     return [Finding("fair", f"{len(lost):,} of {was_right:,} {verb} now wrong", f"{where}.", "#change", "see them")]
 
 
 def _groups(view: RunView) -> list[Finding]:
-    """Whether some group is served worse than another; only where intervals leave no doubt it is called a finding."""
-    link, lines, found = ("#performance", "by group"), [], slices(view)
-    for column, groups in found.items():
-        gap = apart(groups)
-        if gap is not None:
-            worst, best = gap
-            rest = (
-                f"{percent(worst.score)} of {worst.n:,} for “{worst.value}”, {percent(best.score)} of {best.n:,} "
-                f"for “{best.value}”; their 95 % intervals do not overlap."
-            )
-            lines.append(Finding("fair", f"Right less often for some groups of {column}:", rest, *link))
-    if found and not lines:
-        columns = listing(list(found))
-        rest = "are in the tables." if view.regression else "show no gap that their 95 % intervals leave no doubt of."
-        level = "open" if view.regression else "good"
-        lines.append(Finding(level, f"The groups by {columns}", rest, *link))
+    """Whether some group is served worse than the rest, and where mistakes gather."""
+    lines = slice_findings(view)
+    strong, rest = weak_area(view)
+    if strong:
+        found = view.json("weakness.json")
+        level = "fair" if found["areas"] else "good" if found["tested"] else "open"
+        lines.append(Finding(level, strong, rest, WHERE, "where"))
     return lines
 
 
@@ -274,7 +274,10 @@ def _unchecked(view: RunView) -> tuple[Finding, ...]:
         add("How far the explanations can be trusted.", "Their quality was not measured in this run.", "#cases")
     if not has("data/checks.json"):
         add("The data itself.", "No checks of the data were recorded in this run.")
-    if not slices(view):
+    found_slices = Slices(view)
+    if found_slices.reason:
+        add("Differences between groups of people or places.", sentence(found_slices.reason))
+    elif not found_slices.names:
         add("Differences between groups of people or places.", "No column that names groups was given (data.slices).")
     add("Disturbed or manipulated inputs.", "Only the examples as they came were tested.")
     add("Change of the data over time.", "Only one snapshot of the data was seen.")

@@ -1,0 +1,141 @@
+"""The page of a comparison of two runs: `compare.html`, made of the sections of a run's own report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from workbench.report.build import build_report, render
+from workbench.report.sections import Entry
+from workbench.report.sections.cases import cases
+from workbench.report.sections.change import change
+from workbench.report.sections.shift import ID, TITLE, reasons, shift
+from workbench.report.shapes import Block, Cell, Facts, Finding, Findings, Fold, Section, Table
+from workbench.report.view import RunView
+from workbench.report.words import clean, count, sentence, word
+from workbench.run import Run
+
+NAME = "compare.html"
+_BRAND = "Comparison"
+
+
+def build_comparison(run: Run, *, max_mb: float = 3.0) -> Path:
+    """Write `compare.html` into a comparison's folder and return its path.
+
+    Raises:
+        ArtefactError: the folder has no readable manifest.
+        StageError: the page does not fit even without its cases, or cannot be written.
+    """
+    return build_report(run, title=title(run.manifest), max_mb=max_mb, name=NAME, draw=_page)
+
+
+def title(manifest: dict[str, Any]) -> str:
+    """The heading of the page: which runs are compared."""
+    runs = manifest.get("runs") or {}
+    before, after = (str((runs.get(side) or {}).get("name", side)) for side in ("base", "after"))
+    return f"From {before} to {after}: what changed?"
+
+
+def _page(view: RunView) -> str:
+    facts = [view.task.replace("-", " ").capitalize(), "the deployed models of two runs"]
+    n = (view.fingerprint.get("splits") or {}).get("test")
+    if n:
+        facts.append(f"on the same {count(n, 'unseen example')}")
+    return render(view, SECTIONS, brand=_BRAND, summary=tuple(facts))
+
+
+def _verdict(view: RunView) -> Section:
+    """Better or worse, not worse than declared, what was lost, and whether for other reasons."""
+    lines = [*_accuracy(view), *_margin(view), *_lost(view), *reasons(view)]
+    if not view.json("explanation_shift.json"):
+        why = str((view.comparison.get("shift") or {}).get("sentence", ""))
+        lines.append(Finding("open", "Whether its reasons changed is not known:", sentence(why)))
+    notes = [Finding("fair", "Left out or uneven:", sentence(str(note))) for note in view.comparison.get("notes", [])]
+    return Section(
+        "verdict", "Verdict", "", (Findings(tuple(lines)), *([Findings(tuple(notes), "Mind")] if notes else []))
+    )
+
+
+def _accuracy(view: RunView) -> list[Finding]:
+    comparison = view.comparison
+    text = sentence(str(comparison.get("verdict", "")))
+    if not text:
+        return []
+    errors = [m for m in comparison.get("measures", []) if m["name"] == "rmse"]
+    entry: dict[str, Any] = comparison.get("accuracy") or (errors[0] if errors else {})
+    sign = -1 if entry.get("better") == "lower" else 1
+    low, high = (None if entry.get(end) is None else sign * entry[end] for end in ("low", "high"))
+    level = "fair"
+    if low is not None and high is not None and not text.startswith("Not certain"):
+        level = "good" if min(low, high) > 0 else "poor" if max(low, high) < 0 else "fair"
+    strong, colon, rest = text.partition(": ")
+    return [Finding(level, f"{strong}{colon.rstrip()}", rest, "#change", "what changed")]
+
+
+def _margin(view: RunView) -> list[Finding]:
+    tested = (view.comparison.get("margin") or {}).get("noninferiority")
+    if not tested:
+        return []
+    level = "good" if tested["passed"] else "fair"
+    strong, colon, rest = tested["sentence"].partition(": ")
+    return [Finding(level, f"{strong}{colon.rstrip()}", rest, "#change", "the test")]
+
+
+def _lost(view: RunView) -> list[Finding]:
+    flips = view.comparison.get("flips")
+    if not flips or flips.get("nfr") is None:
+        return []
+    lost, won = len(flips["negative"]), len(flips["positive"])
+    verb = "is" if lost == 1 else "are"
+    rest = f"of {view.comparison['n']:,}; {won:,} that were wrong {'is' if won == 1 else 'are'} now right."
+    level = "fair" if lost else "good"
+    return [Finding(level, f"{count(lost, 'right answer')} {verb} now wrong", rest, "#change", "see them")]
+
+
+def _sides(view: RunView) -> Section:
+    """What exactly was compared: hashes of the models, their predictions, configs and data."""
+    comparison, runs = view.comparison, view.manifest.get("runs") or {}
+    blocks: list[Block] = []
+    sides = comparison.get("sides") or {}
+    for who, side in sides.items():
+        of = runs.get({"before": "base"}.get(who, who)) or {}
+        facts = [
+            ("Run", word(str(side.get("run")), clean(str(of.get("path", ""))))),
+            ("Seed", word(str(side.get("seed")))),
+        ]
+        facts += [(name, Cell(str(sha), kind="code")) for name, sha in side.get("files", {}).items()]
+        facts.append(("Data", Cell(str(side.get("data_sha256") or "not recorded"), kind="code")))
+        facts.append(("Config", Cell(str(of.get("config_sha256") or "not recorded"), kind="code")))
+        blocks.append(Facts(tuple(facts), who.capitalize()))
+    nulls = comparison.get("nulls") or []
+    if nulls:
+        rows = tuple(
+            (
+                word(str(n.get("run"))),
+                Cell(str(n.get("seed"))),
+                Cell(str(n["files"].get("onnx/model.onnx")), kind="code"),
+            )
+            for n in nulls
+        )
+        blocks.append(
+            Table("Retrained twins: what another seed alone changes", ("Run", "seed", "model, SHA-256"), rows)
+        )
+    files = {k: v for k, v in (view.manifest.get("files") or {}).items() if k != NAME}
+    hashes = tuple((Cell(name, kind="code"), Cell(sha, kind="code")) for name, sha in files.items())
+    blocks.append(Fold(f"Hashes of {count(len(files), 'file')}", (Table("Files", ("File", "SHA-256"), hashes),)))
+    same = len({side.get("data_sha256") for side in sides.values()}) == 1
+    finding = (
+        "Both runs hold the same data."
+        if same
+        else "The two runs hold different data: only what both hold was compared."
+    )
+    return Section("sides", "What was compared", finding, tuple(blocks))
+
+
+SECTIONS: tuple[Entry, ...] = (
+    ("verdict", "Verdict", _verdict, ""),
+    ("change", "Before and after", change, "The predictions were not compared (no comparison.json)."),
+    (ID, TITLE, shift, "The explanations were not compared (no explanation_shift.json)."),
+    ("cases", "Cases", cases, "No example was explained under both models (no cases.json)."),
+    ("sides", "What was compared", _sides, ""),
+)

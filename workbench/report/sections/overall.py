@@ -1,0 +1,135 @@
+"""What the model looks at overall: columns, words or places that count over many examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from workbench.report import pictures
+from workbench.report.columns import table_views
+from workbench.report.shapes import Block, Cell, Overlay, Pair, Prose, Section, Table
+from workbench.report.view import RunView
+from workbench.report.words import between, count, listing, sentence, signed, word
+
+_WORDS = 12  # of a class
+
+
+def overall(view: RunView) -> Section | None:
+    """The part of the report that speaks of the model, not of single cases."""
+    about = view.json("global.json")
+    if not about:
+        return None
+    if not about.get("n"):
+        return Section("overall", "Overall", "No example could be explained, so nothing is said of the whole.", ())
+    kind = about.get("modality")
+    finding, blocks = {"table": table_views, "text": _text, "image": _image}[str(kind)](view, about)
+    return Section("overall", "What the model looks at overall", finding, tuple(blocks), _how(about))
+
+
+def _how(about: Mapping[str, Any]) -> tuple[str, ...]:
+    how = [
+        f"{about['title']} of the model after customisation on {about['selection']}. {sentence(about['caption'])} "
+        f"A hidden part is replaced by: {about['filler']}. {count(about['evaluations'], 'evaluation')} of the model.",
+        "These are means of explanations: they say what this model leans on in this data, not what causes what.",
+    ]
+    if about.get("masks"):
+        how.append(
+            f"{about['masks']:,} masks for each row, the same for all; intervals are percentiles of 2,000 bootstrap "
+            "samples of the rows."
+        )
+        how.append(
+            "Partial dependence (Friedman 2001): one column is set to a value in every row, the others stay, and the "
+            "answers are averaged. Where columns depend on each other it asks for rows that do not exist."
+        )
+        how.append(
+            "Permutation importance (Breiman 2001): how much worse the deployed file does on the test split when one "
+            f"column is shuffled, {about['permutation'].get('shuffles', 0)} times; intervals over rows and shuffles. "
+            "Columns that say the same as others lose little when shuffled alone."
+        )
+    return tuple(how)
+
+
+# -- texts ----------------------------------------------------------------------------
+
+
+def _text(view: RunView, about: Mapping[str, Any]) -> tuple[str, list[Block]]:
+    words = about["words"]
+    blocks: list[Block] = []
+    if str(about["selection"]).startswith("the "):
+        blocks.append(
+            Prose(
+                (
+                    f"These words come from {about['selection']}: a word seen in one text says little. "
+                    "`explain.global_samples = 100` explains a hundred texts drawn by lot.",
+                ),
+                "note",
+            )
+        )
+    blocks.append(Pair(tuple(_words(label, entry, str(about["unit"])) for label, entry in words.items()), narrow=True))
+    strongest = [
+        f"“{row['word']}” for {label}"
+        for label, entry in words.items()
+        if (row := next((w for w in entry["words"] if (w.get("low") or 0) > 0), None))
+    ]
+    named = f" Clearly telling, over several texts: {listing(strongest[:4])}." if strongest else ""
+    return f"The words that moved the answers most, by class, over {about['selection']}.{named}", blocks
+
+
+def _words(label: str, entry: Mapping[str, Any], unit: str) -> Table:
+    rows = []
+    shown = entry["words"][:_WORDS]
+    for row in shown:
+        like = max(abs(v) for v in (row["value"], row.get("low"), row.get("high")) if v is not None) or 1.0
+        span = between(row.get("low"), row.get("high"), like=like, sign=True)
+        rows.append((word(row["word"]), Cell(signed(row["value"], like=like), span), Cell(f"{row['n']:,}")))
+    faint = frozenset(i for i, row in enumerate(shown) if row["n"] < 2)
+    caption = f"{label} ({count(entry['texts'], 'text')})"
+    return Table(caption, ("Word", unit, "texts"), tuple(rows), compact=False, faint=faint)
+
+
+# -- pictures -------------------------------------------------------------------------
+
+
+def _image(view: RunView, about: Mapping[str, Any]) -> tuple[str, list[Block]]:
+    arrays = view.arrays("global.safetensors")
+    blocks: list[Block] = []
+    drawn: list[Block] = []
+    missing = []
+    for entry in about["saliency"]:
+        if not entry["n"] or entry["map"] not in arrays:
+            missing.append(f"{entry['label']} ({entry.get('reason', 'no map in the run')})")
+            continue
+        drawn.append(_saliency(str(entry["label"]), entry["n"], arrays[entry["map"]], arrays[entry["frame"]], view))
+    if drawn:
+        blocks.append(Pair(tuple(drawn), narrow=True))
+    if missing:
+        blocks.append(Prose((f"Not drawn: {listing(missing)}.",), "note"))
+    blocks.append(
+        Prose(
+            (
+                "Under the colours lies the mean picture of the class. Where things do not stand in the same place "
+                "in every picture, a mean map says little: look at the cases then.",
+            ),
+            "note",
+        )
+    )
+    finding = (
+        f"Where the model looks for each class, averaged over {about['selection']}: blue places speak for the class, "
+        "orange ones against it."
+    )
+    return finding, blocks
+
+
+def _saliency(label: str, n: int, values: np.ndarray, frame: np.ndarray, view: RunView) -> Overlay:
+    longest = view.limits.picture
+    small = pictures.dense_map(values, min(longest, 112))
+    full = float(np.percentile(np.abs(small), 99)) or float(np.abs(small).max()) or 1.0
+    base, width, height, tiny = pictures.from_array(frame, longest)
+    note = f"{label} ({count(n, 'picture')})"
+    y, x = np.unravel_index(int(np.argmax(small)), small.shape)
+    down = ("top", "middle", "bottom")[min(2, int(3 * y / small.shape[0]))]
+    across = ("left", "centre", "right")[min(2, int(3 * x / small.shape[1]))]
+    said = f"Mean saliency of class {label} over {count(n, 'picture')}; strongest at the {down} {across}"
+    return Overlay(base, pictures.overlay(small, full), width, height, said, note, pixelated=tiny)

@@ -1,0 +1,102 @@
+"""Asking a run's models the same questions again: other weights, another class, a changed input."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from workbench.bank import coalitions, evaluate
+from workbench.errors import ExplainError, Refusal
+from workbench.explainers import find_method, run_explainer
+from workbench.probe import Probe
+from workbench.stages.explain import Asked
+from workbench.tasks.binding import bind
+from workbench.types import Attribution
+
+OFF = "It was switched off in the config ([assess])."
+
+Answers = Mapping[str, list[tuple[str, str, Attribution]]]
+
+
+class Asking:
+    """The cases of a run, its methods, and what they answered of the model after.
+
+    Args:
+        asked: the cases.
+        answers: by example (model, explainer, attribution) of the model after.
+        banks: by example the answers of the deployed file to the case's masks.
+    """
+
+    def __init__(self, asked: Asked, answers: Answers, banks: Mapping[str, np.ndarray]) -> None:
+        self.asked, self.session, self.answers, self.banks = asked, asked.session, answers, banks
+        self.settings = self.session.config.assess
+        self.methods = {name: find_method(name) for name in self.session.config.explain.methods}
+        self.facts: dict[str, Any] = {}
+
+    def some(self, n: int) -> list[dict[str, Any]]:
+        """At most n cases, evenly spread."""
+        cases = self.asked.cases
+        if not cases or not n:
+            return []
+        places = np.unique(np.linspace(0, len(cases) - 1, min(n, len(cases))).round().astype(int))
+        return [cases[i] for i in places]
+
+    def rng(self, case: dict[str, Any], purpose: int) -> np.random.Generator:
+        return np.random.default_rng([self.session.config.seed, case["row"], purpose])
+
+    def own(self, case: Mapping[str, Any], name: str) -> Attribution | None:
+        return next((a for _, n, a in self.answers.get(case["id"], []) if n == name), None)
+
+    def bind(self, case: dict[str, Any], backbone: Any, **other: Any) -> Probe:
+        asked, session = self.asked, self.session
+        question, cut = other.get("question", case["question"]), other.get("cut", case["cut"])
+        filler, background = other.get("filler", asked.filler), other.get("background", asked.background)
+        weights = asked.weights if background is asked.background else None
+        return bind(
+            session.task, backbone, session.preparation, case["example"], question, cut,
+            filler=filler, background=background, weights=weights, hierarchy=asked.hierarchy,
+        )  # fmt: skip
+
+    def run(self, name: str, probe: Probe, bank: Any) -> Attribution:
+        return run_explainer(
+            self.methods[name], probe, bank=bank, seed=self.session.config.seed, budget=self.asked.budget
+        )
+
+    def masks(self, case: dict[str, Any]) -> Any:
+        """The masks of the case's bank."""
+        return self.asked.coalitions(case, len(self.banks[case["id"]]))
+
+    def few(self, case: dict[str, Any]) -> Any:
+        """Fewer masks than an explanation has, yet enough for a rank correlation."""
+        m, budget = len(case["cut"].features), self.asked.budget
+        return coalitions(m, min(max(2 * m + 32, budget // 4), max(8, budget // 2)), self.rng(case, 4))
+
+    def explain(self, case: dict[str, Any], probe: Probe, failed: dict[str, str]) -> dict[str, np.ndarray]:
+        """Every method on one probe; a method that fails on it is left out, with the reason in `failed`."""
+        bank, found = None, {}
+        for name, method in self.methods.items():
+            try:
+                if method.uses_bank and bank is None:
+                    bank = evaluate(probe, self.few(case))
+                found[name] = self.run(name, probe, bank if method.uses_bank else None).values
+            except ExplainError as e:
+                failed[name] = f"It failed on the model with random weights: {e.message}."
+        return found
+
+    def explain_after(self, case: dict[str, Any], masks: Any = None, **other: Any) -> dict[str, np.ndarray]:
+        """Every method on the model after: gradients of the trained one, the others of the deployed file.
+
+        A method that refuses is left out.
+        """
+        black_box = self.bind(case, self.session.onnx, **other)
+        bank, found = None, {}
+        for name, method in self.methods.items():
+            if method.uses_bank and bank is None:
+                bank = evaluate(black_box, masks or self.few(case))
+            probe = self.bind(case, self.session.tuned, **other) if method.looks_inside else black_box
+            with contextlib.suppress(Refusal):  # as it did of the case itself
+                found[name] = self.run(name, probe, bank if method.uses_bank else None).values
+        return found

@@ -1,0 +1,154 @@
+"""Slices: for whom the model is worse, and where it fails, on the test split."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from workbench.data.pictures import read_image
+from workbench.data.records import MISSING
+from workbench.metrics.attributes import Attribute, attribute
+from workbench.metrics.confusion import confused_pairs, confusion_matrix
+from workbench.metrics.slices import MODELS, UNKNOWN_TASK, slice_results
+from workbench.metrics.weakness import ENOUGH, Property, as_property, grow, judge
+from workbench.modalities.descriptors import UNITS, describe_pictures, describe_texts
+from workbench.records import finite, read_predictions
+from workbench.stages.evaluate import clusters_of, settings_of
+from workbench.stages.session import Session, do_stage
+from workbench.stats import wilson
+from workbench.types import ClassScores, Example, Predictions, Values
+
+NAMES = ("slices.json", "weakness.json")
+
+
+def slices(session: Session) -> bool:
+    """Write `slices.json` and `weakness.json`."""
+
+    def work(entry: dict[str, Any]) -> None:
+        before, after = (read_predictions(session.run, model) for model in MODELS)
+        with session.progress.task("slicing", 2) as bar:
+            attributes = _attributes(session, before)
+            settings = {**settings_of(session), "clusters": clusters_of(session, before.ids)}
+            session.run.write_json("slices.json", finite(slice_results(before, after, attributes, **settings)))
+            bar.advance()
+            session.run.write_json("weakness.json", finite(_weakness(session, after)))
+            bar.advance()
+
+    return do_stage(session, "slices", work, NAMES)
+
+
+def _attributes(session: Session, predictions: Predictions) -> list[Attribute]:
+    """The columns that data.slices names: of the metadata, or features of a table."""
+    examples = [session.dataset.by_id[str(i)] for i in predictions.ids]
+    return [
+        attribute(name, [_cell(e, name) for e in examples], predictions.splits)
+        for name in dict.fromkeys(session.config.data.slices)
+    ]
+
+
+def _cell(example: Example, name: str) -> Any:
+    if isinstance(example.input, dict) and name in example.input:
+        return example.input[name]
+    cell = example.meta.get(name)
+    return None if cell == MISSING else cell
+
+
+def _weakness(session: Session, after: Predictions) -> dict[str, Any]:
+    """The content of weakness.json: the tree, its areas and the most confused classes."""
+    found: dict[str, Any] = {"split": "test", "n": 0, "reason": "", "measure": "", "unit": "", "grown_on": ""}
+    found |= {"n_grown": 0, "properties": [], "tree": None, "areas": [], "tested": 0, "confused": []}
+    if not isinstance(after, ClassScores | Values):
+        return found | {"reason": UNKNOWN_TASK}
+    decisions = isinstance(after, ClassScores)
+    known = (after.targets >= 0) if isinstance(after, ClassScores) else np.isfinite(after.targets)
+    test = np.flatnonzero(known & (after.splits == "test"))
+    found |= {"measure": "wrong" if decisions else "absolute error", "n": len(test)}
+    found["unit"] = "" if isinstance(after, ClassScores) else after.unit
+    outputs = after.logits if isinstance(after, ClassScores) else after.values
+    if isinstance(after, ClassScores):
+        found["confused"] = _confused(after.where(test), session.config.evaluate.confidence)
+    if not len(test) or not np.isfinite(outputs[test]).all():
+        return found | {"reason": "no example with a known target" if not len(test) else "outputs are not finite"}
+    validation = np.flatnonzero(known & (after.splits == "validation"))
+    growing, judging, grown_on = validation, test, "the validation split"
+    if len(growing) < ENOUGH:
+        shuffled = np.random.default_rng(session.config.seed).permutation(test)
+        growing, judging = np.sort(shuffled[::2]), np.sort(shuffled[1::2])
+        grown_on = "one half of the test split, drawn by lot; the other half was judged"
+    if len(growing) < ENOUGH:
+        return found | {"reason": f"fewer than {ENOUGH} examples are there to look for weak areas on"}
+    rows = np.concatenate([growing, judging])
+    properties = _properties(session, [session.dataset.by_id[str(i)] for i in after.ids[rows]])
+    first = [dataclasses.replace(p, values=p.values[: len(growing)]) for p in properties]
+    second = [dataclasses.replace(p, values=p.values[len(growing) :]) for p in properties]
+    wanted = session.config.evaluate
+    tree = grow(first, _doubt(after, growing), seed=session.config.seed)
+    errors = _errors(after, judging)
+    judged = judge(
+        tree,
+        second,
+        errors,
+        decisions=decisions,
+        confidence=wanted.confidence,
+        resamples=wanted.resamples,
+        seed=session.config.seed,
+    )
+    return found | {
+        "n": len(judging),
+        "grown_on": grown_on,
+        "n_grown": len(growing),
+        "properties": [p.name for p in properties],
+        **judged,
+    }
+
+
+def _errors(predictions: ClassScores | Values, rows: np.ndarray) -> np.ndarray:
+    """1 for a wrong and 0 for a right decision; the size of an error."""
+    if isinstance(predictions, Values):
+        return np.abs(predictions.values[rows] - predictions.targets[rows])
+    return np.asarray(predictions.predicted[rows] != predictions.targets[rows], dtype=np.float64)
+
+
+def _doubt(predictions: ClassScores | Values, rows: np.ndarray) -> np.ndarray:
+    """What the tree is grown on: the probability that a decision denied the truth tells more than right or wrong."""
+    if isinstance(predictions, Values):
+        return _errors(predictions, rows)
+    of_truth = predictions.probabilities[rows, predictions.targets[rows]]
+    return np.asarray(1 - of_truth, dtype=np.float64)
+
+
+def _properties(session: Session, examples: Sequence[Example]) -> list[Property]:
+    """What the tree may ask of an example: a table's columns, else descriptors; and the slice columns."""
+    dataset = session.dataset
+    found: list[Property] = []
+    if dataset.modality == "table":
+        for column in dataset.columns:
+            cells = [e.input[column.name] for e in examples]
+            found.append(as_property(column.name, cells, numeric=column.kind == "numeric", unit=column.unit))
+    elif dataset.modality == "text":
+        described = describe_texts([e.input for e in examples], session.preparation)
+        found += [Property(name, values, True, UNITS.get(name, "")) for name, values in described.items()]
+    elif dataset.modality == "image":
+        described = describe_pictures(read_image(e.input) for e in examples)
+        found += [Property(name, values, True, UNITS.get(name, "")) for name, values in described.items()]
+    there = {p.name for p in found}
+    splits = np.full(len(examples), "test", dtype=object)
+    for name in dict.fromkeys(session.config.data.slices):
+        if name not in there:
+            grouped = attribute(name, [_cell(e, name) for e in examples], splits)
+            found.append(Property(name, grouped.values, False))
+    return found
+
+
+def _confused(scores: ClassScores, confidence: float) -> list[dict[str, Any]]:
+    """The most confused pairs of classes with the share of the true class and its interval."""
+    pairs = confused_pairs(confusion_matrix(scores.targets, scores.predicted, len(scores.labels)))
+    found = []
+    for true, decided, times, n in pairs:
+        share = wilson(times, n, confidence)
+        words = {"true": scores.labels[true], "decided": scores.labels[decided]}
+        found.append(words | {"n": times, "of": n, "share": share.value, "low": share.low, "high": share.high})
+    return found
