@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from scipy.cluster.hierarchy import linkage
 
 from workbench.probe import Differentiable, Probe
 from workbench.types import Feature, Question
@@ -72,6 +73,8 @@ def continuous(
     *,
     batch: int = 64,
     groups: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+    module: object = None,
 ) -> Probe:
     """A torch function of coordinates as a probe; hidden coordinates take the baselines in turn.
 
@@ -100,6 +103,7 @@ def continuous(
         pool=lambda fine: fine @ onto,
         dense=lambda fine: fine.reshape(1, -1),
         batch=batch,
+        weights=weights,
     )
     return Probe(
         question=Question("value", "the value of the function"),
@@ -110,4 +114,24 @@ def continuous(
         filler="the baselines",
         repeats=repeats,
         differentiable=lambda: form,
+        weights=weights,
+        module=module,
+        hierarchy=lambda: linkage(np.arange(m, dtype=float)[:, None], "complete"),
     )
+
+
+def owen_by_definition(probe: Probe) -> np.ndarray:
+    """Owen values of the probe's tree: marginal contributions averaged over all 2^(M - 1) orders it allows."""
+    assert probe.hierarchy is not None
+    m = len(probe.features)
+    trees: dict[int, list[list[int]]] = {i: [[i]] for i in range(m)}
+    for k, (a, b, *_) in enumerate(probe.hierarchy()):
+        pairs = itertools.product(trees[int(a)], trees[int(b)])
+        trees[m + k] = [order for x, y in pairs for order in (x + y, y + x)]
+    values = np.zeros(m)
+    for order in trees[2 * m - 2]:
+        mask = np.zeros((m + 1, m), dtype=bool)
+        for place, i in enumerate(order):
+            mask[place + 1 :, i] = True
+        values[order] += np.diff(probe.score(mask))
+    return values / len(trees[2 * m - 2])

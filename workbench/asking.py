@@ -49,7 +49,7 @@ class Asker:
         """
         queues: dict[Model, _Queue] = {}
         order = sorted(range(len(requests)), key=lambda i: _width(requests[i][0]))
-        answers = [_Answer(len(masks), probe.repeats) for probe, masks in requests]
+        answers = [_Answer(len(masks), probe.repeats, probe.weights) for probe, masks in requests]
         for i in order:
             probe, masks = requests[i]
             queue = queues.setdefault(_model(probe), _Queue(self, probe))
@@ -93,8 +93,8 @@ class Asker:
 class _Answer:
     """The scores of one request, as they come in."""
 
-    def __init__(self, n: int, repeats: int) -> None:
-        self._n, self._repeats = n, repeats
+    def __init__(self, n: int, repeats: int, weights: np.ndarray | None) -> None:
+        self._n, self._repeats, self._weights = n, repeats, weights
         self._scores: np.ndarray | None = None
 
     def put(self, rows: np.ndarray, scores: np.ndarray) -> None:
@@ -105,7 +105,8 @@ class _Answer:
     def mean(self) -> np.ndarray:
         if self._scores is None:
             return np.zeros((0, 1))
-        return np.asarray(self._scores.reshape(self._n, self._repeats, -1).mean(axis=1))
+        scores = self._scores.reshape(self._n, self._repeats, -1)
+        return np.asarray(np.average(scores, axis=1, weights=self._weights))
 
 
 class _Queue:

@@ -199,7 +199,7 @@ def remember(probe: Probe, *banks: Bank) -> tuple[Probe, Callable[[], int]]:
             asked += len(rows)
         return np.array([known[key] for key in keys])
 
-    alone = replace(probe, hide=lambda masks: {"masks": masks}, answer=answer, repeats=1)
+    alone = replace(probe, hide=lambda masks: {"masks": masks}, answer=answer, repeats=1, weights=None)
     return replace(alone, model=None, read=None, lengths=None, padding={}), lambda: asked
 
 

@@ -143,8 +143,13 @@ class Explain(_Section):
     """Which predictions are explained, by what, and at what cost."""
 
     methods: tuple[str, ...] = Field(
-        ("integrated-gradients", "shap", "lime"), description="names of `workbench list explainers`"
+        ("integrated-gradients", "shap", "lime"),
+        description="names of `workbench list explainers`, or of `controls` beside them",
     )
+    question: Literal["predicted", "contrast"] = Field(
+        "predicted", description="`predicted`: why this class; `contrast`: why this class and not another"
+    )
+    against: str = Field("", description="label that a contrast is with; empty: the runner-up")
     samples: int | None = Field(
         None, ge=0, description="test examples that are explained; empty: 24 rows of a table, else 12"
     )

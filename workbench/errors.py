@@ -12,6 +12,7 @@ WorkbenchError                         exit code
 └── StageError                         6   a stage could not do its work
     ├── ExportError                    6   export or parity failed
     └── ExplainError                   6   an explainer failed
+        └── Refusal                    6   a method cannot answer truthfully for this model
 
 A message says what was given, where (file, row, key) and what is allowed; `hint` says
 what to type next. Foreign exceptions are translated where they enter; anything that is
@@ -106,3 +107,7 @@ class ExportError(StageError):
 
 class ExplainError(StageError):
     """An explainer failed."""
+
+
+class Refusal(ExplainError):
+    """A method that cannot answer truthfully for this model or input, and why."""

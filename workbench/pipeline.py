@@ -206,7 +206,7 @@ def _stage(name: str) -> Callable[[Session], bool]:
 def _check_names(config: Config) -> None:
     """Refuse names that no registry knows before any work is done for them."""
     task = registry.load("tasks", config.task)
-    known = registry.names("explainers")
+    known = registry.names("explainers") | registry.names("controls")
     for method in config.explain.methods:
         if method not in known:
             raise UnknownName("explainer", method, known)

@@ -19,6 +19,15 @@ from workbench.types import Feature, Question
 Hide = Callable[[np.ndarray], dict[str, np.ndarray]]
 Answer = Callable[[dict[str, np.ndarray]], np.ndarray]
 
+# What a method can need beside scores, and the field of a probe that gives it.
+OFFERS = {
+    "gradient": "differentiable",
+    "module": "module",
+    "attention": "attention",
+    "picture": "picture",
+    "hierarchy": "hierarchy",
+}
+
 
 @dataclass(frozen=True)
 class Differentiable:
@@ -35,6 +44,7 @@ class Differentiable:
             resolution (a picture's (H, W)), or None.
         batch: rows of coordinates that are evaluated at once.
         filler: what `baselines` are, in words, where it is not the probe's own filler.
+        weights: (B,) shares of the baselines that sum to 1; None: all alike.
     """
 
     forward: Callable[[Any], Any]
@@ -44,6 +54,41 @@ class Differentiable:
     dense: Callable[[np.ndarray], np.ndarray] | None = None
     batch: int = 64
     filler: str = ""
+    weights: np.ndarray | None = None
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """The mean of (B, ...) values over the baselines."""
+        return np.asarray(np.average(values, axis=0, weights=self.weights))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The picture behind the features, as the model sees it, for methods that work on pixels.
+
+    Attributes:
+        frame: (H, W, 3) uint8.
+        pool: (H, W) map to (M,) segments; it sums.
+        answer: (n, H, W) boolean masks (True keeps a pixel) to (n,) answers.
+    """
+
+    frame: np.ndarray
+    pool: Callable[[np.ndarray], np.ndarray]
+    answer: Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Attention:
+    """The attention of a transformer while it answers.
+
+    Attributes:
+        weights: (layers, heads, T, T); a row says what one token takes from all.
+        read: (T,) shares of the last layer's tokens from which the answer is read; sums to 1.
+        pool: (T,) values of tokens to (M,) features and, for pictures, an (H, W) map.
+    """
+
+    weights: np.ndarray
+    read: np.ndarray
+    pool: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
 
 
 @dataclass(frozen=True)
@@ -61,6 +106,11 @@ class Probe:
         repeats: background rows per mask; the answer of a mask is their mean.
         rows: model inputs that are built at once, so that memory does not grow with the masks.
         differentiable: builds the continuous form, where the backbone has gradients.
+        weights: (`repeats`,) shares of the background rows that sum to 1; None: all alike.
+        module: the torch module whose layers the continuous form runs through.
+        attention: reads the attention of a transformer.
+        picture: the pixels, where the example is a picture.
+        hierarchy: (M - 1, 4) linkage matrix as scipy's: which features belong together.
         model: a batch of model inputs to (rows, K) scores, where several questions and examples
             may share it; `answer` is then `read` of its scores.
         read: (rows, K) scores to the (rows,) answer; linear in the scores, as the mean over
@@ -79,6 +129,11 @@ class Probe:
     repeats: int = 1
     rows: int = 256
     differentiable: Callable[[], Differentiable] | None = None
+    weights: np.ndarray | None = None
+    module: Any = None
+    attention: Callable[[], Attention] | None = None
+    picture: Callable[[], Picture] | None = None
+    hierarchy: Callable[[], np.ndarray] | None = None
     model: Model | None = None
     read: Callable[[np.ndarray], np.ndarray] | None = None
     lengths: Callable[[np.ndarray], np.ndarray] | None = None
@@ -86,8 +141,8 @@ class Probe:
 
     @property
     def offers(self) -> frozenset[str]:
-        """What an explainer may ask for: "score" always, "gradient" where there is one."""
-        return frozenset({"score"} | ({"gradient"} if self.differentiable else set()))
+        """What an explainer may ask for: "score" always, the others of `OFFERS` where they are there."""
+        return frozenset({"score", *(name for name, field in OFFERS.items() if getattr(self, field) is not None)})
 
     def score(self, masks: np.ndarray) -> np.ndarray:
         """The answer with only the kept features: (n, M) boolean masks to (n,) float64."""

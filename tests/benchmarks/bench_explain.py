@@ -29,8 +29,8 @@ import numpy as np
 from workbench.asking import Asker
 from workbench.bank import Growing, coalitions, evaluate, grow
 from workbench.explainers import run_explainer
-from workbench.explainers.captum import INTEGRATED_GRADIENTS
 from workbench.explainers.lime import LIME, local_surrogate
+from workbench.explainers.paths import INTEGRATED_GRADIENTS
 from workbench.explainers.shap import SHAPLEY, exact_shapley, paired_regression
 from workbench.probe import Probe
 from workbench.stages.explain import Asked

@@ -160,6 +160,10 @@ def test_fillers_are_the_colours_that_they_name() -> None:
         return image.hide(cut, nothing, preparation, filler=filler)["pixel_values"][0] * std + mean
 
     np.testing.assert_allclose(colours("black"), 0, atol=1e-6)
+    np.testing.assert_allclose(colours("grey"), 0.5, atol=1e-6)
+    moved, original = colours("neighbours"), shown.transpose(2, 0, 1) / 255
+    np.testing.assert_allclose(moved[:, :, 3:], original[:, :, :-3], atol=1e-6)
+    np.testing.assert_allclose(moved[:, :, :3], original[:, :, 2::-1], atol=1e-6)  # mirrored at the border
     np.testing.assert_allclose(image.hide(cut, nothing, preparation, filler="mean")["pixel_values"], 0, atol=1e-5)
     own = np.broadcast_to(shown.mean(axis=(0, 1))[:, None, None] / 255, (3, 16, 16))
     np.testing.assert_allclose(colours("own-mean"), own, atol=1e-5)
@@ -179,3 +183,12 @@ def test_pool_and_dense_sum_the_pixels() -> None:
     np.testing.assert_allclose(image.pool(cut, values), expected, rtol=1e-10)
     np.testing.assert_allclose(image.pool(cut, values).sum(), values.sum(), rtol=1e-10)
     np.testing.assert_allclose(image.dense(values), values[0] + values[1] + values[2], rtol=1e-12)
+
+
+def test_segments_that_lie_near_belong_together() -> None:
+    cut = image.segment(picture(15, 15), make(15), segments=9)
+    tree = image.hierarchy(cut)
+    assert tree.shape == (8, 4) and tree[-1, 3] == 9
+    middle = np.array([np.argwhere(cut.label == k).mean(axis=0) for k in range(9)])
+    for a, b in tree[tree[:, 3] == 2, :2].astype(int):
+        assert np.linalg.norm(middle[a] - middle[b]) == pytest.approx(5)  # the segment beside it

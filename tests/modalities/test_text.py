@@ -218,3 +218,15 @@ def test_a_damaged_tokenizer_is_named() -> None:
     broken = text.TextPreparation("{}", ("input_ids",), 8, 0, None)
     with pytest.raises(ArtefactError, match="tokenizer cannot be read"):
         text.encode(["a"], broken)
+
+
+def test_neighbours_belong_together_and_sentences_stay_apart() -> None:
+    cut = text.segment("the cat sat. a dog, a red house", tiny.preparation(tiny.bert_tokenizer()))
+    names = [f.name for f in cut.features]
+    assert names == ["the", "cat", "sat.", "a", "dog,", "a", "red", "house"]
+    members = {i: {i} for i in range(len(names))}
+    for k, (a, b, *_) in enumerate(text.hierarchy(cut)):
+        members[len(names) + k] = members[int(a)] | members[int(b)]
+        span = members[len(names) + k]
+        assert max(span) - min(span) + 1 == len(span)  # no branch has a gap
+    assert {0, 1, 2} in members.values() and {3, 4, 5, 6, 7} in members.values() and {3, 4} in members.values()

@@ -14,9 +14,9 @@ from workbench import registry
 from workbench.bank import Bank, coalitions, evaluate, remember
 from workbench.errors import ExplainError
 from workbench.explainers import run_explainer
-from workbench.explainers.captum import INTEGRATED_GRADIENTS
 from workbench.explainers.controls import RANDOM
 from workbench.explainers.lime import LIME
+from workbench.explainers.paths import INTEGRATED_GRADIENTS
 from workbench.explainers.shap import SHAPLEY
 from workbench.probe import Probe
 from workbench.quality.card import quality_card
@@ -81,7 +81,7 @@ def test_gradients_that_do_not_converge_are_poor() -> None:
     w = torch.as_tensor(np.linspace(0.5, 1.5, 6))
     probe = continuous(lambda X: torch.sigmoid(3000 * (X @ w - 1.9)), np.ones(6), np.zeros((1, 6)))
     bank = banked(probe)
-    found = run_explainer(INTEGRATED_GRADIENTS, probe, bank=bank, seed=0)
+    found = run_explainer(INTEGRATED_GRADIENTS, probe, bank=bank, seed=0, steps=15)
     assert not found.params["converged"]
     result = card(probe, found, bank)
     assert result["light"] == "poor" and any("not converged" in r for r in result["reasons"])

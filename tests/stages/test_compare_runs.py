@@ -72,6 +72,21 @@ def test_everything_is_written_hashed_and_said(runs: dict[str, Run], tmp_path: P
     assert all(case in page for case in shift["cases"])
 
 
+def test_methods_that_refuse_are_left_out_and_clusters_stand_for_both_runs(
+    runs: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("shap", "occlusion", "partition-shap", "gradient-times-input")
+    monkeypatch.setattr("workbench.stages.compare_runs.usable_methods", lambda *_: asked)
+    made = compared(runs, tmp_path / "c", overrides=("explain.filler=kmeans", "explain.background=4"))
+    shift, notes = made.read_json("explanation_shift.json"), made.read_json("comparison.json")["notes"]
+    assert set(shift["methods"]) == {"shap", "partition-shap", "gradient-times-input"}
+    assert [n for n in notes if "Occlusion was not compared: occlusion needs picture" in n]
+    facts = made.read_json("onnx/attributions/partition-shap.json")
+    assert facts["filler"].startswith("values of typical training rows") and facts["filler"].endswith("; 4 rows")
+    for case, found in facts["cases"].items():  # the same rows with the same weights stand for "nothing"
+        assert found["base_score"] == made.read_json("onnx/attributions/shap.json")["cases"][case]["base_score"]
+
+
 def test_the_same_is_not_done_twice_and_equal_calls_give_equal_bytes(runs: dict[str, Run], tmp_path: Path) -> None:
     first = compared(runs, tmp_path / "a")
     stamp = (first.path / "comparison.json").stat().st_mtime_ns

@@ -11,7 +11,7 @@ import tiny
 from workbench import registry
 from workbench.backbones import tabular
 from workbench.explainers import run_explainer
-from workbench.explainers.captum import INTEGRATED_GRADIENTS
+from workbench.explainers.paths import INTEGRATED_GRADIENTS
 from workbench.modalities import table
 from workbench.probe import Probe
 from workbench.tasks.binding import bind
@@ -103,7 +103,9 @@ def test_the_empty_mask_is_the_filler(bound: Any, case: str) -> None:
 def test_integrated_gradients_converge_to_the_difference(bound: Any, case: str) -> None:
     b = bound(case)
     probe = b.probe()
-    assert probe.offers == {"score", "gradient"}
+    more = {"bert": {"attention", "hierarchy"}, "vit": {"attention", "hierarchy", "picture"}, "table": set[str]()}
+    more |= {"roberta": more["bert"], "resnet": {"hierarchy", "picture"}}
+    assert probe.offers == {"score", "gradient", "module"} | more[case.partition(" ")[0]]
     found = run_explainer(INTEGRATED_GRADIENTS, probe, seed=0)
     assert found.params["converged"]
     assert found.gap is not None
@@ -149,5 +151,28 @@ def test_a_file_has_no_gradient_to_offer(bound: Any) -> None:
     b = bound("bert mask")
     example = Example("e", b.input, 0, "test")
     probe = bind(b.task, Plain(b.backbone), b.preparation, example, b.question, b.cut, filler="mask")
-    assert probe.offers == {"score"}
+    assert probe.offers == {"score", "hierarchy"}
     np.testing.assert_array_equal(probe.score(np.ones((1, 4), bool)), b.probe().score(np.ones((1, 4), bool)))
+
+
+def test_pixels_of_a_picture_can_be_hidden_apart(bound: Any) -> None:
+    b = bound("vit blur")
+    probe = b.probe()
+    assert probe.picture is not None
+    picture = probe.picture()
+    masks = np.random.default_rng(0).random((5, len(b.cut.features))) < 0.5
+    np.testing.assert_allclose(picture.answer(masks[:, b.cut.label]), probe.score(masks), atol=1e-5)
+    assert picture.pool(np.ones(b.cut.label.shape)) == pytest.approx(np.bincount(b.cut.label.ravel()))
+
+
+def test_rows_of_a_table_count_by_their_weights(bound: Any) -> None:
+    b = bound("table")
+    weights = np.array([0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
+    example, nothing = Example("e", b.input, 0, "test"), np.zeros((1, len(b.cut.features)), bool)
+    probe = bind(
+        b.task, b.backbone, b.preparation, example, b.question, b.cut,
+        filler="kmeans", background=b.background, weights=weights,
+    )  # fmt: skip
+    truth = float(b.backbone.outputs(b.background)[:, 1] @ weights)
+    assert probe.score(nothing)[0] == pytest.approx(truth, rel=1e-5)
+    assert run_explainer(INTEGRATED_GRADIENTS, probe, seed=0).base_score == pytest.approx(truth, rel=1e-4)

@@ -10,7 +10,7 @@ import tiny
 import torch
 
 from workbench import registry
-from workbench.errors import ConfigError
+from workbench.errors import ConfigError, UnknownName
 from workbench.types import ClassScores, Dataset, Question, Values
 
 FACTS: dict[str, Any] = {
@@ -49,6 +49,21 @@ def test_classes_are_decoded_asked_and_framed(name: str) -> None:
     assert frame["probability"] == pytest.approx(p[2], rel=1e-6)
     assert [t[0] for t in frame["top"]] == ["good", "fine", "bad"]
     assert [task.frame(found, i)["right"] for i in range(3)] == [True, None, False]
+
+
+@pytest.mark.parametrize("name", [n for n in registry.TASKS if n.endswith("classification")])
+def test_a_contrast_is_with_the_runner_up_or_a_label(name: str) -> None:
+    task = registry.load("tasks", name)
+    found = task.decode(SCORES, FACTS)
+    assert task.contrast is not None
+    question = task.contrast(found, 0, "")
+    assert (question.kind, question.target, question.against, question.unit) == ("contrast", 2, 1, "logit")
+    assert question.text == "Why good and not fine?" and question.id == "contrast:2-1"
+    assert task.contrast(found, 0, "bad").against == 0
+    assert task.contrast(found, 0, "good") is None  # it is what was predicted
+    assert task.contrast(found, 1, "").against == 1  # a tie: the first is predicted, the second runs up
+    with pytest.raises(UnknownName, match="goof"):
+        task.contrast(found, 0, "goof")
 
 
 @pytest.mark.parametrize("name", registry.TASKS)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from workbench.backbones.saving import saving
-from workbench.errors import ArtefactError, ConfigError
+from workbench.errors import ArtefactError, ConfigError, Refusal
 
 
 @dataclass
@@ -114,6 +114,44 @@ class TorchBackbone:
                 return self.module(**rows).logits
 
         return forward
+
+    @property
+    def has_attention(self) -> bool:
+        """Whether the model is a transformer of one width throughout, whose attentions can be read."""
+        return isinstance(getattr(getattr(self.module, "config", None), "num_attention_heads", None), int)
+
+    def attentions(
+        self, batch: Mapping[str, np.ndarray], scalar: Callable[[Tensor], Tensor]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Attention of one example and where its answer is read.
+
+        Returns:
+            (layers, heads, T, T) weights, and (T,) shares by the size of the gradient of
+            `scalar` of the scores at the last layer's tokens.
+
+        Raises:
+            Refusal: the model does not tell its attention.
+        """
+        self.module.eval()
+        tensors = self.tensors(batch)
+        x = self.coordinates(batch).detach().clone().requires_grad_(True)
+        asked = {"output_attentions": True, "output_hidden_states": True}
+        with torch.enable_grad(), contextlib.ExitStack() as stack:
+            if self.modality == "text":
+                stack.enter_context(self._embedded_as(x))
+            else:
+                tensors = {"pixel_values": x}
+            out = self.module(**tensors, **asked)
+            weights = [a for a in out.attentions or () if a is not None]
+            square = bool(weights) and all(a.shape == weights[0].shape and a.dim() == 4 for a in weights)
+            if not square or not out.hidden_states or out.hidden_states[-1].dim() != 3:
+                raise Refusal("this model does not tell its attention from token to token", hint="use another method")
+            answer = scalar(out.logits).reshape(-1)[0]
+            (slope,) = torch.autograd.grad(answer, out.hidden_states[-1], allow_unused=True)
+        if slope is None or not bool(slope.norm() > 0):
+            raise Refusal("no token of the last layer decides this answer", hint="use another method")
+        size = slope[0].double().norm(dim=1)
+        return torch.stack([a[0] for a in weights]).detach().double().cpu().numpy(), (size / size.sum()).cpu().numpy()
 
     @property
     def _embedding(self) -> nn.Module:

@@ -1,5 +1,5 @@
-"""Explanation methods: one file stands for one third-party library."""
+"""Explanation methods: one file stands for one library or one way of asking the model."""
 
-from workbench.explainers.record import Explain, Explainer, Explanation, run_explainer
+from workbench.explainers.record import Explain, Explainer, Explanation, find_method, run_explainer
 
-__all__ = ["Explain", "Explainer", "Explanation", "run_explainer"]
+__all__ = ["Explain", "Explainer", "Explanation", "find_method", "run_explainer"]

@@ -23,11 +23,26 @@ def input_magnitude(probe: Probe, *, bank: Bank | None, rng: np.random.Generator
         raise ValueError("input_magnitude needs continuous coordinates")
     form = probe.differentiable()
     point = form.point[0].detach().double().cpu().numpy()
-    distance = np.abs(point - form.baselines.detach().double().cpu().numpy().mean(axis=0))
+    distance = np.abs(point - form.mean(form.baselines.detach().double().cpu().numpy()))
     return Explanation(
         np.asarray(form.pool(distance), dtype=np.float64),
         dense=None if form.dense is None else np.asarray(form.dense(distance)),
     )
+
+
+def edges(probe: Probe, *, bank: Bank | None, rng: np.random.Generator) -> Explanation:
+    """Strength of the edges of a picture (Sobel), whatever the model does with it.
+
+    A saliency map that looks like it may owe its looks to the picture alone (Adebayo et al. 2018).
+    """
+    if probe.picture is None:
+        raise ValueError("edges needs a picture")
+    from scipy.ndimage import sobel
+
+    picture = probe.picture()
+    grey = picture.frame.astype(np.float64).mean(axis=2) / 255
+    dense = np.hypot(sobel(grey, axis=0), sobel(grey, axis=1))
+    return Explanation(np.asarray(picture.pool(dense), dtype=np.float64), dense=dense)
 
 
 RANDOM = Explainer(
@@ -39,6 +54,7 @@ RANDOM = Explainer(
     uses_bank=False,
     explain=random_values,
     complete=False,
+    unitless=True,
 )
 
 MAGNITUDE = Explainer(
@@ -50,4 +66,17 @@ MAGNITUDE = Explainer(
     uses_bank=False,
     explain=input_magnitude,
     complete=False,
+    unitless=True,
+)
+
+EDGES = Explainer(
+    name="edges",
+    title="Edge detector control",
+    caption="How strong the picture's edges are: it sees the picture but not the model.",
+    library="",
+    needs=frozenset({"picture"}),
+    uses_bank=False,
+    explain=edges,
+    complete=False,
+    unitless=True,
 )

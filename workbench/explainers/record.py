@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from workbench import registry
 from workbench.bank import Bank, coalitions, evaluate
-from workbench.errors import ExplainError, WorkbenchError
+from workbench.errors import ExplainError, Refusal, WorkbenchError
 from workbench.probe import Probe
 from workbench.types import Attribution
 
 BUDGET = 512
+INSIDE = frozenset({"gradient", "module", "attention"})
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Explainer:
         uses_bank: whether it answers from a mask bank.
         explain: the function.
         complete: whether its values claim to sum to score - base_score.
+        unitless: whether its values are in no unit, comparable with each other only.
+        samples: whether it draws coalitions of its own and takes a `budget` of them.
     """
 
     name: str
@@ -70,6 +74,19 @@ class Explainer:
     uses_bank: bool
     explain: Explain
     complete: bool
+    unitless: bool = False
+    samples: bool = False
+
+    @property
+    def looks_inside(self) -> bool:
+        """Whether it asks the trained network, as the deployed file shows no gradient and no layer."""
+        return bool(self.needs & INSIDE)
+
+
+def find_method(name: str) -> Explainer:
+    """The explainer or control of a name; an unknown one is an error with a suggestion."""
+    method: Explainer = registry.load("controls" if name in registry.names("controls") else "explainers", name)
+    return method
 
 
 def run_explainer(
@@ -89,7 +106,7 @@ def run_explainer(
         bank: answers to coalitions that are already known; without it a method that needs
             them asks for at most `budget`.
         seed: decides everything random.
-        budget: coalitions, where no bank is given.
+        budget: coalitions, where no bank is given or the method draws its own.
         params: knobs of the method.
 
     Returns:
@@ -97,13 +114,12 @@ def run_explainer(
         bank's share included. `params` holds `library`, the knobs and the method's facts.
 
     Raises:
-        ExplainError: the probe lacks what the method needs, the bank belongs to another
-            question, or the values are not finite.
+        Refusal: the probe lacks what the method needs, or the method cannot answer truthfully.
+        ExplainError: the bank belongs to another question, or the values are not finite.
     """
     if missing := explainer.needs - probe.offers:
-        raise ExplainError(
-            f"{explainer.name} needs {', '.join(sorted(missing))}, which the model of example "
-            f"{probe.example_id!r} does not offer",
+        raise Refusal(
+            f"{explainer.name} needs {' and '.join(sorted(missing))}, which this model or input does not offer",
             hint="use a method that needs only scores: shap or lime",
         )
     if not probe.features:
@@ -113,9 +129,10 @@ def run_explainer(
         bank = bank or evaluate(probe, coalitions(len(probe.features), budget, rng))
     if bank is not None:
         bank.require(probe)
+    own: dict[str, Any] = {"budget": budget} if explainer.samples else {}
     start = time.perf_counter()
     try:
-        found = explainer.explain(probe, bank=bank if explainer.uses_bank else None, rng=rng, **params)
+        found = explainer.explain(probe, bank=bank if explainer.uses_bank else None, rng=rng, **own, **params)
     except WorkbenchError:
         raise
     except (ArithmeticError, ValueError, RuntimeError) as e:  # numerical failures of the libraries
@@ -146,7 +163,7 @@ def run_explainer(
         evaluations=found.evaluations + (len(bank.scores) if bank and explainer.uses_bank else 0),
         seconds=seconds,
         seed=seed,
-        params={"library": _library(explainer), "filler": probe.filler, **params, **found.facts},
+        params={"library": _library(explainer), "filler": probe.filler, **own, **params, **found.facts},
         dense=found.dense,
     )
 

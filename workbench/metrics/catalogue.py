@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from workbench.registry import METRICS
+from workbench.metric_table import METRICS
 from workbench.types import ClassScores, LabelScores, Values
 
 

@@ -21,9 +21,12 @@ FILLERS = {
     "blur": "a strongly blurred copy of the picture",
     "mean": "the mean colour that the model was prepared with",
     "own-mean": "the picture's own mean colour",
+    "neighbours": "the picture itself, moved sideways by a segment's width",
+    "grey": "middle grey",
     "black": "black",
 }
 _CACHE_BYTES = 1 << 30
+_NEIGHBOUR = 1 / 6  # of the width: about a segment's
 _SMALL = 16  # pixels of the shorter side below which superpixels mean nothing and a grid is used
 
 
@@ -183,8 +186,12 @@ def choose_filler(name: str, preparation: ImagePreparation) -> str:
 
 def filling(frame: np.ndarray, preparation: ImagePreparation, filler: str) -> np.ndarray:
     """What stands behind hidden segments: (height, width, 3) float32 in 0..255."""
-    if filler == "black":
-        return np.zeros(frame.shape, np.float32)
+    if filler in ("black", "grey"):
+        return np.full(frame.shape, 0 if filler == "black" else 127.5, np.float32)
+    if filler == "neighbours":  # mirrored at the border, so that the picture's colours and textures stay
+        shift = max(1, round(frame.shape[1] * _NEIGHBOUR))
+        padded = np.pad(frame, ((0, 0), (shift, 0), (0, 0)), mode="symmetric")
+        return padded[:, : frame.shape[1]].astype(np.float32)
     if filler == "mean":
         colour = np.array(preparation.mean, np.float32) / np.float32(preparation.scale)
         return np.broadcast_to(colour, frame.shape).astype(np.float32)
@@ -215,3 +222,14 @@ def pool(cut: Segments, attributions: np.ndarray) -> np.ndarray:
 def dense(attributions: np.ndarray) -> np.ndarray:
     """Sum (3, height, width) attributions over the channels to a (height, width) map."""
     return attributions.sum(axis=0)
+
+
+def hierarchy(cut: Segments) -> np.ndarray:
+    """Which segments belong together: those that lie near (Ward's linkage of their middles), (M - 1, 4)."""
+    from scipy.cluster.hierarchy import linkage
+
+    height, width = cut.label.shape
+    count = np.bincount(cut.label.ravel(), minlength=len(cut.features))
+    down, across = np.mgrid[:height, :width]
+    middles = [np.bincount(cut.label.ravel(), weights=at.ravel()) / count for at in (down, across)]
+    return np.asarray(linkage(np.stack(middles, axis=1), "ward"))

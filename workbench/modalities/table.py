@@ -17,7 +17,10 @@ import numpy as np
 from workbench.errors import ConfigError
 from workbench.types import Column, Feature
 
-FILLERS = {"background": "values of training rows (the mean answer over them)"}
+FILLERS = {
+    "background": "values of training rows (the mean answer over them)",
+    "kmeans": "values of typical training rows, one for each cluster (the mean answer over them, weighted by size)",
+}
 
 
 @dataclass(frozen=True)
@@ -134,10 +137,82 @@ def show(value: Any, column: Column) -> str:
 
 
 def choose_filler(name: str, preparation: TablePreparation) -> str:
-    """The filler to use; tables have one."""
+    """The filler to use: the asked one, else background rows."""
     if name and name not in FILLERS:
         raise ConfigError(f"explain.filler = {name!r} is none for tables", hint=f"allowed: {', '.join(FILLERS)}")
-    return "background"
+    return name or "background"
+
+
+def summarise(
+    arrays: Mapping[str, np.ndarray], rows: int, seed: int, preparation: TablePreparation
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows nearest to the centres of `rows` clusters, and the clusters' shares of all rows.
+
+    Real rows, where `shap.kmeans` gives centres that no row may have. Numbers are
+    standardised, categories one-hot; a missing number counts as the mean.
+
+    Returns:
+        (k,) places of rows and (k,) shares that sum to 1; k is `rows`, or fewer where rows are alike.
+    """
+    from sklearn.cluster import KMeans
+
+    points = _points(arrays, preparation)
+    k = min(rows, len(np.unique(points, axis=0)))
+    fitted = KMeans(n_clusters=k, n_init=4, random_state=seed).fit(points)
+    nearest = np.array([int(np.argmin(((points - c) ** 2).sum(axis=1))) for c in fitted.cluster_centers_])
+    order = np.argsort(nearest, kind="stable")
+    shares = np.bincount(fitted.labels_, minlength=k) / len(points)
+    return nearest[order], np.asarray(shares[order])
+
+
+def hierarchy(arrays: Mapping[str, np.ndarray], preparation: TablePreparation) -> np.ndarray:
+    """Which columns belong together: average linkage by 1 - |correlation| over rows, (M - 1, 4).
+
+    Correlation of ranks between numbers; a category counts as its one-hot columns, by the largest.
+    """
+    from scipy.cluster.hierarchy import linkage
+    from scipy.spatial.distance import squareform
+
+    ranked = {k: np.apply_along_axis(_ranks, 0, v) if k == "numeric" else v for k, v in arrays.items()}
+    owner = np.concatenate(
+        [
+            np.array(preparation.numeric, dtype=int),
+            *(np.full(len(preparation.columns[i].categories) + 1, i) for i in preparation.categorical),
+        ]
+    )
+    points = _points(ranked, preparation)
+    spread = points.std(axis=0)
+    standard = (points - points.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    strength = np.abs(standard.T @ standard) / max(len(points), 1)
+    m = len(preparation.columns)
+    near = np.zeros((m, m))
+    np.maximum.at(near, (owner[:, None], owner[None, :]), strength)
+    distance = 1 - np.clip((near + near.T) / 2, 0, 1)
+    np.fill_diagonal(distance, 0)
+    return np.asarray(linkage(squareform(distance, checks=False), "average"))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    from scipy.stats import rankdata
+
+    return np.asarray(rankdata(values, nan_policy="omit"), dtype=np.float64)  # missing values stay missing
+
+
+def _points(arrays: Mapping[str, np.ndarray], preparation: TablePreparation) -> np.ndarray:
+    """Rows as standardised numbers and one-hot categories, (n, d) float64; missing numbers are the mean, 0."""
+    parts = []
+    if preparation.numeric:
+        numbers = np.asarray(arrays["numeric"], dtype=np.float64)
+        known = np.isfinite(numbers)
+        count = np.maximum(known.sum(axis=0), 1)
+        mean = np.where(known, numbers, 0).sum(axis=0) / count
+        centred = np.where(known, numbers - mean, 0)
+        scale = np.sqrt((centred**2).sum(axis=0) / count)
+        parts.append(centred / np.where(scale > 0, scale, 1.0))
+    for place, column in enumerate(preparation.categorical):
+        kinds = len(preparation.columns[column].categories) + 1
+        parts.append(np.eye(kinds)[arrays["categorical"][:, place]])
+    return np.concatenate(parts, axis=1)
 
 
 def hide(

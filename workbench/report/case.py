@@ -36,7 +36,7 @@ def case_of(shown: CaseView) -> Case:
     view, case = shown.view, shown.case
     methods, lights = [], []
     answers = [view.answer("after", e) or view.answer("before", e) for e in view.explainers]
-    fillers = {str(a.about.get("filler", "")) for a in answers if a}
+    fillers = {str(a.about["filler"]) for a in answers if a and a.about.get("filler")}  # some methods hide nothing
     same = fillers.pop() if len(fillers) == 1 else ""
     for explainer in view.explainers:
         panels = tuple(panel(shown, explainer, who) for who in SIDES)

@@ -23,6 +23,7 @@ from workbench.report.words import count, number, sentence, signed
 SHADES = 20
 LIGHTS = ("good", "fair", "poor")
 SIDES = ("before", "after")
+_NO_UNIT = "The values have no unit: full colour is the strongest of this method alone."
 _BARS = 10  # columns of a table's attribution that are drawn; the rest stands behind its sum
 _DENSE = 112  # pixels a side of a pixel-by-pixel map
 
@@ -67,6 +68,28 @@ class CaseView:
         values[inside["index"].to_numpy(dtype=int)] = inside["value"].to_numpy(dtype=float)
         return values
 
+    def unitless(self, explainer: str) -> bool:
+        """Whether a method's values are in no unit, so that they cannot share the others' scale."""
+        answers = (self.view.answer(who, explainer) for who in SIDES)
+        return any(bool(answer.about.get("unitless")) for answer in answers if answer)
+
+    def scale_of(self, explainer: str) -> float:
+        """The value of full colour of one method: the case's, or its own where its values have no unit."""
+        if not self.unitless(explainer):
+            return self.scale
+        return max(float(np.abs(self.values(*key)).max(initial=0.0)) for key in self.rows if key[1] == explainer)
+
+    def unit_of(self, explainer: str) -> str:
+        """The unit behind a value, with the space before it."""
+        return "" if self.unitless(explainer) else f" {self.unit}"
+
+    def refusal(self, explainer: str, who: str) -> str:
+        """Why a method gave no answer to this case, empty where that is not known."""
+        places = ("base",) if who == "before" else ("onnx", "tuned")
+        entries = (self.view.json("cases.json") or {}).get("refused") or []
+        found = (e for e in entries if e["explainer"] == explainer and e["model"] in places and e["id"] == self.id)
+        return next((str(e["reason"]) for e in found), "")
+
     def quality(self, who: str, explainer: str) -> dict[str, Any]:
         answer = self.view.answer(who, explainer)
         return self.view.quality(answer.model, explainer, self.id) if answer else {}
@@ -74,7 +97,7 @@ class CaseView:
     @cached_property
     def scale(self) -> float:
         """The value of full colour: the strongest of the explanations that are not unreliable."""
-        tops = {key: float(np.abs(self.values(*key)).max(initial=0.0)) for key in self.rows}
+        tops = {k: float(np.abs(self.values(*k)).max(initial=0.0)) for k in self.rows if not self.unitless(k[1])}
         trusted = [top for key, top in tops.items() if self.quality(*key).get("light") != "poor"]
         return max(trusted or list(tops.values()), default=0.0)
 
@@ -105,6 +128,7 @@ def panel(shown: CaseView, explainer: str, who: str) -> Panel:
             if answer is None
             else "the method gave no answer to this question"
         )
+        why = shown.refusal(explainer, who) or why
         return Panel(who, Prose((f"Not computed: {why}.",), "note"))
     label = f"{answer.about.get('title', explainer)}, {who}"
     values, rows = shown.values(who, explainer), shown.rows[who, explainer]
@@ -113,7 +137,8 @@ def panel(shown: CaseView, explainer: str, who: str) -> Panel:
         for i, low, high in zip(rows["index"], rows["low"], rows["high"], strict=True)
         if pd.notna(low) and pd.notna(high)
     }
-    block = drawn(shown, values, shown.scale, label, ends=ends, order=shown.order(explainer))
+    scale, unit = shown.scale_of(explainer), shown.unit_of(explainer)
+    block = drawn(shown, values, scale, label, ends=ends, order=shown.order(explainer), unit=unit)
     if shown.modality == "image":
         block = _with_dense(shown, answer, block, label)
     quality = shown.quality(who, explainer)
@@ -135,7 +160,8 @@ def _facts(answer: Answer, shown: CaseView) -> tuple[str, ...]:
     if known.get("gap") is not None:
         facts.append(f"The values miss the difference by {number(known['gap'])} {shown.unit}.")
     elif known:
-        facts.append("The values need not add up with this method.")
+        own = shown.unitless(answer.explainer)
+        facts.append("The values need not add up with this method." if not own else _NO_UNIT)
     if known.get("evaluations"):
         facts.append(f"{known['evaluations']:,} evaluations of the model.")
     return (*facts, *(sentence(note) for note in known.get("notes", [])))
@@ -160,6 +186,7 @@ def drawn(
     *,
     ends: Mapping[int, tuple[float, float]],
     order: list[int],
+    unit: str | None = None,
 ) -> Block:
     """Values (M,) on the example: shaded words, coloured parts or bars.
 
@@ -167,18 +194,20 @@ def drawn(
         scale: the value of full colour.
         ends: intervals by feature (tables).
         order: features in the order of their bars (tables).
+        unit: behind a value, with the space before it; None: the question's.
     """
+    unit = f" {shown.unit}" if unit is None else unit
     if shown.modality == "text":
-        return _tokens(shown, values, scale, label)
+        return _tokens(shown, values, scale, label, unit)
     if shown.modality == "image":
-        return _overlay(shown, values, scale, label)
+        return _overlay(shown, values, scale, label, unit)
     return _bars(shown, values, scale, label, ends, order)
 
 
-def _tokens(shown: CaseView, values: np.ndarray, scale: float, label: str) -> Tokens:
+def _tokens(shown: CaseView, values: np.ndarray, scale: float, label: str, unit: str) -> Tokens:
     text, pieces, at = str(shown.case.get("text", "")), [], 0
     for feature, value in zip(shown.case["features"], values, strict=True):
-        shade, said = _shade(value, scale), f"{signed(float(value), like=scale or 1.0)} {shown.unit}"
+        shade, said = _shade(value, scale), f"{signed(float(value), like=scale or 1.0)}{unit}"
         if not feature.get("span"):
             pieces += [Piece(feature["name"], shade, said), Piece(" ")]
             continue
@@ -213,13 +242,13 @@ def _bars(
     return Bars(label, tuple(bars[:shown_first]), note, tuple(bars[shown_first:]))
 
 
-def _overlay(shown: CaseView, values: np.ndarray, scale: float, label: str) -> Block:
+def _overlay(shown: CaseView, values: np.ndarray, scale: float, label: str, unit: str) -> Block:
     picture = shown.picture
     if picture["segments"] is None:
         return Prose(("Not drawn: the parts of this picture are not in the run.",), "note")
     longest, size = shown.view.limits.picture, (picture["width"], picture["height"])
     strongest = float(values[int(np.abs(values).argmax())]) if len(values) else 0.0
-    note = f"strongest part {signed(strongest, like=scale or 1.0)} {shown.unit}"
+    note = f"strongest part {signed(strongest, like=scale or 1.0)}{unit}"
     coloured = pictures.overlay(pictures.segment_map(picture["segments"], values, longest), scale)
     return Overlay(picture["base"], coloured, *size, f"{label}: {note}", note, pixelated=True)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from workbench import registry
 from workbench.bank import coalitions, evaluate
-from workbench.errors import ExplainError
-from workbench.explainers import run_explainer
+from workbench.errors import ExplainError, Refusal
+from workbench.explainers import find_method, run_explainer
 from workbench.probe import Probe
 from workbench.stages.explain import Asked
 from workbench.tasks.binding import bind
@@ -33,7 +33,7 @@ class Asking:
     def __init__(self, asked: Asked, answers: Answers, banks: Mapping[str, np.ndarray]) -> None:
         self.asked, self.session, self.answers, self.banks = asked, asked.session, answers, banks
         self.settings = self.session.config.assess
-        self.methods = {name: registry.load("explainers", name) for name in self.session.config.explain.methods}
+        self.methods = {name: find_method(name) for name in self.session.config.explain.methods}
         self.facts: dict[str, Any] = {}
 
     def some(self, n: int) -> list[dict[str, Any]]:
@@ -54,13 +54,16 @@ class Asking:
         asked, session = self.asked, self.session
         question, cut = other.get("question", case["question"]), other.get("cut", case["cut"])
         filler, background = other.get("filler", asked.filler), other.get("background", asked.background)
+        weights = asked.weights if background is asked.background else None
         return bind(
             session.task, backbone, session.preparation, case["example"], question, cut,
-            filler=filler, background=background,
+            filler=filler, background=background, weights=weights, hierarchy=asked.hierarchy,
         )  # fmt: skip
 
     def run(self, name: str, probe: Probe, bank: Any) -> Attribution:
-        return run_explainer(self.methods[name], probe, bank=bank, seed=self.session.config.seed)
+        return run_explainer(
+            self.methods[name], probe, bank=bank, seed=self.session.config.seed, budget=self.asked.budget
+        )
 
     def masks(self, case: dict[str, Any]) -> Any:
         """The masks of the case's bank."""
@@ -84,14 +87,16 @@ class Asking:
         return found
 
     def explain_after(self, case: dict[str, Any], masks: Any = None, **other: Any) -> dict[str, np.ndarray]:
-        """Every method on the model after: gradients of the trained one, the others of the deployed file."""
+        """Every method on the model after: gradients of the trained one, the others of the deployed file.
+
+        A method that refuses is left out.
+        """
         black_box = self.bind(case, self.session.onnx, **other)
         bank, found = None, {}
         for name, method in self.methods.items():
-            if "gradient" in method.needs:
-                found[name] = self.run(name, self.bind(case, self.session.tuned, **other), None).values
-                continue
             if method.uses_bank and bank is None:
                 bank = evaluate(black_box, masks or self.few(case))
-            found[name] = self.run(name, black_box, bank if method.uses_bank else None).values
+            probe = self.bind(case, self.session.tuned, **other) if method.looks_inside else black_box
+            with contextlib.suppress(Refusal):  # as it did of the case itself
+                found[name] = self.run(name, probe, bank if method.uses_bank else None).values
         return found

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from workbench import __version__, registry
+from workbench import __version__
 from workbench.config import Config, build_config
 from workbench.engines.progress import Progress
 from workbench.errors import DataError, UsageError
+from workbench.explainers import find_method
 from workbench.metrics.paired import compare as compare_predictions
 from workbench.quality.reasons import Answers, Settings, describe
 from workbench.records import finite, write_attributions, write_predictions
@@ -132,17 +133,20 @@ def _reasons(
     asked = AskedOfRuns(pair)
     parts = named_parts(wanted, pair.task.modality_name, asked.cases, pair.preparation)
     methods = usable_methods(pair.sessions, notes)
-    found = explain_all(asked, methods)
+    found = explain_all(asked, methods, notes)
+    methods = tuple(name for name in methods if name in found[BEFORE])
     two = {side: models for side, models in pair.models.items() if side in (BEFORE, AFTER)}
     again = explain_again(asked, two, methods, wanted.repeats, pair.progress) if not parents else {}
     for name in methods:
         for side, model in _MODEL_OF.items():
-            method = registry.load("explainers", name)
-            facts = {"explainer": name, "title": method.title, "caption": method.caption, "backbone": model}
-            facts |= {"filler": asked.filler_text, "library": method.library, "seed": pair.config.seed}
-            if found[side][name]:
-                facts["unit"] = found[side][name][0].question.unit
-            write_attributions(pair.run, model, facts, found[side][name])
+            method, own = find_method(name), found[side][name]
+            facts: dict[str, Any] = {"explainer": name, "title": method.title, "caption": method.caption}
+            facts |= {"backbone": model, "library": method.library, "seed": pair.config.seed}
+            facts |= {"unitless": method.unitless, "filler": asked.filler_text}
+            if own:
+                facts["filler"] = asked.filler_of(method, own[0])
+                facts["unit"] = "" if method.unitless else own[0].question.unit
+            write_attributions(pair.run, model, facts, own)
     pair.run.write_json("cases.json", finite(asked.describe()))
     values = {
         side: {name: {a.example_id: a.values for a in of_method} for name, of_method in of_side.items()}
@@ -154,7 +158,7 @@ def _reasons(
         alike = [(x, y) for x in parents for y in parents if x < y and parents[x] == parents[y]]
         twins += [(values[x][name], values[y][name]) for x, y in alike]
         repeated = {side: again[side][name] for side in two} if again and wanted.repeats else {}
-        title = registry.load("explainers", name).title
+        title = find_method(name).title
         ids = [c["id"] for c in asked.cases]
         described[name] = answers(ids, title, values[BEFORE][name], values[AFTER][name], repeated, twins)
     extra = {"repeats": 0 if parents else wanted.repeats, "budget": asked.budget, "nulls": [names[n] for n in parents]}

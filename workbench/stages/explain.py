@@ -12,17 +12,18 @@ import numpy as np
 from PIL import Image
 from safetensors.numpy import save
 
-from workbench import registry
 from workbench.asking import Asker
 from workbench.bank import Bank, Growing, coalitions, grow
 from workbench.data.fingerprint import target_name
-from workbench.explainers import run_explainer
+from workbench.errors import ConfigError, ExplainError, Refusal
+from workbench.explainers import Explainer, find_method, run_explainer
 from workbench.explainers.shap import paired_regression
 from workbench.records import finite, read_predictions, write_attributions
+from workbench.stages.background import Background, choose_background
 from workbench.stages.selection import choose_cases
 from workbench.stages.session import SIDES, Models, Session, do_stage
 from workbench.tasks.binding import bind
-from workbench.types import Attribution, Predictions
+from workbench.types import Attribution, Predictions, Question
 
 TOGETHER = 16  # cases whose banks are asked at once, so that memory does not grow with their number
 
@@ -35,19 +36,29 @@ def explain(session: Session) -> bool:
             shutil.rmtree(session.run.path / folder, ignore_errors=True)
         asked = Asked(session)
         found: dict[tuple[str, str], list[Attribution]] = {}
+        refused: list[dict[str, str]] = []
         banks: dict[str, dict[str, np.ndarray]] = {"base": {}, "onnx": {}}
-        methods = {name: registry.load("explainers", name) for name in session.config.explain.methods}
+        methods = {name: find_method(name) for name in session.config.explain.methods}
         with session.progress.task("explaining", len(asked.cases) * len(session.sides)) as bar:
             for case, grown in asked.banks(session.sides):
                 for (black_box, gradient), bank in zip(session.sides.values(), grown, strict=True):
                     banks[black_box] |= bank_arrays(case["id"], bank)
+                    probes = {model: asked.probe(case, model) for model in dict.fromkeys((black_box, gradient))}
                     for name, method in methods.items():
-                        model = gradient if "gradient" in method.needs else black_box
-                        probe = asked.probe(case, model)
-                        own = bank if method.uses_bank and model == black_box else None
-                        attribution = run_explainer(method, probe, bank=own, seed=session.config.seed)
+                        model = gradient if method.looks_inside else black_box
+                        own = bank if method.uses_bank else None
+                        try:
+                            attribution = run_explainer(
+                                method, probes[model], bank=own, seed=session.config.seed, budget=asked.budget
+                            )
+                        except Refusal as e:
+                            about = {"explainer": name, "title": method.title, "model": model}
+                            refused.append(about | {"id": case["id"], "reason": e.message})
+                            continue
                         found.setdefault((model, name), []).append(attribution)
                     bar.advance(1)
+        if refused and not found:
+            raise ExplainError(refused[0]["reason"], hint="choose methods by `workbench list explainers`")
         asker = asked.asker
         session.timings["banks"] = {"seconds": round(asker.seconds, 3), "evaluations": asker.evaluations}
         for (model, name), answers in found.items():
@@ -57,8 +68,9 @@ def explain(session: Session) -> bool:
                 "title": method.title,
                 "caption": method.caption,
                 "backbone": model,
-                "filler": asked.filler_text,
-                "unit": answers[0].question.unit,
+                "filler": asked.filler_of(method, answers[0]),
+                "unit": "" if method.unitless else answers[0].question.unit,
+                "unitless": method.unitless,
                 "seed": session.config.seed,
                 "library": method.library,
             }
@@ -70,7 +82,7 @@ def explain(session: Session) -> bool:
             }
         for model, arrays in banks.items():
             session.run.write_bytes(f"{model}/bank.safetensors", save(dict(sorted(arrays.items()))))
-        session.run.write_json("cases.json", finite(asked.describe()))
+        session.run.write_json("cases.json", finite(asked.describe() | {"refused": refused}))
         session.run.write_json("timings.json", session.timings)
 
     outputs = ("cases.json", "previews", "timings.json", *(f"{m}/attributions" for m in ("base", "tuned", "onnx")))
@@ -92,27 +104,20 @@ class Asked:
         self.before: Predictions = read_predictions(session.run, "base")
         self.after: Predictions = read_predictions(session.run, "onnx")
         self.filler = self.modality.choose_filler(settings.filler, session.preparation)
-        self.background = self._background(settings.background)
         table = session.task.modality_name == "table"  # rows cost little, texts and pictures much
+        chosen = choose_background(session, self.modality, self.filler, settings.background) if table else None
+        self.chosen_background: Background | None = chosen
+        self.background = chosen.inputs if chosen else None
+        self.weights = chosen.weights if chosen else None
+        self.hierarchy = chosen.hierarchy if chosen else None
         samples = settings.samples if settings.samples is not None else 24 if table else 12
         self.budget = settings.budget or (512 if table else 256)
         self.asker = Asker(max_memory=int(settings.max_memory * 1e9))
-        chosen = choose_cases(self.before, self.after, samples=samples, ids=settings.ids, seed=session.config.seed)
+        picked = choose_cases(self.before, self.after, samples=samples, ids=settings.ids, seed=session.config.seed)
         self.left_out: list[dict[str, str]] = []
         self.cases: list[dict[str, Any]] = []
-        for row, why in chosen:
+        for row, why in picked:
             self._add(row, why)
-
-    def _background(self, rows: int) -> dict[str, np.ndarray] | None:
-        """Model inputs of training rows drawn by seed, for tables."""
-        session = self.session
-        if session.task.modality_name != "table":
-            return None
-        train = session.rows("train")
-        picked = np.sort(np.random.default_rng(session.config.seed).permutation(train)[:rows])
-        examples = [session.dataset.examples[int(i)].input for i in picked]
-        encoded = self.modality.encode(examples, session.preparation)
-        return encoded.batch(np.arange(len(examples)))
 
     def _add(self, row: int, why: str) -> None:
         session = self.session
@@ -121,15 +126,36 @@ class Asked:
         if len(cut.features) < 2:
             self.left_out.append({"id": example.id, "reason": f"it has {len(cut.features)} features to hide"})
             return
-        question = session.task.question(self.after, row)
+        question = self._question(row)
+        if question is None:
+            against = session.config.explain.against
+            self.left_out.append({"id": example.id, "reason": f"it was decided {against}, with which to contrast"})
+            return
         self.cases.append(
             {"id": example.id, "row": row, "why": why, "example": example, "cut": cut, "question": question}
         )
+
+    def _question(self, row: int) -> Question | None:
+        task, settings = self.session.task, self.session.config.explain
+        if settings.question == "predicted":
+            return task.question(self.after, row)
+        if task.contrast is None:
+            raise ConfigError(
+                f"explain.question = 'contrast', but {task.name} gives no one class", hint="set it to 'predicted'"
+            )
+        return task.contrast(self.after, row, settings.against)
 
     @property
     def filler_text(self) -> str:
         text = self.modality.FILLERS[self.filler]
         return text if self.background is None else f"{text}; {len(next(iter(self.background.values())))} rows"
+
+    def filler_of(self, method: Explainer, answer: Attribution) -> str:
+        """What stood for hidden parts with one method: its own word for it, or nothing where it hides none."""
+        if method.unitless:
+            return ""
+        own = str(answer.params.get("filler", ""))
+        return self.filler_text if own == self.modality.FILLERS[self.filler] else own
 
     def probe(self, case: dict[str, Any], model: str) -> Any:
         """The case's question bound to one of the run's models."""
@@ -142,6 +168,8 @@ class Asked:
             case["cut"],
             filler=self.filler,
             background=self.background,
+            weights=self.weights,
+            hierarchy=self.hierarchy,
         )
 
     def seed(self, case: dict[str, Any]) -> list[int]:
@@ -214,6 +242,7 @@ class Asked:
                 "text": case["question"].text,
                 "kind": case["question"].kind,
                 "target": case["question"].target,
+                "against": case["question"].against,
                 "unit": case["question"].unit,
             },
             "before": task.frame(self.before, row),

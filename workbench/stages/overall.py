@@ -11,7 +11,7 @@ import pyarrow as pa
 from workbench import registry
 from workbench.bank import coalitions
 from workbench.bank import evaluate as evaluate_bank
-from workbench.explainers import run_explainer
+from workbench.explainers import find_method, run_explainer
 from workbench.quality import overall as o
 from workbench.records import finite, parquet_bytes, read_attributions
 from workbench.stages.columns import partial_dependence, permutation_importance
@@ -60,7 +60,7 @@ def _attributions(session: Session, asked: Asked) -> tuple[list[Attribution], li
         where = f"the {len(found)} explained cases, which were not drawn by lot"
         return _with_maps(session, model, name, found), [by_id[a.example_id] for a in found], where
     method = registry.load("explainers", _TABLE if kind == "table" else _OTHER)
-    model = "tuned" if "gradient" in method.needs else "onnx"
+    model = "tuned" if method.looks_inside else "onnx"
     test = session.rows("test")
     shuffled = np.random.default_rng([session.config.seed, 8]).permutation(test)
     rows = np.sort(_even(asked, shuffled)[:samples] if kind != "table" else shuffled[:samples])
@@ -108,7 +108,8 @@ def _masks(session: Session, asked: Asked, m: int) -> Any:
 
 def _available(session: Session) -> tuple[str, str]:
     """The method and model whose answers lie in the run: the gradient method's first, as it has fine maps."""
-    for name in dict.fromkeys((_OTHER, *session.config.explain.methods)):
+    named = [n for n in session.config.explain.methods if not find_method(n).unitless]
+    for name in dict.fromkeys((_OTHER, *named)):
         for model in ("tuned", "onnx"):
             if session.run.has(f"{model}/attributions/{name}.json"):
                 return name, model

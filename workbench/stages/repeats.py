@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from workbench import registry
 from workbench.bank import Bank, Growing, grow
-from workbench.explainers import Explainer, run_explainer
+from workbench.explainers import Explainer, find_method, run_explainer
 from workbench.quality.reasons import Answers, Repetition
 from workbench.stages.explain import TOGETHER
 from workbench.stages.session import Models
@@ -34,7 +33,7 @@ def explain_again(
         side to method to one mapping from id to values for each repetition; a method that gives
         the same values each time has none.
     """
-    known = {name: registry.load("explainers", name) for name in methods}
+    known = {name: find_method(name) for name in methods}
     result: dict[str, dict[str, list[Found]]] = {side: {name: [] for name in methods} for side in models}
     again = {
         side: [name for name, method in known.items() if not _is_fixed(asked, method, gradient)]
@@ -48,9 +47,10 @@ def explain_again(
                 for (side, (black_box, gradient)), bank in zip(models.items(), banks, strict=True):
                     for name in again[side]:
                         method = known[name]
-                        probe = asked.probe(case, gradient if "gradient" in method.needs else black_box)
+                        probe = asked.probe(case, gradient if method.looks_inside else black_box)
                         own = bank if method.uses_bank else None
-                        found[side][name][case["id"]] = run_explainer(method, probe, bank=own, seed=seed + 1 + r).values
+                        answer = run_explainer(method, probe, bank=own, seed=seed + 1 + r, budget=asked.budget)
+                        found[side][name][case["id"]] = answer.values
                     bar.advance(1)
             for side, of_side in found.items():
                 for name, values in of_side.items():
@@ -85,7 +85,7 @@ def _is_fixed(asked: Any, method: Explainer, gradient: str) -> bool:
     if not asked.cases:
         return True
     probe = asked.probe(asked.cases[0], gradient)
-    first, second = (run_explainer(method, probe, seed=seed).values for seed in (0, 1))
+    first, second = (run_explainer(method, probe, seed=seed, budget=asked.budget).values for seed in (0, 1))
     return bool(np.array_equal(first, second))
 
 

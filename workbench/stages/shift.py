@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from workbench import registry
+from workbench.explainers import Explainer, find_method
 from workbench.quality.reasons import Explained, Settings, describe
 from workbench.records import finite, read_attributions
 from workbench.stages.evaluate import settings_of
@@ -25,14 +25,19 @@ def shift(session: Session) -> bool:
         asked.cases = [c for c in asked.cases if c["id"] in there]  # explain.max_seconds may have cut them short
         wanted = session.config.compare
         parts = named_parts(wanted, session.task.modality_name, asked.cases, session.preparation)
-        methods = session.config.explain.methods
+        ids, answered, left_out = [c["id"] for c in asked.cases], {}, []
+        for name in session.config.explain.methods:
+            method = find_method(name)
+            answered[name] = {side: _values(session, models, method, asked) for side, models in SIDES.items()}
+            if any(len(values) < len(ids) for values in answered[name].values()):
+                del answered[name]
+                left_out.append(f"{method.title} was not compared, as it has no answer to some case of either model")
+        methods = tuple(answered)
         again = explain_again(asked, SIDES, methods, wanted.repeats, session.progress)
-        ids, found = [c["id"] for c in asked.cases], {}
-        for name in methods:
-            of_side = {side: _values(session, models, name, asked) for side, models in SIDES.items()}
+        found = {}
+        for name, of_side in answered.items():
             repeated = {side: again[side][name] for side in SIDES} if wanted.repeats else {}
-            title = registry.load("explainers", name).title
-            found[name] = answers(ids, title, of_side["base"], of_side["after"], repeated)
+            found[name] = answers(ids, find_method(name).title, of_side["base"], of_side["after"], repeated)
         content = describe(
             explained(asked),
             found,
@@ -42,7 +47,7 @@ def shift(session: Session) -> bool:
         )
         before = (session.run.read_json("tuned/finetune.json") or {}).get("before", "")
         names = {"before": {"model": "base", "text": before}, "after": {"model": "onnx", "text": ""}}
-        session.run.write_json(SHIFT, finite(names | content))
+        session.run.write_json(SHIFT, finite(names | content | {"left_out": left_out}))
 
     return do_stage(session, "shift", work, (SHIFT,))
 
@@ -52,10 +57,12 @@ def explained(asked: Any) -> list[Explained]:
     return [Explained(c["id"], c["cut"].features, getattr(c["cut"], "label", None)) for c in asked.cases]
 
 
-def _values(session: Session, models: tuple[str, str], method: str, asked: Asked) -> dict[str, Any]:
+def _values(session: Session, models: tuple[str, str], method: Explainer, asked: Asked) -> dict[str, Any]:
     """Example id to values of one method on one side, from whichever of its two models was asked."""
     cases = {c["id"]: c for c in asked.cases}
     if not cases:  # nothing was explained, so no attributions were written
         return {}
-    model = models[1] if "gradient" in registry.load("explainers", method).needs else models[0]
-    return {a.example_id: a.values for a in read_attributions(session.run, model, method, cases)}
+    model = models[1] if method.looks_inside else models[0]
+    if not session.run.has(f"{model}/attributions/{method.name}.json"):  # it refused every case
+        return {}
+    return {a.example_id: a.values for a in read_attributions(session.run, model, method.name, cases)}

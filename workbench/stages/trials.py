@@ -81,7 +81,11 @@ class Trials(Masking):
                 return dict.fromkeys(keys, "Every mask was sure to be drawn: nothing was left to chance.")
             # A method of the bank asks the model nothing, but the probe stands for the question.
             probe = self.asked.probe(case, model)
-            again.append(run_explainer(method, probe, bank=other, seed=self.session.config.seed + 1 + seed).values)
+            again.append(
+                run_explainer(
+                    method, probe, bank=other, seed=self.session.config.seed + 1 + seed, budget=self.asked.budget
+                ).values
+            )
         same = stability.seed_stability(np.array(again))
         return {"seed_stability": same["rank"], "seed_top_k": same["top_k"], "seed_spread": same["spread"]}
 
@@ -89,7 +93,8 @@ class Trials(Masking):
         """Whether a method without a bank gives the same bits with another seed: tried on its first example."""
         if (model, name) not in self._unchanging:
             probe = self.asked.probe(case, model)
-            again = run_explainer(self.methods[name], probe, seed=self.session.config.seed + 1)
+            seed = self.session.config.seed + 1
+            again = run_explainer(self.methods[name], probe, seed=seed, budget=self.asked.budget)
             self._unchanging[model, name] = bool(np.array_equal(again.values, found.values))
         return self._unchanging[model, name]
 
@@ -179,7 +184,7 @@ class Trials(Masking):
             moved = form.point + torch.as_tensor(noise, dtype=form.point.dtype, device=form.point.device)
             there = replace(probe, differentiable=lambda: replace(form, point=moved))
             names = [n for n, m in self.methods.items() if "gradient" in m.needs and not m.uses_bank]
-            return {n: self.run(n, there, None).values for n in names}
+            return {n: self.run(n, there, None).values for n in names if self.own(case, n) is not None}
         return self.explain_after(case, cut=self._moved(case, rng), masks=self.masks(case))
 
     def _moved(self, case: dict[str, Any], rng: np.random.Generator) -> Any:

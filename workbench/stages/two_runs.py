@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from workbench import registry
 from workbench.config import Config
 from workbench.engines.progress import Progress
-from workbench.errors import WorkbenchError
-from workbench.explainers import run_explainer
+from workbench.errors import Refusal, WorkbenchError
+from workbench.explainers import find_method, run_explainer
 from workbench.records import read_predictions
 from workbench.run import Run
 from workbench.stages.explain import Asked
@@ -111,14 +110,13 @@ class AskedOfRuns(Asked):
 
     def background_of(self, side: str) -> Any:
         """The background rows (tables) of the run before, prepared for one run's model."""
-        if self.background is None:
+        if self.chosen_background is None:
             return None
         if side not in self._backgrounds:
-            session = self.pair.sessions[side]
-            train, n = self.pair.rows("train"), len(next(iter(self.background.values())))
-            picked = np.sort(np.random.default_rng(self.pair.config.seed).permutation(train)[:n])
-            inputs = [self.pair.dataset.examples[int(i)].input for i in picked]
-            self._backgrounds[side] = self.modality.encode(inputs, session.preparation).batch(np.arange(n))
+            places = self.chosen_background.places
+            inputs = [self.pair.dataset.examples[int(i)].input for i in places]
+            encoded = self.modality.encode(inputs, self.pair.sessions[side].preparation)
+            self._backgrounds[side] = encoded.batch(np.arange(len(places)))
         return self._backgrounds[side]
 
     def probe(self, case: dict[str, Any], model: str) -> Any:
@@ -134,31 +132,46 @@ class AskedOfRuns(Asked):
             case["cuts"][side],
             filler=self.filler,
             background=self.background_of(side),
+            weights=self.weights,
+            hierarchy=self.hierarchy,
         )
 
 
-def explain_all(asked: AskedOfRuns, methods: tuple[str, ...]) -> dict[str, dict[str, list[Attribution]]]:
-    """Every case under every run's model with the same masks: side to method to attributions in order."""
+def explain_all(
+    asked: AskedOfRuns, methods: tuple[str, ...], notes: list[str]
+) -> dict[str, dict[str, list[Attribution]]]:
+    """Every case under every run's model with the same masks: side to method to attributions in order.
+
+    A method that refuses a case is left out altogether; why goes to `notes`.
+    """
     pair = asked.pair
-    known = {name: registry.load("explainers", name) for name in methods}
+    known = {name: find_method(name) for name in methods}
+    refused: dict[str, str] = {}
     found: dict[str, dict[str, list[Attribution]]] = {side: {name: [] for name in methods} for side in pair.sessions}
     with pair.progress.task("explaining", len(asked.cases) * len(pair.sessions)) as bar:
         for case, banks in asked.banks(pair.models):
             for (side, (black_box, gradient)), bank in zip(pair.models.items(), banks, strict=True):
                 for name, method in known.items():
-                    probe = asked.probe(case, gradient if "gradient" in method.needs else black_box)
+                    if name in refused:
+                        continue
+                    probe = asked.probe(case, gradient if method.looks_inside else black_box)
                     own = bank if method.uses_bank else None
-                    answer = run_explainer(method, probe, bank=own, seed=pair.config.seed)
+                    try:
+                        answer = run_explainer(method, probe, bank=own, seed=pair.config.seed, budget=asked.budget)
+                    except Refusal as e:
+                        refused[name] = e.message
+                        continue
                     found[side][name].append(dataclasses.replace(answer, question=case["question"]))
                 bar.advance(1)
-    return found
+    notes += [f"{known[name].title} was not compared: {why.rstrip('.')}." for name, why in refused.items()]
+    return {side: {n: a for n, a in of_side.items() if n not in refused} for side, of_side in found.items()}
 
 
 def usable_methods(sessions: Mapping[str, Session], notes: list[str]) -> tuple[str, ...]:
     """Methods that both runs' configs name; those with gradients only where every trained model is there."""
     first, second = (sessions[side].config.explain.methods for side in (BEFORE, AFTER))
     chosen = tuple(name for name in first if name in second) or first
-    needing = [n for n in chosen if "gradient" in registry.load("explainers", n).needs]
+    needing = [n for n in chosen if find_method(n).looks_inside]
     if not needing:
         return chosen
     for session in sessions.values():

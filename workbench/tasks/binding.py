@@ -6,11 +6,14 @@ The only place where a modality, a backbone and a task's scalar meet.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from workbench.probe import Differentiable, Probe
+from workbench.errors import Refusal
+from workbench.modalities.grid import enlarge, token_grid
+from workbench.probe import Attention, Differentiable, Picture, Probe
 from workbench.tasks.record import Task
 from workbench.types import Example, Question
 
@@ -30,6 +33,8 @@ def bind(
     *,
     filler: str,
     background: Mapping[str, np.ndarray] | None = None,
+    weights: np.ndarray | None = None,
+    hierarchy: np.ndarray | None = None,
 ) -> Probe:
     """A probe that asks `question` of `example` through `backbone`.
 
@@ -37,6 +42,8 @@ def bind(
         cut: the example's segmentation by its modality, shared by all models and methods.
         filler: name of what stands for a hidden feature.
         background: model inputs of the background rows (tables).
+        weights: their shares, where they are not alike.
+        hierarchy: which features belong together, where the example alone does not tell (tables).
     """
     modality = task.modality
     repeats = 1 if background is None else len(next(iter(background.values())))
@@ -64,8 +71,28 @@ def bind(
             dense=getattr(modality, "dense", None),
             batch=_GRADIENT_ROWS[task.modality_name],
             filler=_PADDED if filler in ("delete", "pad") else "",
+            weights=weights,
         )
 
+    def picture() -> Picture:
+        pixels = np.arange(cut.label.size).reshape(cut.label.shape)
+
+        def keeping(masks: np.ndarray) -> np.ndarray:
+            flat = masks.reshape(len(masks), -1)
+            batch = modality.hide(replace(cut, label=pixels), flat, preparation, filler=filler)
+            return read(backbone.outputs(batch))
+
+        return Picture(cut.frame, lambda a: modality.pool(cut, a), keeping)
+
+    def attention() -> Attention:
+        shown = {k: v[:1] for k, v in hide(np.ones((1, len(cut.features)), dtype=bool)).items()}
+        flow, last = backbone.attentions(shown, lambda scores: task.scalar(scores, question))
+        return Attention(flow, last, lambda tokens: _place(modality, cut, tokens))
+
+    def together() -> np.ndarray:
+        return np.asarray(modality.hierarchy(cut) if hierarchy is None else hierarchy)
+
+    gradients = hasattr(backbone, "from_coordinates")
     return Probe(
         question=question,
         example_id=example.id,
@@ -75,9 +102,29 @@ def bind(
         filler=modality.FILLERS[filler],
         repeats=repeats,
         rows=_ROWS[task.modality_name],
-        differentiable=differentiable if hasattr(backbone, "from_coordinates") else None,
+        differentiable=differentiable if gradients else None,
+        weights=weights,
+        module=backbone.module if gradients else None,
+        attention=attention if getattr(backbone, "has_attention", False) else None,
+        picture=picture if task.modality_name == "image" else None,
+        hierarchy=together if background is None or hierarchy is not None else None,
         model=backbone.outputs,
         read=read,
         lengths=(lambda masks: modality.lengths(cut, masks)) if filler == "delete" else None,
         padding=modality.padding(preparation) if hasattr(modality, "padding") else {},
     )
+
+
+def _place(modality: Any, cut: Any, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Values of tokens as values of features, with a map where the tokens are a picture's patches."""
+    if not hasattr(cut, "frame"):
+        return modality.pool(cut, tokens), None
+    height, width = cut.frame.shape[:2]
+    cells = token_grid(len(tokens), height, width)
+    if cells is None:
+        raise Refusal(
+            f"{len(tokens)} tokens make no grid of a picture of {height} by {width} pixels", hint="use another method"
+        )
+    rows, columns, prefix = cells
+    dense = enlarge(tokens[prefix:].reshape(rows, columns), height, width)
+    return modality.pool(cut, dense), dense

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from workbench.errors import UnknownName
 from workbench.types import ClassScores, Question
 
 
@@ -22,6 +23,24 @@ def question(predictions: ClassScores, row: int) -> Question:
     """Why this class: the logit of the predicted one."""
     k = int(predictions.predicted[row])
     return Question("logit", f"Why {predictions.labels[k]}?", target=k, unit="logit")
+
+
+def contrast(predictions: ClassScores, row: int, against: str = "") -> Question | None:
+    """Why this class and not `against` (empty: the runner-up); None where `against` is what was predicted.
+
+    Raises:
+        UnknownName: no such label.
+    """
+    order = np.argsort(-predictions.logits[row], kind="stable")
+    k, other = int(order[0]), int(order[1])
+    if against:
+        if against not in predictions.labels:
+            raise UnknownName("label", against, predictions.labels)
+        other = predictions.labels.index(against)
+    if other == k:
+        return None
+    text = f"Why {predictions.labels[k]} and not {predictions.labels[other]}?"
+    return Question("contrast", text, target=k, against=other, unit="logit")
 
 
 def scalar(scores: Any, question: Question) -> Any:

@@ -35,4 +35,5 @@ TASK = Task(
     question=classes.question,
     scalar=classes.scalar,
     frame=classes.frame,
+    contrast=classes.contrast,
 )

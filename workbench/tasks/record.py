@@ -26,6 +26,8 @@ class Task:
         decode: (scores (n, K), dataset, rows of it) to Predictions.
         question: (predictions, row) to the question asked of that prediction.
         scalar: (scores, question) to the (n,) answer; numpy arrays and torch tensors alike.
+        contrast: (predictions, row, label or "") to the question why this answer and not that one, or
+            None where that is the answer; None for a task without classes.
         frame: (predictions, row) to what a report says of one prediction.
     """
 
@@ -38,6 +40,7 @@ class Task:
     question: Callable[[Any, int], Question]
     scalar: Callable[[Any, Question], Any]
     frame: Callable[..., dict[str, Any]]
+    contrast: Callable[[Any, int, str], Question | None] | None = None
 
     @property
     def modality_name(self) -> str:

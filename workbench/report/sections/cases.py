@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from workbench.report.case import case_of
 from workbench.report.measures import meanings
 from workbench.report.panels import CaseView
@@ -45,6 +48,7 @@ def cases(view: RunView) -> Section | None:
         more = len(about["left_out"]) - _NAMED
         text = f"Not explained: {named}{f' and {more:,} more in cases.json' if more > 0 else ''}."
         blocks.append(Prose((text,), "note"))
+    blocks += _refused(about)
     if left:
         text = f"{count(left, 'case')} left out so that this file stays within its size; all are in cases.json."
         blocks.append(Prose((text,), "note"))
@@ -53,6 +57,20 @@ def cases(view: RunView) -> Section | None:
     legend = tuple(title_of(view, name) for name in view.explainers) if trusted else ()
     blocks.append(Gallery(tuple(case_of(CaseView(view, modality, case, i)) for i, case in enumerate(shown)), legend))
     return Section("cases", "Cases", finding, tuple(blocks), _how(view))
+
+
+def _refused(about: Mapping[str, Any]) -> list[Block]:
+    """A sentence for every method that gave no answer to some case, with the first of its reasons."""
+    entries = about.get("refused") or []
+    lines = []
+    for explainer in dict.fromkeys(e["explainer"] for e in entries):
+        own = [e for e in entries if e["explainer"] == explainer]
+        cases = {e["id"] for e in own}
+        of = "any case" if len(cases) == len(about["cases"]) else count(len(cases), "case")
+        models = {e["model"] for e in own}
+        side = "" if len(models) > 1 else " before customisation" if models == {"base"} else " after customisation"
+        lines.append(f"{own[0]['title']} was not computed for {of}{side}: {own[0]['reason'].rstrip('.')}.")
+    return [Prose(tuple(lines), "note")] if lines else []
 
 
 def _how(view: RunView) -> tuple[str, ...]:

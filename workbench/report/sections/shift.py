@@ -30,6 +30,8 @@ def shift(view: RunView) -> Section | None:
         return None
     methods: dict[str, Any] = found.get("methods") or {}
     blocks: list[Block] = [*_what(found), *_named(methods), *_moved(found)]
+    if found.get("left_out"):
+        blocks.append(Prose(tuple(sentence(text) for text in found["left_out"]), "note"))
     charts_ = [_chart(name, of) for name, of in methods.items()]
     drawn = [c for c in charts_ if c]
     # The method whose noise is known stands open, the others behind a line.

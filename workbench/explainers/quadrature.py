@@ -1,0 +1,99 @@
+"""Adaptive Simpson's rule on the path from a baseline to the input, with every point kept.
+
+The answer is known at every point, so what a panel's values miss is known too, not
+estimated: the change of the answer across the panel is what they have to add up to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+HOPE = 128  # points of a path before it may be given up
+
+
+@dataclass
+class Path:
+    """The path from one baseline: points that were evaluated and the panels between them.
+
+    A panel holds three points, its ends and its middle; Simpson's rule on it is exact where
+    the gradient is a cubic of the position.
+
+    Attributes:
+        row: of the baseline.
+        at: position of each point, 0 at the baseline and 1 at the input.
+        panels: places of (left, middle, right) points.
+        answers: of the model, at the points evaluated so far.
+        slopes: sums of the products.
+        products: gradient times (input - baseline) at the points.
+    """
+
+    row: int
+    at: list[float]
+    panels: list[tuple[int, int, int]]
+    answers: list[float]
+    slopes: list[float]
+    products: list[np.ndarray]
+
+    @classmethod
+    def begin(cls, row: int, panels: int, score: float, product: np.ndarray) -> Path:
+        """Even panels, with the answer and the product at the input, which is the first point."""
+        at = [1.0, *np.linspace(0, 1, 2 * panels + 1)[:-1].tolist()]
+        places = [*range(1, 2 * panels + 1), 0]
+        cut = [(places[2 * i], places[2 * i + 1], places[2 * i + 2]) for i in range(panels)]
+        return cls(row, at, cut, [score], [float(product.sum(dtype=np.float64))], [product])
+
+    @property
+    def base(self) -> float:
+        """The answer at the baseline."""
+        return self.answers[1]
+
+    def add(self, answer: float, product: np.ndarray) -> None:
+        """The next point's answer and product."""
+        self.answers.append(answer)
+        self.slopes.append(float(product.sum(dtype=np.float64)))
+        self.products.append(product)
+
+    def misses(self) -> np.ndarray:
+        """Of each panel: the sum of its values minus the change of the answer across it."""
+        a, m, b = np.array(self.panels).T
+        at, slopes, answers = (np.array(v) for v in (self.at, self.slopes, self.answers))
+        rule = (at[b] - at[a]) / 6 * (slopes[a] + 4 * slopes[m] + slopes[b])
+        return np.asarray(rule - (answers[b] - answers[a]))
+
+    def settled(self, gap: float, unsigned: float) -> bool:
+        """Whether the values miss at most `gap` in all and `unsigned` panel by panel, or are no numbers."""
+        misses = self.misses()
+        return not np.isfinite(misses).all() or bool(abs(misses.sum()) <= gap and np.abs(misses).sum() <= unsigned)
+
+    def is_hopeless(self, most: int, unsigned: float) -> bool:
+        """Whether the misses fall too slowly: as 1 / points, where kinks lie everywhere, beyond 4 times `most`."""
+        needed = len(self.at) * float(np.abs(self.misses()).sum()) / unsigned
+        return len(self.at) > HOPE and needed > 4 * most
+
+    def refine(self, most: int, enough: float) -> bool:
+        """Halve the panels that miss most, adding at most `most` points; whether any was.
+
+        What the others miss is then at most half of all, or at most half of `enough`.
+        """
+        misses = np.abs(self.misses())
+        order = np.argsort(-misses, kind="stable")
+        left = misses.sum() - np.cumsum(misses[order])
+        needed = int(np.flatnonzero(left <= max(misses.sum() / 2, enough / 2) + 1e-300)[0]) + 1
+        for i in sorted(order[: min(needed, most // 2)].tolist(), reverse=True):
+            a, m, b = self.panels.pop(i)
+            new = len(self.at)
+            self.at += [(self.at[a] + self.at[m]) / 2, (self.at[m] + self.at[b]) / 2]
+            self.panels += [(a, new, m), (m, new + 1, b)]
+        return most >= 2
+
+    def integral(self) -> np.ndarray:
+        """The values of all coordinates, in float64."""
+        weight = np.zeros(len(self.at))
+        for a, m, b in self.panels:
+            weight[[a, m, b]] += (self.at[b] - self.at[a]) / 6 * np.array([1.0, 4.0, 1.0])
+        total = np.zeros(self.products[0].shape)
+        for w, product in zip(weight, self.products, strict=True):
+            total += w * product
+        return total
