@@ -96,7 +96,9 @@ class TestWholeRuns:
             sk.label_ranking_average_precision_score(test.targets == 1, test.logits)
         )
         before = read_predictions(run, "base")
-        assert run.read_json("comparison.json") == finite(compare_labels(before, scores, resamples=100))  # type: ignore[arg-type]
+        written = run.read_json("comparison.json")
+        assert set(written.pop("sides")) == {"before", "after"}
+        assert written == finite(compare_labels(before, scores, resamples=100))  # type: ignore[arg-type]
 
     def test_every_case_asks_for_a_label(self, kind: str) -> None:
         run = made(kind)

@@ -149,7 +149,7 @@ def test_the_slider_changes_the_strength_of_one_case(visit: Open) -> None:
 def test_pictures_are_seen_below_their_overlays(visit: Open) -> None:
     page = visit("image", drawn=False)
     sizes = page.evaluate("[...document.querySelectorAll('#case-1 use')].map(u => u.getBoundingClientRect().width)")
-    assert len(sizes) == 8 and min(sizes) > 50
+    assert len(sizes) == 10 and min(sizes) > 50  # the picture, and below every map of methods and contrast
 
 
 def test_a_link_to_a_case_opens_it(visit: Open) -> None:

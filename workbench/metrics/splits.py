@@ -108,7 +108,7 @@ def paired_rows(before: Predictions, after: Predictions, split: str) -> tuple[Pr
     place = {name: i for i, name in enumerate(theirs.tolist())}
     b = b.where(np.array([place[name] for name in ours.tolist()], dtype=np.int64))
     differ = ~np.isclose(a.targets.astype(float), b.targets.astype(float), rtol=0, atol=0, equal_nan=True)
-    differ = differ.reshape(len(ours), -1).any(axis=1)
+    differ = differ.any(axis=tuple(range(1, differ.ndim)))
     if np.any(differ):
         raise DataError(
             f"the targets of {int(differ.sum())} of {len(ours)} examples in split {split!r} differ between the two "
