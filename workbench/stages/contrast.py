@@ -110,6 +110,7 @@ class Contrasts:
             case["cut"],
             filler=self.asked.filler,
             background=self.asked.background,
+            weights=self.asked.weights,
         )
         bank = bank.reread(probe)
         known, _ = remember(probe, bank)

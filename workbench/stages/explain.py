@@ -43,13 +43,12 @@ def explain(session: Session) -> bool:
             for case, grown in asked.banks(session.sides):
                 for (black_box, gradient), bank in zip(session.sides.values(), grown, strict=True):
                     banks[black_box] |= bank_arrays(case["id"], bank)
-                    probes = {model: asked.probe(case, model) for model in dict.fromkeys((black_box, gradient))}
                     for name, method in methods.items():
                         model = gradient if method.looks_inside else black_box
-                        own = bank if method.uses_bank else None
+                        own, probe = bank if method.uses_bank else None, asked.probe(case, model)
                         try:
                             attribution = run_explainer(
-                                method, probes[model], bank=own, seed=session.config.seed, budget=asked.budget
+                                method, probe, bank=own, seed=session.config.seed, budget=asked.budget
                             )
                         except Refusal as e:
                             about = {"explainer": name, "title": method.title, "model": model}
