@@ -218,3 +218,10 @@ def test_a_poisoned_training_set_is_found_out(tmp_path: Path) -> None:
     back = workbench.compare_runs(made["poisoned"].path, made["clean"].path, out=tmp_path / "back", **options)
     gone = back.read_json("explanation_shift.json")["methods"]["shap"]["named"][0]
     assert gone["what"] == "bottom-right corner" and gone["high"] < 0  # repaired, the mass goes down again
+    policy = tmp_path / "policy.toml"
+    policy.write_text("[shift]\nno_shift_to = ['bottom-right corner']\n", encoding="utf-8")
+    stopped = CliRunner().invoke(app, ["gate", str(found.path), "--policy", str(policy)])
+    assert stopped.exit_code == 1 and "bottom-right corner" in stopped.output
+    rule = next(r for r in found.read_json("gate.json")["rules"] if r["id"] == "shift")
+    assert rule["status"] == "failed"
+    assert CliRunner().invoke(app, ["gate", str(back.path), "--policy", str(policy)]).exit_code == 0

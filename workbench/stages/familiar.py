@@ -47,8 +47,9 @@ def keep_embeddings(session: Session, embeddings: np.ndarray) -> None:
     known = unit(embeddings[train]).astype(np.float16)
     _, distances = nearest(embeddings[validation], known, 1)
     arrays = {"embedding": known, "row": train, "reference": np.sort(distances[:, 0]).astype(np.float32)}
-    facts = {"layer": session.tuned.head, "of": str(len(session.rows("train")))}
-    session.run.write_bytes(EMBEDDINGS, save(arrays, metadata=facts))
+    facts = {"layer": session.tuned.head, "of": len(session.rows("train"))}
+    # One key: safetensors writes several in an order of their own each time.
+    session.run.write_bytes(EMBEDDINGS, save(arrays, metadata={"workbench": json.dumps(facts)}))
 
 
 def _drawn(rows: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
@@ -103,7 +104,7 @@ class Familiar:
                 self._known = file.get_tensor("embedding")
                 self.rows: np.ndarray = file.get_tensor("row")
                 self._reference = file.get_tensor("reference")
-                self._facts: dict[str, str] = file.metadata()
+                self._facts: dict[str, Any] = json.loads(file.metadata()["workbench"])
         except Exception as e:  # safetensors raises its own bare errors
             raise ArtefactError(f"{path} is damaged: {e}", hint=f"run `workbench predict {run.path}` again") from None
 
@@ -118,7 +119,7 @@ class Familiar:
             "layer": self._facts["layer"],
             "metric": "1 - cosine",
             "examples": len(self.rows),
-            "of": int(self._facts["of"]),
+            "of": self._facts["of"],
             "reference": len(self._reference),
         }
 
