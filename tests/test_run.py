@@ -151,12 +151,55 @@ class TestStages:
                 run.write_bytes(name, b"1")
         assert run.manifest["stages"]["work"]["outputs"] == ["d/a/c", "d/b"]
 
-    def test_files_that_are_gone_leave_the_manifest(self, tmp_path: Path) -> None:
+    def test_what_a_stage_writes_no_more_leaves_the_manifest(self, tmp_path: Path) -> None:
         run = made(tmp_path / "r", x="1", y="2")
         (run.path / "y").unlink()
         with run.stage("work", "key", ("x",)):
             pass
-        assert list(run.manifest["files"]) == ["x"]
+        assert list(run.manifest["files"]) == ["x"] and "redoing" not in run.manifest
+
+    def test_what_another_stage_wrote_and_is_gone_stays_in_sight(self, tmp_path: Path) -> None:
+        run = made(tmp_path / "r", x="1", y="2")
+        (run.path / "y").unlink()
+        with run.stage("report", "key", ("page",)):
+            run.write_bytes("page", b"whole?")
+        assert run.verify() == ["y is missing"]
+
+    def test_a_stage_that_broke_off_and_is_done_again_writes_less(self, tmp_path: Path) -> None:
+        run = made(tmp_path / "r", x="1", y="2")
+        with pytest.raises(RuntimeError), run.stage("work", "key", ("x", "y")):
+            (run.path / "y").unlink()
+            raise RuntimeError
+        assert run.verify() == ["y is missing"]
+        with run.stage("work", "other", ("x", "y")):
+            pass
+        assert run.verify() == [] and list(run.manifest["files"]) == ["x"]
+
+    def test_a_file_of_two_stages_stays_while_one_of_them_has_it(self, tmp_path: Path) -> None:
+        run = made(tmp_path / "r", x="1")
+        with run.stage("second", "key", ("x",)):
+            pass
+        with run.stage("work", "key", ("z",)):
+            run.write_bytes("z", b"3")
+        assert list(run.manifest["files"]) == ["x", "z"]
+
+    def test_a_stage_is_fresh_while_what_it_read_is_what_it_was(self, tmp_path: Path) -> None:
+        run = made(tmp_path / "r", **{"m/model": "1", "m/notes": "2", "other": "3"})
+        inputs = run.hashes("m/model", "absent", "m/note")
+        assert inputs == {"m/model": hashlib.sha256(b"1").hexdigest()}
+        assert run.hashes("m") == {n: run.manifest["files"][n] for n in ("m/model", "m/notes")}
+        with run.stage("reader", "key", ("told",), inputs):
+            run.write_bytes("told", b"4")
+        assert run.fresh("reader", "key", run.hashes("m/model")) and run.verify() == []
+        assert run.manifest["stages"]["reader"]["inputs"] == inputs
+        with run.stage("work", "key", ("m/model", "m/notes", "other")):  # done again with the same key
+            run.write_bytes("m/model", b"5")
+        assert not run.fresh("reader", "key", run.hashes("m/model"))
+        assert run.verify() == ["reader was made from another m/model"]
+
+    def test_a_stage_of_an_older_manifest_names_no_inputs_and_stays(self, tmp_path: Path) -> None:
+        run = made(tmp_path / "r", x="1")
+        assert "inputs" not in run.manifest["stages"]["work"] and run.fresh("work", "key", {"any": "thing"})
 
     def test_identity_is_refreshed_and_stages_stay(self, tmp_path: Path) -> None:
         run = made(tmp_path / "r", x="1")

@@ -254,7 +254,7 @@ def verify(run: RunArgument, as_json: JsonOption = False) -> None:
             print_json({"run": str(run), "problems": problems})
         if problems:
             raise GateFailed(
-                f"{run}: {len(problems)} files are not what the manifest says: {'; '.join(problems[:5])}",
+                f"{run}: not what the manifest says, in {len(problems)} ways: {'; '.join(problems[:5])}",
                 hint="run the config again to rebuild what is damaged",
             )
         if not as_json:

@@ -50,6 +50,11 @@ class Data(_Section):
     validation_share: float = Field(0.15, gt=0, lt=1, description="share of a validation split that is drawn")
     test_share: float = Field(0.2, gt=0, lt=1, description="share of a test split that is drawn")
     limit: int = Field(0, ge=0, description="at most so many examples of each split; 0: all")
+    shortcut: Literal["none", "random", "class"] = Field(
+        "none",
+        description="a rehearsal: a mark, word or column is planted that says nothing (`random`), or that gives the "
+        "class away in all but the test split (`class`)",
+    )
     max_skipped: float = Field(0.01, ge=0, le=1, description="share of unreadable examples that stops the run")
 
 
@@ -137,6 +142,12 @@ class Compare(_Section):
     regions: tuple[Region, ...] = Field((), description="[left, top, right, bottom] as fractions, or `top-right`, ...")
     samples: int = Field(24, ge=2, description="test examples that a comparison of two runs explains under both")
     repeats: int = Field(1, ge=0, le=20, description="times an explanation is drawn again to know its noise; 0: never")
+    flips: int | None = Field(
+        None,
+        ge=0,
+        description="answers that turned right or wrong, explained under both models; empty: 200 rows of a table, "
+        "else 100",
+    )
 
 
 class Explain(_Section):

@@ -17,7 +17,7 @@ from workbench.assets import asset
 from workbench.config import Config, build_config, read_config, read_resolved
 from workbench.engines.progress import Progress
 from workbench.errors import ConfigError, UnknownName
-from workbench.run import CONFIG, MANIFEST, Run, digest, write_atomically
+from workbench.run import ABOUT, CONFIG, MANIFEST, Run, digest, write_atomically
 from workbench.stages.session import STAGES, Session
 
 DEMO = ("digits", "scipy-docs", "breast-cancer", "diabetes")
@@ -96,26 +96,37 @@ def run_stage(path: str | Path, name: str, overrides: tuple[str, ...] = (), **op
 
 
 def build_report(run: Run, *, progress: Progress | None = None) -> Path:
-    """Write `report.html` of a run, or `compare.html` of a comparison; needs no torch."""
+    """Write `report.html` of a run, or `compare.html` of a comparison; needs no torch.
+
+    A run whose files are not what its manifest says is reported as such, on the first screen.
+    """
     from workbench.report.build import build_report as build
 
     if run.manifest.get("kind") == "comparison":
         return _build_comparison(run, progress)
     config = read_resolved(run.path / CONFIG)
+    problems = _problems(run, progress)
+    with run.stage("report", digest([__version__, run.manifest["stages"]]), ("report.html",)):
+        path: Path = build(run, title=config.report.title, max_mb=config.report.max_mb, problems=problems)
+    return path
+
+
+def _problems(run: Run, progress: Progress | None) -> tuple[str, ...]:
+    """What is not as the manifest says, said aloud; pages about the run are written anew."""
     if progress:
         progress.say("report ...")
-    with run.stage("report", digest([__version__, run.manifest["stages"]]), ("report.html",)):
-        path: Path = build(run, title=config.report.title, max_mb=config.report.max_mb)
-    return path
+    found = tuple(p for p in run.verify() if p.split(" ")[0] not in ABOUT)
+    if found and progress:
+        progress.say(f"  ! {run.path} is not what its manifest says, and the page says so: {'; '.join(found[:5])}")
+    return found
 
 
 def _build_comparison(run: Run, progress: Progress | None) -> Path:
     from workbench.report.compare import NAME, build_comparison
 
-    if progress:
-        progress.say("report ...")
+    problems = _problems(run, progress)
     with run.stage("report", digest([__version__, run.manifest["stages"]]), (NAME,)):
-        path: Path = build_comparison(run)
+        path: Path = build_comparison(run, problems=problems)
     return path
 
 

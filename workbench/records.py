@@ -122,12 +122,14 @@ def finite(value: Any) -> Any:
     return value
 
 
-def write_attributions(run: Run, model: str, facts: Mapping[str, Any], found: Sequence[Attribution]) -> None:
+def write_attributions(
+    run: Run, model: str, facts: Mapping[str, Any], found: Sequence[Attribution], *, folder: str = "attributions"
+) -> None:
     """Write one explainer's answers: `.parquet` by feature, `.json` by case, `.safetensors` maps.
 
     `facts` are those of the whole file: explainer, title, caption, filler, unit, library.
     """
-    stem = f"{model}/attributions/{facts['explainer']}"
+    stem = f"{model}/{folder}/{facts['explainer']}"
     rows = [(a, i) for a in found for i in range(len(a.features))]
     table = pa.table(
         {

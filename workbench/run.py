@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ CONFIG = "config.toml"
 # Written about a run after the fact: no part of what is judged.
 ABOUT = ("gate.json", "report.html", "compare.html")
 _LOCK = ".lock"
+_REDOING = "redoing"  # in the manifest: stages that were begun again, and what they had written
 _START_AGAIN = "restore it, or delete it and run the config again"
 
 
@@ -168,13 +169,24 @@ class Run:
         files = dict(sorted({**old["files"], **own}.items()))
         self.write_json(MANIFEST, {**old, "files": files, "schema": SCHEMA, **identity})
 
-    def fresh(self, stage: str, key: str) -> bool:
-        """Whether a stage was done with this key and its files are still what they were."""
+    def hashes(self, *under: str) -> dict[str, str]:
+        """What the manifest says of the files that have these names or lie in folders of these names."""
+        folders = tuple(f"{name}/" for name in under)
+        return {n: sha for n, sha in self.manifest["files"].items() if n in under or n.startswith(folders)}
+
+    def fresh(self, stage: str, key: str, inputs: Mapping[str, str] | None = None) -> bool:
+        """Whether a stage was done with this key, from these inputs, and its files are still what they were.
+
+        Args:
+            stage: its name.
+            key: of what was asked.
+            inputs: hashes of the files that it reads; None where it reads none of the run's.
+        """
         if not self.has(MANIFEST):
             return False
         manifest = self.manifest
         entry = manifest["stages"].get(stage)
-        if entry is None or entry["key"] != key:
+        if entry is None or entry["key"] != key or entry.get("inputs", inputs) != inputs:
             return False
         for name in entry["outputs"]:
             path = self.path / name
@@ -183,35 +195,58 @@ class Run:
         return True
 
     @contextlib.contextmanager
-    def stage(self, name: str, key: str, outputs: tuple[str, ...], **facts: Any) -> Iterator[dict[str, Any]]:
+    def stage(
+        self, name: str, key: str, outputs: tuple[str, ...], inputs: Mapping[str, str] | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Do a stage; on success its outputs (files or folders) are hashed into the manifest.
 
-        The mapping that is yielded takes further facts for the stage's entry.
+        Only files that the stage wrote before and writes no more leave the manifest: any other
+        that is missing stays listed, for `verify` to find. The mapping that is yielded takes
+        further facts for the stage's entry.
+
+        Args:
+            name: of the stage.
+            key: of what was asked.
+            outputs: files and folders that it writes.
+            inputs: hashes of the files that it reads, as of `fresh`.
         """
         manifest = self.manifest
-        if manifest["stages"].pop(name, None) is not None:
-            self.write_json(MANIFEST, manifest)  # what is being rewritten no longer counts as done
+        before = manifest["stages"].pop(name, None)
+        if before is not None:  # what is being rewritten no longer counts as done
+            manifest.setdefault(_REDOING, {})[name] = before["outputs"]
+            self.write_json(MANIFEST, manifest)
         begun = time.perf_counter()
-        entry: dict[str, Any] = dict(facts)
+        entry: dict[str, Any] = {}
         yield entry
         manifest = self.manifest
+        written = set(manifest.get(_REDOING, {}).pop(name, ()))
+        if not manifest.get(_REDOING, True):
+            del manifest[_REDOING]
         done = self.files(*outputs)
+        others = {n for other in manifest["stages"].values() for n in other["outputs"]}
         entry |= {"key": key, "outputs": done, "seconds": round(time.perf_counter() - begun, 3)}
+        if inputs is not None:
+            entry["inputs"] = dict(inputs)
         manifest["stages"][name] = entry
-        hashes: dict[str, str] = {k: v for k, v in manifest["files"].items() if (self.path / k).is_file()}
+        hashes = {n: sha for n, sha in manifest["files"].items() if n not in written - others}
         hashes |= {n: hash_file(self.path / n) for n in done}
         manifest["files"] = dict(sorted(hashes.items()))
         self.write_json(MANIFEST, manifest)
 
     def verify(self) -> list[str]:
-        """What is not as the manifest says: files missing or changed; empty where all is well."""
+        """What is not as the manifest says: a file is missing or changed, a stage was made from another one."""
         problems = []
-        for name, expected in self.manifest["files"].items():
+        manifest = self.manifest
+        for name, expected in manifest["files"].items():
             path = self.path / name
             if not path.is_file():
                 problems.append(f"{name} is missing")
             elif hash_file(path) != expected:
                 problems.append(f"{name} has changed")
+        for stage, entry in manifest["stages"].items():
+            others = [n for n, sha in (entry.get("inputs") or {}).items() if manifest["files"].get(n) != sha]
+            if others:
+                problems.append(f"{stage} was made from another {others[0]}")
         return problems
 
     def files_sha256(self) -> str:

@@ -17,6 +17,7 @@ from workbench.data.labels import check_label_sets, label_names
 from workbench.data.pictures import unreadable
 from workbench.data.records import EVIDENCE, MISSING, Records, Target, table_records
 from workbench.data.roles import require
+from workbench.data.shortcut import plant
 from workbench.data.splits import SPLIT_NAMES, Shares, assign_splits, limit_splits
 from workbench.data.tables import Table, read_table
 from workbench.errors import ConfigError, DataError
@@ -47,9 +48,13 @@ def load_dataset(config: Config, modality: str, kind: str) -> Dataset:
         ConfigError: the data section contradicts itself.
         UnknownName: no such fixture.
     """
+    own = not config.data.source.startswith(_FIXTURE)
+    dataset = _load(config, modality, kind) if own else _fixture(config, modality, kind)
+    return plant(dataset, config.data.shortcut, config.seed)
+
+
+def _load(config: Config, modality: str, kind: str) -> Dataset:
     data = config.data
-    if data.source.startswith(_FIXTURE):
-        return _fixture(config, modality, kind)
     try:
         records, name = _read(data, modality, kind)
     except OSError as e:

@@ -11,6 +11,7 @@ import base64
 import gzip
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from markupsafe import Markup
 
 from workbench.assets import asset
 from workbench.errors import StageError, WorkbenchError
+from workbench.report.flips import most_explained
 from workbench.report.sections import SECTIONS, Entry
 from workbench.report.shapes import Chart, Finding, Findings, Fold, Pair, Prose, Section
 from workbench.report.view import Limits, RunView
@@ -27,16 +29,18 @@ from workbench.report.words import clean, count, date, sentence
 from workbench.run import Run, write_atomically
 
 NAME = "report.html"
+_NAMED = 5  # problems of the run's files that the first screen names
 # What is left out, step by step, until the file fits.
 _STEPS = (
     Limits(),
     Limits(picture=160),
     Limits(picture=128, dense=False),
     Limits(picture=96, dense=False),
-    Limits(picture=96, dense=False, cases=12),
-    Limits(picture=64, dense=False, cases=6),
-    Limits(picture=64, dense=False, cases=2),
-    Limits(picture=64, dense=False, cases=0),
+    Limits(picture=96, dense=False, flips=20),
+    Limits(picture=96, dense=False, flips=10, cases=12),
+    Limits(picture=64, dense=False, flips=5, cases=6),
+    Limits(picture=64, dense=False, flips=2, cases=2),
+    Limits(picture=64, dense=False, flips=0, cases=0),
 )
 
 
@@ -47,13 +51,15 @@ def build_report(
     max_mb: float = 3.0,
     name: str = NAME,
     draw: Callable[[RunView], str] | None = None,
+    problems: tuple[str, ...] = (),
 ) -> Path:
     """Write `report.html` into a run's directory and return its path.
 
     Only the run's files are read (docs/artefacts.md). A section that cannot be built stands
     in its place with the reason, and on the first screen. Pictures, then cases, are left
     out until the file has at most `max_mb` megabytes; the report says which. `name` and `draw`
-    (the page from a view) are for other pages than a run's own report.
+    (the page from a view) are for other pages than a run's own report. `problems` (`Run.verify`) are
+    what is wrong with the run's files, which the first screen then says before all else.
 
     Raises:
         ArtefactError: the run has no readable manifest.
@@ -62,7 +68,7 @@ def build_report(
     run.manifest  # noqa: B018 - a directory without a manifest is no run
     page = ""
     for limits in _STEPS:
-        page = (draw or render)(RunView(run, title=title, limits=limits))
+        page = (draw or render)(RunView(run, title=title, limits=limits, problems=problems))
         if len(page.encode()) <= max_mb * 1e6:
             break
     else:
@@ -99,7 +105,9 @@ def render(
                 for s in failed
             )
         )
-        first = Section(first.id, first.title, first.finding, (broken, *first.blocks), first.how)
+        first = replace(first, blocks=(broken, *first.blocks))
+    if view.problems:
+        first = replace(first, blocks=(_damaged(view.problems), *first.blocks))
     environment = _environment()
     charts = any(isinstance(b, Chart) for s in sections for b in _flat(s.blocks))
     bundle = vega_bundle() if charts else ""
@@ -116,6 +124,14 @@ def render(
         sections=sections[1:],
         lean=_left_out(view),
     )
+
+
+def _damaged(problems: Sequence[str]) -> Findings:
+    """The run's files are not those that its stages wrote: nothing below may be relied on."""
+    said = "; ".join(problems[:_NAMED])
+    more = f"; and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
+    text = f"{said}{more}. What follows may not be what was computed: run the config again."
+    return Findings((Finding("poor", "This run is not what its manifest says:", text),))
 
 
 def _flat(blocks: tuple[Any, ...]) -> list[Any]:
@@ -164,6 +180,8 @@ def _left_out(view: RunView) -> tuple[str, ...]:
         found.append(f"pictures have at most {lean.picture} pixels a side")
     if not lean.dense and view.modality == "image":
         found.append("pixel-by-pixel maps are left out")
+    if lean.flips is not None and lean.flips < most_explained(view):
+        found.append(f"of the answers that turned at most {lean.flips} of each kind open to their reasons")
     if lean.cases is not None and lean.cases < len(view.cases):
         found.append(f"{lean.cases} of {len(view.cases)} cases are shown")
     return tuple(found)

@@ -46,7 +46,7 @@ def case_of(shown: CaseView) -> Case:
         methods.append(Method(title, caption, panels, card(shown, explainer)))
         if panels[1].light:
             lights.append((title, panels[1].light))
-    headline, level, turn = _regressed(view, case) if view.regression else _decided(case)
+    headline, level, turn = _regressed(view, case) if view.regression else decided(case)
     picture = shown.picture if shown.modality == "image" else {}
     cut = case.get("cut")
     table, agreed = agreement(view, case)
@@ -100,7 +100,8 @@ def _regressed(view: RunView, case: Mapping[str, Any]) -> tuple[str, str, str]:
     return headline, "open", turn
 
 
-def _decided(case: Mapping[str, Any]) -> tuple[str, str, str]:
+def decided(case: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What was decided and whether rightly, the level of its mark, and both models' answers."""
     before, after = case.get("before") or {}, case.get("after") or {}
     target = case.get("target")
     truth = written(target) if isinstance(target, list) else target

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from workbench.report.excerpts import Neighbours, Struck
+from workbench.report.excerpts import Neighbours, Struck, Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +283,7 @@ class Gallery:
     legend: tuple[str, ...] = ()  # the methods, in the order of the lights of a row
 
 
-_Drawn = Chart | Heatmap | Bars | Tokens | Overlay | Neighbours | Struck | Gallery | Tree
+_Drawn = Chart | Heatmap | Bars | Tokens | Overlay | Neighbours | Struck | Gallery | Turns | Tree
 Block = Table | Pair | Fold | Prose | Facts | Findings | _Drawn
 
 

@@ -31,11 +31,12 @@ MODELS = {"base": "before", "tuned": "after", "onnx": "deployed"}
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a report leaves out so that it fits its size: pixels, dense maps, cases."""
+    """What a report leaves out so that it fits its size: pixels, dense maps, answers that turned, cases."""
 
     picture: int = 224
     dense: bool = True
     cases: int | None = None
+    flips: int | None = None  # of each kind, that open to their reasons
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,14 @@ def _known(record: type[Record], entry: Mapping[str, Any]) -> Record:
 class RunView:
     """A run directory, read lazily and once."""
 
-    def __init__(self, run: Run, *, title: str = "", limits: Limits | None = None) -> None:
-        self.run = run
+    def __init__(
+        self, run: Run, *, title: str = "", limits: Limits | None = None, problems: tuple[str, ...] = ()
+    ) -> None:
+        self.run, self.problems = run, problems
         self.limits = limits or Limits()
         self._title = title
         self._read: dict[str, Any] = {}
+        self.kept: dict[str, Any] = {}  # what a section made of files and may need again
 
     # -- identity ---------------------------------------------------------------------
 

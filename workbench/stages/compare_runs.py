@@ -13,21 +13,25 @@ from workbench.engines.progress import Progress
 from workbench.errors import DataError, UsageError
 from workbench.explainers import find_method
 from workbench.metrics.paired import compare as compare_predictions
+from workbench.metrics.paired_labels import compare_labels
 from workbench.quality.reasons import Answers, Settings, describe
 from workbench.records import finite, write_attributions, write_predictions
-from workbench.run import CONFIG, MANIFEST, Run, digest
+from workbench.run import ABOUT, CONFIG, MANIFEST, Run, digest
 from workbench.stages.compare import side as identity
 from workbench.stages.evaluate import clusters_of
+from workbench.stages.flips import NAME as FLIPS
+from workbench.stages.flips import OUTPUTS as FLIPPED
+from workbench.stages.flips import flips_of_runs, without
 from workbench.stages.named import named_parts
 from workbench.stages.pairing import MODEL, Paired, pair_runs
 from workbench.stages.repeats import answers, explain_again
 from workbench.stages.session import Session
 from workbench.stages.shift import SHIFT, explained
 from workbench.stages.two_runs import AFTER, BEFORE, AskedOfRuns, Pair, explain_all, unreadable, usable_methods
-from workbench.types import ClassScores
+from workbench.types import ClassScores, LabelScores
 
 KIND = "comparison"
-_OUTPUTS = ("base", "onnx", "data", "previews", "cases.json", "comparison.json", SHIFT)
+_OUTPUTS = ("base", "onnx", "data", "previews", "cases.json", "comparison.json", SHIFT, *FLIPPED)
 _MODEL_OF = {BEFORE: "base", AFTER: "onnx"}  # where each side's files lie in the comparison's folder
 # What may differ between a run and its twin that was trained with another seed.
 _MAY_DIFFER = {"seed", "name", "out", "explain", "report", "card", "compare", "evaluate", "predict"}
@@ -75,7 +79,7 @@ def compare_runs(
     with run.lock():
         _identify(run, sessions, names, config, on)
         wanted = config.model_dump(mode="json", include={"compare", "evaluate", "explain"})
-        files = {name: s.run.manifest["files"] for name, s in sessions.items()}
+        files = {name: _judged(s.run) for name, s in sessions.items()}
         key = digest([__version__, on, wanted, files])
         if run.fresh("compare", key):
             progress.say("compare: done before, nothing has changed")
@@ -87,32 +91,40 @@ def compare_runs(
     return run
 
 
+def _judged(run: Run) -> dict[str, str]:
+    """Hashes of a run's files, those left out that are about it or hold its times alone."""
+    return {n: sha for n, sha in run.manifest["files"].items() if n not in (*ABOUT, "timings.json")}
+
+
 def _write(pair: Pair, paired: Paired, names: dict[str, str], parents: dict[str, str], on: str) -> None:
     run, first = pair.run, pair.sessions[BEFORE]
     notes = list(paired.notes)
     write_predictions(run, "base", paired.before)
     write_predictions(run, "onnx", paired.after)
     run.write_json("data/fingerprint.json", finite(_data(pair, paired, names)))
-    settings: dict[str, Any] = {k: getattr(pair.config.evaluate, k) for k in ("resamples", "confidence")}
-    settings["seed"] = pair.config.seed
+    drawn: dict[str, Any] = {k: getattr(pair.config.evaluate, k) for k in ("resamples", "confidence")}
+    drawn["seed"] = pair.config.seed
     why = unreadable(first)
     clusters = None if why else clusters_of(first, paired.before.ids)
     if why and pair.config.data.group:
         notes.append(
             f"Groups ({pair.config.data.group}) were not taken into account, as the data cannot be read: {why}."
         )
-    found = compare_predictions(
-        paired.before,
-        paired.after,
-        names=(names[BEFORE], names[AFTER]),
-        clusters=clusters,
-        margin=pair.config.compare.margin,
-        **settings,
-    )
+    settings = {**drawn, "clusters": clusters, "names": (names[BEFORE], names[AFTER])}
+    margin, (before, after) = pair.config.compare.margin, (paired.before, paired.after)
+    if isinstance(before, LabelScores) and isinstance(after, LabelScores):
+        found = {"margin": None, **compare_labels(before, after, **settings)}
+        if margin:
+            notes.append("The declared margin is of one accuracy and was not tested: several labels may hold.")
+    else:
+        found = compare_predictions(before, after, margin=margin, **settings)
     shift = {"sentence": f"The explanations were not compared: {why}.", "moved_to": []} if why else None
     if shift is None:
-        shift = _reasons(pair, names, parents, settings, notes)
+        shift = _reasons(pair, names, parents, drawn, notes)
         run.write_json(SHIFT, finite(shift))
+        flips_of_runs(pair, found["flips"])
+    else:
+        run.write_json(FLIPS, without(f"The data cannot be read: {why}."))
     sides = {who: identity(pair.sessions[side].run, MODEL) for who, side in (("before", BEFORE), ("after", AFTER))}
     more = {
         "on": on,

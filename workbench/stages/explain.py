@@ -26,6 +26,7 @@ from workbench.tasks.binding import bind
 from workbench.types import Attribution, Predictions, Question
 
 TOGETHER = 16  # cases whose banks are asked at once, so that memory does not grow with their number
+Picked = list[tuple[int, str]]  # rows of the predictions and why each was chosen
 
 
 def explain(session: Session) -> bool:
@@ -94,10 +95,19 @@ def bank_arrays(example_id: str, bank: Any) -> dict[str, np.ndarray]:
 
 
 class Asked:
-    """The cases of a run: chosen, cut into features and ready to be asked of any of its models."""
+    """The cases of a run: chosen, cut into features and ready to be asked of any of its models.
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    Args:
+        session: of the run.
+        picked: the cases; None chooses them as `explain` does.
+        lean: whether a bank holds the leave-one-outs and their complements alone: exact for effects of single
+            parts and of pairs.
+    """
+
+    previews = "previews"  # folder of the pictures
+
+    def __init__(self, session: Session, picked: Picked | None = None, *, lean: bool = False) -> None:
+        self.session, self.lean = session, lean
         settings = session.config.explain
         self.modality = session.task.modality
         self.before: Predictions = read_predictions(session.run, "base")
@@ -112,7 +122,8 @@ class Asked:
         samples = settings.samples if settings.samples is not None else 24 if table else 12
         self.budget = settings.budget or (512 if table else 256)
         self.asker = Asker(max_memory=int(settings.max_memory * 1e9))
-        picked = choose_cases(self.before, self.after, samples=samples, ids=settings.ids, seed=session.config.seed)
+        if picked is None:
+            picked = choose_cases(self.before, self.after, samples=samples, ids=settings.ids, seed=session.config.seed)
         self.left_out: list[dict[str, str]] = []
         self.cases: list[dict[str, Any]] = []
         for row, why in picked:
@@ -171,6 +182,10 @@ class Asked:
             hierarchy=self.hierarchy,
         )
 
+    def budget_of(self, case: dict[str, Any]) -> int:
+        """The most coalitions of a case's bank."""
+        return min(self.budget, 2 * len(case["cut"].features) + 2) if self.lean else self.budget
+
     def seed(self, case: dict[str, Any]) -> list[int]:
         """Of a case's masks, the same for every model."""
         return [self.session.config.seed, case["row"]]
@@ -194,7 +209,7 @@ class Asked:
                 self.left_out += [{"id": c["id"], "reason": reason} for c in cases[start:]]
                 return
             jobs = [
-                Growing([self.probe(c, black_box) for black_box, _ in models.values()], self.budget, self.seed(c))
+                Growing([self.probe(c, black_box) for black_box, _ in models.values()], self.budget_of(c), self.seed(c))
                 for c in part
             ]
             grown = grow(jobs, enough=self.enough, asker=self.asker, deadline=deadline)
@@ -225,8 +240,12 @@ class Asked:
             if not session.config.explain.ids
             else f"{len(self.cases)} examples that were asked for.",
             "left_out": self.left_out,
-            "cases": [self._describe(i, c) for i, c in enumerate(self.cases)],
+            "cases": self.described(),
         }
+
+    def described(self) -> list[dict[str, Any]]:
+        """Every case as the report reads it; pictures are written on the way."""
+        return [self._describe(i, c) for i, c in enumerate(self.cases)]
 
     def _describe(self, number: int, case: dict[str, Any]) -> dict[str, Any]:
         task, row, example, cut = self.session.task, case["row"], case["example"], case["cut"]
@@ -255,7 +274,7 @@ class Asked:
         return text
 
     def _pictures(self, number: int, cut: Any) -> dict[str, Any]:
-        names = f"previews/{number}.png", f"previews/{number}.segments.png"
+        names = f"{self.previews}/{number}.png", f"{self.previews}/{number}.segments.png"
         images = Image.fromarray(cut.frame), Image.fromarray(cut.label.astype(np.uint16))
         for name, image in zip(names, images, strict=True):
             sink = io.BytesIO()

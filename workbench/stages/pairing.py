@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ import pandas as pd
 from workbench.errors import DataError, UsageError
 from workbench.records import read_predictions, read_table
 from workbench.stages.session import Session
-from workbench.types import ClassScores, Predictions, Values
+from workbench.types import ClassScores, LabelScores, Predictions, Values
 
 MODEL = "onnx"  # what is compared of each run: the file that ships
 ON = ("same", "common")
@@ -58,7 +59,7 @@ def pair_runs(a: Session, b: Session, *, on: str = "same") -> Paired:
             hint="give both configs the same data.unit, if the numbers are of one unit",
         )
     notes: list[str] = []
-    if isinstance(before, ClassScores) and isinstance(after, ClassScores):
+    if isinstance(before, ClassScores | LabelScores) and isinstance(after, ClassScores | LabelScores):
         before, after = _labels(before, after, names, on, notes)
     first, second = (_examples(s) for s in (a, b))
     if on == "same":
@@ -86,29 +87,39 @@ def pair_runs(a: Session, b: Session, *, on: str = "same") -> Paired:
 
 
 def _labels(
-    before: ClassScores, after: ClassScores, names: list[str], on: str, notes: list[str]
-) -> tuple[ClassScores, ClassScores]:
+    before: ClassScores | LabelScores, after: ClassScores | LabelScores, names: list[str], on: str, notes: list[str]
+) -> tuple[ClassScores | LabelScores, ClassScores | LabelScores]:
     """Both with the same labels in the order of the first."""
     shared = tuple(label for label in before.labels if label in after.labels)
     only = [[label for label in p.labels if label not in shared] for p in (before, after)]
     if any(only) and on != "common":
         said = [f"only {name} knows {_few(labels)}" for name, labels in zip(names, only, strict=True) if labels]
         raise DataError(f"the labels of the two runs differ: {'; '.join(said)}", hint=f"{_COMMON}: the labels too")
-    if len(shared) < 2:
+    several = isinstance(before, LabelScores)
+    fewest = 1 if several else 2
+    if len(shared) < fewest:
         raise DataError(
-            f"{names[0]} and {names[1]} have {len(shared)} labels in common; two are needed",
-            hint="compare runs with the same classes",
+            f"{names[0]} and {names[1]} have {len(shared) or 'no'} label{'s' * (len(shared) != 1)} in common; "
+            f"{('one is', 'two are')[fewest - 1]} needed",
+            hint="compare runs with the same labels" if several else "compare runs with the same classes",
         )
     if any(only):
-        notes.append(
-            f"Only the {len(shared)} labels that both runs know are compared, each model choosing among these: "
-            f"{_few(shared)}."
-        )
+        compared = f"Only the {len(shared)} labels that both runs know are compared"
+        notes.append(f"{compared}{'' if several else ', each model choosing among these'}: {_few(shared)}.")
     return _restrict(before, shared), _restrict(after, shared)
 
 
-def _restrict(scores: ClassScores, labels: tuple[str, ...]) -> ClassScores:
-    """The same predictions among some of the labels, in their order; targets of others become unknown."""
+def _restrict(scores: ClassScores | LabelScores, labels: tuple[str, ...]) -> ClassScores | LabelScores:
+    """The same predictions among some of the labels, in their order; targets of other classes become unknown."""
+    if isinstance(scores, LabelScores):
+        own = [scores.labels.index(label) for label in labels]
+        return dataclasses.replace(
+            scores,
+            targets=scores.targets[:, own],
+            logits=scores.logits[:, own],
+            thresholds=scores.thresholds[own],
+            labels=labels,
+        )
     place = {label: k for k, label in enumerate(labels)}
     index = np.array([place.get(label, -1) for label in scores.labels] + [-1], dtype=np.int64)
     columns = [scores.labels.index(label) for label in labels]

@@ -8,6 +8,7 @@ import numpy as np
 
 from workbench.engines.shards import remove_shards, run_shards, shard_bounds
 from workbench.records import write_predictions
+from workbench.run import digest
 from workbench.stages.familiar import keep_embeddings
 from workbench.stages.session import Session, do_stage
 
@@ -55,8 +56,9 @@ def _scores(session: Session, model: str, encoded: Any, bar: Any) -> np.ndarray:
         scores = np.concatenate(parts)
         return np.array(scores.shape, dtype=np.int64).tobytes() + scores.tobytes()
 
+    made_of = digest([session.key("predict"), session.inputs("predict")])
     bounds = shard_bounds(len(encoded), session.config.predict.shard_size)
-    paths = run_shards(folder, session.key("predict") + model, bounds, compute)
+    paths = run_shards(folder, made_of + model, bounds, compute)
     parts = []
     for path in paths:
         content = path.read_bytes()

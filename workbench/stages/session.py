@@ -30,10 +30,32 @@ _MADE_OF: dict[str, tuple[tuple[str, ...], str]] = {
     "explain": (("explain",), "predict"),
     "assess": (("assess",), "explain"),
     "overall": (("explain",), "explain"),
+    "flips": (("explain", "compare"), "explain"),
     "shift": (("evaluate", "explain", "compare"), "explain"),
     "contrast": (("explain",), "explain"),
 }
 STAGES = tuple(_MADE_OF)
+_MODELS = ("base/model.safetensors", "tuned/checkpoint", "onnx/model.onnx")
+_ANSWERS = ("base/predictions.parquet", "onnx/predictions.parquet")
+_EXPLAINED = ("cases.json", *(f"{m}/attributions" for m in ("base", "tuned", "onnx")))
+_BANKS = ("base/bank.safetensors", "onnx/bank.safetensors")
+_SOURCE = "tuned/finetune.json"  # says which backbone the model before is
+# Files and folders of the run that each stage reads: it is done again where one of them is no longer what it was.
+READS: dict[str, tuple[str, ...]] = {
+    "prepare": (),
+    "finetune": ("data/splits.parquet",),
+    "export": ("tuned/checkpoint", "tuned/thresholds.json", _SOURCE),
+    "predict": (*_MODELS, _SOURCE, "base/thresholds.json", "tuned/thresholds.json"),
+    "evaluate": (*_ANSWERS, "tuned/predictions.parquet"),
+    "slices": _ANSWERS,
+    "compare": (*_ANSWERS, *_MODELS, _SOURCE),
+    "explain": (*_ANSWERS, *_MODELS, _SOURCE),
+    "assess": (*_ANSWERS, *_MODELS, _SOURCE, *_EXPLAINED, *_BANKS),
+    "overall": (*_ANSWERS, *_MODELS, *_EXPLAINED),
+    "flips": (*_ANSWERS, *_MODELS, _SOURCE, *_BANKS, "comparison.json"),
+    "shift": (*_ANSWERS, *_MODELS, _SOURCE, *_EXPLAINED),
+    "contrast": (*_ANSWERS, *_MODELS, *_EXPLAINED, *_BANKS, "tuned/embeddings.safetensors"),
+}
 _TURNS = {"immutable", "ranges", "change"}  # keys of [explain] that counterfactuals alone depend on
 # Black-box methods ask the file that ships; gradients come from the model it was exported from.
 Models = Mapping[str, tuple[str, str]]  # side to the model for black-box methods and the one with gradients
@@ -111,6 +133,10 @@ class Session:
         own = self.config.model_dump(mode="json", include={*sections, "task", "seed"}, exclude=left_out)
         extra = [self.sha256] if stage == "prepare" else []
         return digest([stage, __version__, own, [self.key(before)] if before else [], extra])
+
+    def inputs(self, stage: str) -> dict[str, str]:
+        """Hashes of the run's files that a stage reads, as the manifest has them now."""
+        return self.run.hashes(*READS[stage])
 
     @cached_property
     def torch_device(self) -> str:
@@ -212,11 +238,11 @@ class Session:
 
 def do_stage(session: Session, stage: str, work: Callable[[dict[str, Any]], None], outputs: tuple[str, ...]) -> bool:
     """Do a stage unless it is done; whether it was done now."""
-    key = session.key(stage)
-    if session.run.fresh(stage, key):
+    key, inputs = session.key(stage), session.inputs(stage)
+    if session.run.fresh(stage, key, inputs):
         session.progress.say(f"{stage}: done before, nothing has changed")
         return False
     session.progress.say(f"{stage} ...")
-    with session.run.stage(stage, key, outputs) as entry:
+    with session.run.stage(stage, key, outputs, inputs) as entry:
         work(entry)
     return True

@@ -15,7 +15,7 @@ from workbench.errors import Refusal, WorkbenchError
 from workbench.explainers import find_method, run_explainer
 from workbench.records import read_predictions
 from workbench.run import Run
-from workbench.stages.explain import Asked
+from workbench.stages.explain import Asked, Picked
 from workbench.stages.session import Session
 from workbench.tasks.binding import bind
 from workbench.tasks.record import Task
@@ -62,13 +62,13 @@ class Pair:
 class AskedOfRuns(Asked):
     """The cases of a comparison; a case that the runs' models see differently is left out."""
 
-    def __init__(self, pair: Pair) -> None:
+    def __init__(self, pair: Pair, picked: Picked | None = None, *, lean: bool = False) -> None:
         self.pair = pair
         self.labels = {
             side: list(getattr(read_predictions(s.run, "onnx"), "labels", ())) for side, s in pair.sessions.items()
         }
         self._backgrounds: dict[str, Any] = {}
-        super().__init__(pair)  # type: ignore[arg-type]
+        super().__init__(pair, picked, lean=lean)  # type: ignore[arg-type]
 
     def _add(self, row: int, why: str) -> None:
         known = len(self.cases)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from workbench.report.flips import turned
 from workbench.report.shapes import Block, Cell, Fold, HeatCell, Heatmap, Prose, Section, Table
 from workbench.report.view import RunView
 from workbench.report.words import (
@@ -22,7 +23,6 @@ from workbench.report.words import (
 )
 from workbench.report.words import change as moved_by
 
-_ROWS = 400
 _OPEN = 6  # rows that stand open
 _CLEAR = 0.05
 _LABELS = 200  # rows of the table of labels
@@ -35,7 +35,8 @@ def change(view: RunView) -> Section | None:
         return None
     blocks: list[Block] = []
     if comparison.get("flips"):
-        blocks += [*_turned(view), *_tested(comparison), *_each(view), *_lost(view), *_won(view)]
+        blocks += [*_turned(view), *_tested(comparison), *_each(view)]
+        blocks += [*turned(view, "negative"), *turned(view, "positive")]
     else:
         blocks += _tested(comparison)
     if comparison.get("measures"):
@@ -122,56 +123,6 @@ def _turned(view: RunView) -> list[Block]:
     )
     note = f"{percent(flips['churn'])} of all answers changed at all (churn)." if flips.get("churn") is not None else ""
     return [Heatmap("Answers before and after", "after", "before", ("is right", "is wrong"), rows, note)]
-
-
-def _lost(view: RunView) -> list[Block]:
-    lost = [str(i) for i in view.comparison["flips"]["negative"]]
-    if not lost:
-        return [Prose(("No answer that was right before is wrong now.",))]
-    head, title = ("Example", "Before, rightly", "After"), "Was right, is now wrong"
-    rows, note = _flips(view, lost)
-    if len(rows) <= _OPEN:
-        return [Table(title, head, rows, note, compact=True)]
-    rest = Table(f"{title}, continued", head, rows[_OPEN:], note, compact=True)
-    return [
-        Table(f"{title}: the surest {_OPEN} of {len(lost):,}", head, rows[:_OPEN], compact=True),
-        Fold(
-            f"{count(len(rows) - _OPEN, 'more answer')} that {'was' if len(rows) - _OPEN == 1 else 'were'} right",
-            (rest,),
-        ),
-    ]
-
-
-def _won(view: RunView) -> list[Block]:
-    won = [str(i) for i in view.comparison["flips"].get("positive", [])]
-    if not won:
-        return []
-    rows, note = _flips(view, won)
-    table = Table("Was wrong, is now right", ("Example", "Before", "After, rightly"), rows, note, compact=True)
-    return [
-        Fold(f"{count(len(won), 'answer')} that {'was' if len(won) == 1 else 'were'} wrong and now right", (table,))
-    ]
-
-
-def _flips(view: RunView, turned: list[str]) -> tuple[tuple[tuple[Cell, ...], ...], str]:
-    """Rows of answers that turned, and a note on those left out; explained ones lead to their case."""
-    frames = {who: view.predictions(m, "test") for who, m in (("before", "base"), ("after", view.shipped))}
-    said: dict[str, dict[str, str]] = {
-        who: {} if f is None else dict(zip(f["id"].astype(str), f["predicted"], strict=True))
-        for who, f in frames.items()
-    }
-    rows = []
-    for example in turned[:_ROWS]:
-        anchor = view.anchors.get(example)
-        rows.append(
-            (
-                Cell(example, "explained" if anchor else "", "word", f"#{anchor}" if anchor else ""),
-                word(said["before"].get(example, "not predicted")),
-                word(said["after"].get(example, "not predicted")),
-            )
-        )
-    more = len(turned) - len(rows)
-    return tuple(rows), f"{count(more, 'more', 'more')} in comparison.json." if more else ""
 
 
 def _each(view: RunView) -> list[Block]:
