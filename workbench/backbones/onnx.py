@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from workbench.backbones.onnx_file import check_file
 from workbench.errors import ArtefactError, StageError
 from workbench.modalities import image, table, text
 
@@ -41,8 +43,13 @@ class OnnxBackbone:
 
     def __init__(self, path: Path, *, device: str = "auto", threads: int = 0) -> None:
         self.path = path
-        if not path.is_file():
-            raise ArtefactError(f"no ONNX model at {path}", hint="run `workbench export RUN`")
+        self.contents = check_file(path)
+        if "logits" not in {v.name for v in self.contents.outputs}:
+            given = ", ".join(v.name for v in self.contents.outputs)
+            raise ArtefactError(
+                f"{path} gives {given or 'nothing'}; the deployed file of a run gives 'logits'",
+                hint="run `workbench export RUN` again",
+            )
         self.requested = device
         self._session = _session(path, device, threads)
         self.providers: list[str] = self._session.get_providers()
@@ -53,9 +60,9 @@ class OnnxBackbone:
     def metadata(self) -> dict[str, Any]:
         """What `export` wrote into the file: task, labels, preparation."""
         try:
-            found = json.loads(self._session.get_modelmeta().custom_metadata_map[METADATA])
+            found = json.loads(self.contents.metadata[METADATA])
             schema = int(found["schema"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, RecursionError, OverflowError):
             raise ArtefactError(
                 f"{self.path} carries no workbench metadata", hint="it was not exported by `workbench export`"
             ) from None
@@ -69,17 +76,32 @@ class OnnxBackbone:
     @property
     def preparation(self) -> Any:
         """How inputs are prepared, from the file's own metadata."""
-        value = self.metadata["preparation"]
-        return PREPARATIONS[value["modality"]].from_json(value)
+        try:
+            value = self.metadata["preparation"]
+            return PREPARATIONS[value["modality"]].from_json(value)
+        except ArtefactError:
+            raise
+        except Exception as e:  # whatever a stranger wrote there, it is the file that is wrong
+            raise ArtefactError(
+                f"{self.path} does not say how inputs are prepared: {type(e).__name__}: {str(e)[:200]}",
+                hint="run `workbench export RUN` again",
+            ) from e
 
     def outputs(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
         """Scores of a batch: (n, K) float32."""
+        missing = [n for n in self.inputs if n not in batch]
+        if missing:
+            raise ArtefactError(
+                f"{self.path} asks for the input {missing[0]!r}, the data give {', '.join(batch)}: it is another model",
+                hint="run `workbench export RUN` again",
+            )
         feed = {n: np.ascontiguousarray(batch[n], dtype=self._types[n]) for n in self.inputs}
+        shapes = {k: list(v.shape) for k, v in feed.items()}
         try:
-            return self._session.run(["logits"], feed)[0]
+            found = self._session.run(["logits"], feed)[0]
         except Exception as e:  # the runtime's errors share no base class
-            shapes = {k: list(v.shape) for k, v in feed.items()}
-            raise StageError(f"ONNX Runtime could not run {self.path.name} on {shapes}: {str(e)[:300]}") from e
+            raise StageError(f"ONNX Runtime could not run {self.path.name} on {shapes}: {runtime_reason(e)}") from e
+        return _checked(found, shapes, self.path)
 
     def describe(self) -> dict[str, Any]:
         """Content of providers.json."""
@@ -92,6 +114,24 @@ class OnnxBackbone:
             "used": used,
             "text": f"ran on the {'GPU, by CUDA' if cuda else 'CPU'} in ONNX Runtime{why}",
         }
+
+
+def _checked(scores: np.ndarray, shapes: Mapping[str, list[int]], path: Path) -> np.ndarray:
+    """Scores as they are, if there is a finite row for each example that was asked about."""
+    rows = next(iter(shapes.values()))[0]
+    if scores.ndim != 2 or len(scores) != rows:
+        raise StageError(
+            f"{path.name} answers {rows} examples with an array of shape {list(scores.shape)}: its sizes are not "
+            "what it declares",
+            hint="export the model again, with a free first dimension",
+        )
+    if not np.isfinite(scores).all():
+        row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
+        raise StageError(
+            f"{path.name} gives values that are not finite, first for row {row} of a batch of {rows}",
+            hint="look for extreme values in the data; a variant of lower precision may overflow",
+        )
+    return scores
 
 
 def cuda_devices() -> int:
@@ -137,8 +177,9 @@ def _session(path: Path, device: str, threads: int) -> Any:
         try:
             session = ort.InferenceSession(str(path), options, providers=providers)
         except Exception as e:  # the runtime's errors share no base class
-            reason = str(e).strip().splitlines()[0][:300]
-            raise ArtefactError(f"{path} cannot be loaded: {reason}", hint="run `workbench export RUN` again") from e
+            raise ArtefactError(
+                f"{path} cannot be loaded: {runtime_reason(e)}", hint="export it again, for an opset that is known"
+            ) from e
     session.disable_fallback()
     if device == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
         raise StageError(
@@ -146,6 +187,31 @@ def _session(path: Path, device: str, threads: int) -> Any:
             hint="pip install 'onnxruntime-gpu[cuda,cudnn]' of the CUDA major that torch has",
         )
     return session
+
+
+def runtime_reason(error: Exception) -> str:
+    """What ONNX Runtime objects to, without its file names and signatures.
+
+    Its messages are one line of "[ONNXRuntimeError] : code : NAME : Load model from PATH failed:", often the
+    place in its own source, and then the reason.
+    """
+    said = " ".join(str(error).split())
+    unknown = re.search(r"No Op registered for (\S+) with domain_version of (\d+)", said)
+    if unknown:
+        return f"there is no operator {unknown[1]} in opset {unknown[2]}"
+    unknown = re.search(r"Op registered for (\S+) is deprecated in domain_version of (\d+)", said)
+    if unknown:
+        return f"the operator {unknown[1]} is no longer in opset {unknown[2]}"
+    unknown = re.search(r"Fatal error: (\S+?)(?:\(-?\d+\))? is not a registered function/op", said)
+    if unknown:
+        return f"there is no operator {unknown[1]} in this ONNX Runtime"
+    unknown = re.search(r"Opset (\d+) is under development.*till opset (\d+)", said)
+    if unknown:
+        return f"it is of opset {unknown[1]}, this ONNX Runtime knows them up to {unknown[2]}"
+    said = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", said)
+    said = re.sub(r"^Load model from .*? failed:\s*", "", said)
+    said = re.sub(r"^/\S+/onnxruntime/\S+:\d+ .*?\) (?=[A-Z])", "", said)
+    return said[:300] or type(error).__name__
 
 
 @contextlib.contextmanager
