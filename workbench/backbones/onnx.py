@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import json
-import os
-import re
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from workbench.backbones.onnx_file import check_file
+from workbench.backbones.onnx_session import assignment, open_session, ran_on, runtime_reason
 from workbench.errors import ArtefactError, StageError
 from workbench.modalities import image, table, text
 
@@ -51,7 +47,7 @@ class OnnxBackbone:
                 hint="run `workbench export RUN` again",
             )
         self.requested = device
-        self._session = _session(path, device, threads)
+        self._session = open_session(path, device, threads)
         self.providers: list[str] = self._session.get_providers()
         self.inputs = tuple(i.name for i in self._session.get_inputs())
         self._types = {i.name: np.int64 if "int64" in i.type else np.float32 for i in self._session.get_inputs()}
@@ -101,18 +97,24 @@ class OnnxBackbone:
             found = self._session.run(["logits"], feed)[0]
         except Exception as e:  # the runtime's errors share no base class
             raise StageError(f"ONNX Runtime could not run {self.path.name} on {shapes}: {runtime_reason(e)}") from e
+        if self._session.get_providers() != self.providers:
+            now = self._session.get_providers()[0]
+            raise StageError(
+                f"ONNX Runtime went over from {self.providers[0]} to {now} while it ran {self.path.name}",
+                hint="look for what the GPU lacks with `workbench doctor`, or use --device cpu",
+            )
         return _checked(found, shapes, self.path)
 
     def describe(self) -> dict[str, Any]:
-        """Content of providers.json."""
-        used = self._session.get_providers()
-        cuda = used[0] == "CUDAExecutionProvider"
-        reason = "ONNX Runtime could not start on CUDA" if cuda_devices() else "no CUDA device was found"
-        why = "" if cuda or self.requested == "cpu" else f" ({reason})"
+        """Content of providers.json: what was asked, what ran each node, and that it stayed so."""
+        proof = assignment(self._session)
         return {
             "requested": self.requested,
-            "used": used,
-            "text": f"ran on the {'GPU, by CUDA' if cuda else 'CPU'} in ONNX Runtime{why}",
+            "used": self._session.get_providers(),
+            "text": ran_on(self._session, self.requested, proof),
+            "tf32": False,
+            "fallback": "switched off; the providers are looked at after every batch",
+            **proof,
         }
 
 
@@ -132,100 +134,3 @@ def _checked(scores: np.ndarray, shapes: Mapping[str, list[int]], path: Path) ->
             hint="look for extreme values in the data; a variant of lower precision may overflow",
         )
     return scores
-
-
-def cuda_devices() -> int:
-    """How many CUDA devices the driver has; 0 without a driver. Loads neither torch nor the runtime."""
-    names = ("nvcuda.dll",) if sys.platform == "win32" else ("libcuda.so.1", "libcuda.so")
-    for name in names:
-        try:
-            driver = ctypes.CDLL(name)
-        except OSError:
-            continue
-        count = ctypes.c_int(0)
-        if driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0:
-            return count.value
-    return 0
-
-
-def choose_device(device: str) -> str:
-    """ "cpu" or "cuda" for a wish of "auto", "cpu" or "cuda"; the runtime's own list is not believed.
-
-    ONNX Runtime names CUDA among its providers whenever the package was built with it.
-    """
-    found = cuda_devices()
-    if device == "cuda" and not found:
-        raise StageError("--device cuda: no CUDA device or driver was found", hint="use --device auto or cpu")
-    return "cuda" if found and device in ("auto", "cuda") else "cpu"
-
-
-def _session(path: Path, device: str, threads: int) -> Any:
-    if choose_device(device) == "cuda":
-        with contextlib.suppress(ImportError):
-            import torch  # noqa: F401 - its CUDA libraries are loaded first, so the runtime finds them
-    with _muted():
-        import onnxruntime as ort
-
-        ort.set_default_logger_severity(4)
-        options = ort.SessionOptions()
-        options.log_severity_level = 4  # a failing run raises; it need not print as well
-        options.intra_op_num_threads = threads
-        providers: list[Any] = ["CPUExecutionProvider"]
-        if choose_device(device) == "cuda":
-            ort.preload_dlls()
-            providers.insert(0, ("CUDAExecutionProvider", {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}))
-        try:
-            session = ort.InferenceSession(str(path), options, providers=providers)
-        except Exception as e:  # the runtime's errors share no base class
-            raise ArtefactError(
-                f"{path} cannot be loaded: {runtime_reason(e)}", hint="export it again, for an opset that is known"
-            ) from e
-    session.disable_fallback()
-    if device == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
-        raise StageError(
-            "--device cuda: ONNX Runtime could not start on CUDA",
-            hint="pip install 'onnxruntime-gpu[cuda,cudnn]' of the CUDA major that torch has",
-        )
-    return session
-
-
-def runtime_reason(error: Exception) -> str:
-    """What ONNX Runtime objects to, without its file names and signatures.
-
-    Its messages are one line of "[ONNXRuntimeError] : code : NAME : Load model from PATH failed:", often the
-    place in its own source, and then the reason.
-    """
-    said = " ".join(str(error).split())
-    unknown = re.search(r"No Op registered for (\S+) with domain_version of (\d+)", said)
-    if unknown:
-        return f"there is no operator {unknown[1]} in opset {unknown[2]}"
-    unknown = re.search(r"Op registered for (\S+) is deprecated in domain_version of (\d+)", said)
-    if unknown:
-        return f"the operator {unknown[1]} is no longer in opset {unknown[2]}"
-    unknown = re.search(r"Fatal error: (\S+?)(?:\(-?\d+\))? is not a registered function/op", said)
-    if unknown:
-        return f"there is no operator {unknown[1]} in this ONNX Runtime"
-    unknown = re.search(r"Opset (\d+) is under development.*till opset (\d+)", said)
-    if unknown:
-        return f"it is of opset {unknown[1]}, this ONNX Runtime knows them up to {unknown[2]}"
-    said = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", said)
-    said = re.sub(r"^Load model from .*? failed:\s*", "", said)
-    said = re.sub(r"^/\S+/onnxruntime/\S+:\d+ .*?\) (?=[A-Z])", "", said)
-    return said[:300] or type(error).__name__
-
-
-@contextlib.contextmanager
-def _muted() -> Iterator[None]:
-    """Hold back what native code prints on stderr while libraries load."""
-    try:
-        saved = os.dup(2)
-    except OSError:
-        yield
-        return
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
