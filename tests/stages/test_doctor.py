@@ -32,7 +32,7 @@ def test_what_is_missing_is_said_with_the_line_to_type(monkeypatch: pytest.Monke
         f"pip uninstall -y onnxruntime onnxruntime-gpu && pip install {wheel}",
     }
     text = doctor.as_text(findings)
-    assert "2 things to fix;" in text
+    assert "2 things to fix, " in text
     assert "-> pip install shap lime" in text
 
 
