@@ -123,7 +123,7 @@ def read_structure(path: Path, view: View) -> tuple[OnnxFile, Structure]:
     """What the bytes of a model hold; `bytes` and `external` are left to the caller.
 
     Raises:
-        Damaged: the bytes are no protobuf message of this form.
+        ValueError: the bytes are no protobuf message of this form.
         ArtefactError: oversized metadata.
     """
     reading = _Reading(path, Reader())

@@ -15,7 +15,6 @@ import mmap
 from pathlib import Path
 
 from workbench.backbones.onnx_contents import OnnxFile, Structure, read_structure
-from workbench.backbones.protobuf import Damaged
 from workbench.errors import ArtefactError, StageError
 
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.preview.training", "com.microsoft", "com.microsoft.nchwc")
@@ -63,7 +62,7 @@ def check_file(path: Path) -> OnnxFile:
         looks = "a file in ONNX Runtime's own format (.ort)"
     try:
         found, structure = read_structure(path, memoryview(content))
-    except (Damaged, UnicodeDecodeError, RecursionError) as e:
+    except (ValueError, RecursionError) as e:
         raise _no_model(path, looks, "" if isinstance(e, RecursionError) else str(e)) from None
     if not found.operators and not found.outputs:
         raise _no_model(path, looks, "it has no graph")

@@ -28,10 +28,6 @@ def numbers(*, fixed32: tuple[int, ...] = (), fixed64: tuple[int, ...] = (), var
     return re.compile(b"|".join(parts), re.DOTALL)
 
 
-class Damaged(Exception):
-    """The bytes are no protobuf message."""
-
-
 class Reader:
     """Counts what it reads, so that a hostile file cannot keep it busy."""
 
@@ -43,7 +39,7 @@ class Reader:
         """One level of nesting more."""
         self._depth += 1
         if self._depth > _DEEPEST:
-            raise Damaged("its graphs are nested too deeply")
+            raise ValueError("its graphs are nested too deeply")
         try:
             yield
         finally:
@@ -57,10 +53,10 @@ class Reader:
             skip: of `numbers`: runs that are not looked at.
 
         Raises:
-            Damaged: the bytes end early, or a field has no valid type.
+            ValueError: the bytes end early, or a field has no valid type.
         """
         if isinstance(view, int):
-            raise Damaged("a number stands where a message should")
+            raise ValueError("a number stands where a message should")
         at, end = 0, len(view)
         while at < end:
             if skip is not None and (run := skip.match(view, at)):
@@ -68,11 +64,11 @@ class Reader:
                 continue
             self._left -= 1
             if self._left < 0:
-                raise Damaged("it has too many parts")
+                raise ValueError("it has too many parts")
             key, at = _varint(view, at)
             number, kind = key >> 3, key & 7
             if not number:
-                raise Damaged("a part of it has no number")
+                raise ValueError("a part of it has no number")
             if kind == 0:
                 value, at = _varint(view, at)
                 yield number, value
@@ -82,9 +78,9 @@ class Reader:
             elif kind in (1, 5):
                 size = 8 if kind == 1 else 4
             else:
-                raise Damaged("a part of it is of no known kind")
+                raise ValueError("a part of it is of no known kind")
             if at + size > end:
-                raise Damaged("it ends early")
+                raise ValueError("it ends early")
             yield number, view[at : at + size]
             at += size
 
@@ -92,7 +88,7 @@ class Reader:
 def text(value: View) -> str:
     """A string field; a number in its place is damage."""
     if isinstance(value, int):
-        raise Damaged("a number stands where a text should")
+        raise ValueError("a number stands where a text should")
     return str(bytes(value), "utf-8")
 
 
@@ -111,7 +107,7 @@ def _varint(view: View, at: int) -> tuple[int, int]:
     number = shift = 0
     while True:
         if at >= len(view) or shift > 63:
-            raise Damaged("it ends early" if at >= len(view) else "a number in it is too long")
+            raise ValueError("it ends early" if at >= len(view) else "a number in it is too long")
         byte = view[at]
         at += 1
         number |= (byte & 0x7F) << shift
