@@ -22,6 +22,7 @@ from workbench.errors import ArtefactError, ConfigError, DataError, StageError, 
 from workbench.metrics.paired import compare
 from workbench.records import finite, read_predictions
 from workbench.run import Run
+from workbench.stages.familiar import EMBEDDINGS, Familiar
 from workbench.stages.session import READS, STAGES, Session
 
 SLOW = pytest.mark.slow
@@ -267,7 +268,7 @@ class TestChanges:
         run = copy_of("values", tmp_path)
         done: list[str] = []
 
-        def pretend(session: Session, stage: str, work: Any, outputs: tuple[str, ...]) -> bool:
+        def pretend(session: Session, stage: str, work: Any, outputs: tuple[str, ...], **_: Any) -> bool:
             done.extend([] if session.run.fresh(stage, session.key(stage)) else [stage])
             return False
 
@@ -287,6 +288,22 @@ class TestChanges:
         assert again(config, run.path) == [*later, "report"]
         assert run.verify() == []
         assert again(config, run.path) == ["report"]
+
+    def test_a_run_without_embeddings_is_predicted_again(self, tmp_path: Path) -> None:
+        """Runs of earlier versions keep none: the manifest is whole, and yet `predict` has work to do."""
+        run = copy_of("values", tmp_path)
+        manifest = run.manifest
+        (run.path / EMBEDDINGS).unlink()
+        manifest["files"].pop(EMBEDDINGS)
+        manifest["stages"]["predict"]["outputs"].remove(EMBEDDINGS)
+        run.write_json("manifest.json", manifest)
+        with pytest.raises(ArtefactError, match="earlier versions keep no embeddings") as caught:
+            Familiar(run)
+        assert f"workbench predict {run.path}" in str(caught.value.hint)
+        said = Said()
+        pipeline.run_stage(run.path, "predict", device="cpu", progress=said)
+        assert any("an earlier version made this run without tuned/embeddings" in line for line in said.lines)
+        assert run.has(EMBEDDINGS) and Familiar(run).rows.size
 
     def test_shards_change_no_prediction(self, tmp_path: Path) -> None:
         run = copy_of("values", tmp_path)

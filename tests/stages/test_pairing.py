@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from workbench.records import read_predictions, write_predictions
 from workbench.run import Run
 from workbench.stages.pairing import pair_runs
 from workbench.stages.session import Session
-from workbench.types import ClassScores
+from workbench.types import ClassScores, LabelScores
 
 
 def session(run: Run) -> Session:
@@ -150,3 +151,27 @@ def test_nothing_in_common_is_an_error(tmp_path: Path) -> None:
 def test_an_unknown_choice_is_refused() -> None:
     with pytest.raises(UsageError, match="--on all"):
         pair_runs(session(made("classes")), session(made("classes")), on="all")
+
+
+def test_labels_of_multi_label_runs_are_refused_or_restricted(tmp_path: Path) -> None:
+    a, b = session(made("labelled-texts")), copy_of("labelled-texts", tmp_path)
+    found = read_predictions(b, "onnx")
+    assert isinstance(found, LabelScores)
+    renamed = tuple("plant" if name == "fruit" else name for name in found.labels)
+    write_predictions(b, "onnx", dataclasses.replace(found, labels=renamed))
+    with pytest.raises(DataError, match=r"only .* knows 'fruit'.*only .* knows 'plant'") as refused:
+        pair_runs(a, session(b))
+    assert "--on common" in str(refused.value.hint)
+    paired = pair_runs(a, session(b), on="common")
+    shared = [k for k, name in enumerate(found.labels) if name != "fruit"]
+    test = found.splits == "test"
+    for side in (paired.before, paired.after):
+        assert isinstance(side, LabelScores) and side.labels == ("beast", "metal")
+        np.testing.assert_array_equal(side.logits, found.logits[test][:, shared])
+        np.testing.assert_array_equal(side.thresholds, found.thresholds[shared])
+        np.testing.assert_array_equal(side.targets, found.targets[test][:, shared])
+    assert any("Only the 2 labels that both runs know are compared: 'beast', 'metal'" in n for n in paired.notes)
+    none = dataclasses.replace(found, labels=("x", "y", "z"))
+    write_predictions(b, "onnx", none)
+    with pytest.raises(DataError, match="no labels in common; one is needed"):
+        pair_runs(a, session(b), on="common")

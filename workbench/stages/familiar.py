@@ -98,7 +98,10 @@ class Familiar:
         self._run = run
         path = run.path / EMBEDDINGS
         if not path.is_file():
-            raise ArtefactError(f"{path} is missing", hint=f"run `workbench predict {run.path}`")
+            raise ArtefactError(
+                f"{path} is missing: runs of earlier versions keep no embeddings of their training examples",
+                hint=f"run `workbench predict {run.path}`, which makes them",
+            )
         try:
             with safe_open(path, framework="numpy") as file:
                 self._known = file.get_tensor("embedding")

@@ -9,7 +9,7 @@ import numpy as np
 from workbench.engines.shards import remove_shards, run_shards, shard_bounds
 from workbench.records import write_predictions
 from workbench.run import digest
-from workbench.stages.familiar import keep_embeddings
+from workbench.stages.familiar import EMBEDDINGS, keep_embeddings
 from workbench.stages.session import Session, do_stage
 
 MODELS = ("base", "tuned", "onnx")
@@ -32,7 +32,8 @@ def predict(session: Session) -> bool:
         session.run.write_json("onnx/providers.json", session.onnx.describe())
 
     outputs = tuple(f"{m}/predictions.parquet" for m in MODELS)
-    return do_stage(session, "predict", work, (*outputs, "tuned/embeddings.safetensors", "onnx/providers.json"))
+    written = (*outputs, EMBEDDINGS, "onnx/providers.json")
+    return do_stage(session, "predict", work, written, always=(EMBEDDINGS,))
 
 
 def _scores(session: Session, model: str, encoded: Any, bar: Any) -> np.ndarray:

@@ -236,12 +236,22 @@ class Session:
         }
 
 
-def do_stage(session: Session, stage: str, work: Callable[[dict[str, Any]], None], outputs: tuple[str, ...]) -> bool:
-    """Do a stage unless it is done; whether it was done now."""
+def do_stage(
+    session: Session,
+    stage: str,
+    work: Callable[[dict[str, Any]], None],
+    outputs: tuple[str, ...],
+    *,
+    always: tuple[str, ...] = (),
+) -> bool:
+    """Do a stage unless it is done; whether it was done now. A run of an older program may lack files of `always`."""
     key, inputs = session.key(stage), session.inputs(stage)
     if session.run.fresh(stage, key, inputs):
-        session.progress.say(f"{stage}: done before, nothing has changed")
-        return False
+        missing = [name for name in always if not session.run.has(name)]
+        if not missing:
+            session.progress.say(f"{stage}: done before, nothing has changed")
+            return False
+        session.progress.say(f"{stage}: an earlier version made this run without {missing[0]}, so it is done again")
     session.progress.say(f"{stage} ...")
     with session.run.stage(stage, key, outputs, inputs) as entry:
         work(entry)
