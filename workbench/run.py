@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import ArtefactError, StageError, UsageError
+from workbench.locking import LOCK, cannot_write, hold
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -32,7 +33,6 @@ SIGNATURE = "signature.json"
 BESIDE = (SEAL, SIGNATURE)  # speak of the manifest, so they cannot stand in it; see workbench.sealing
 INSPECTED = "inspect/"  # pages of single predictions, made whenever somebody asks
 ADDED = "is not in the manifest"  # what `verify` says of a file that no stage wrote
-_LOCK = ".lock"
 _REDOING = "redoing"  # in the manifest: stages that were begun again, and what they had written
 _START_AGAIN = "restore it, or delete it and run the config again"
 
@@ -67,17 +67,10 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as e:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
-        raise _cannot_write(path, e) from e
+        raise cannot_write(path, e) from e
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-
-
-def _cannot_write(path: Path, error: OSError) -> StageError:
-    return StageError(
-        f"cannot write {path}: {error.strerror or error}",
-        hint="free some space or choose another folder with --set out=FOLDER; earlier artefacts are intact",
-    )
 
 
 class Run:
@@ -92,7 +85,7 @@ class Run:
         run = cls(path)
         if run.path.exists() and not run.path.is_dir():
             raise UsageError(f"{run.path} is a file", hint="choose another name with --set name=NAME")
-        ours = any((run.path / name).exists() for name in (MANIFEST, CONFIG, _LOCK))
+        ours = any((run.path / name).exists() for name in (MANIFEST, CONFIG, LOCK))
         if run.path.is_dir() and not ours and any(run.path.iterdir()):
             raise UsageError(
                 f"{run.path} holds other files and no run", hint="choose another name with --set name=NAME"
@@ -100,7 +93,7 @@ class Run:
         try:
             run.path.mkdir(parents=True, exist_ok=True)
         except OSError as e:
-            raise _cannot_write(run.path, e) from e
+            raise cannot_write(run.path, e) from e
         return run
 
     @classmethod
@@ -288,45 +281,5 @@ class Run:
             raise StageError(
                 f"{self.path} is sealed and cannot be changed", hint="choose another name with --set name=NAME"
             )
-        path = self.path / _LOCK
-        handle = self._locked(path)
-        try:
-            os.ftruncate(handle, 0)
-            os.write(handle, str(os.getpid()).encode())
-            for rest in self.path.rglob(".*.partial"):  # of a process that was killed while it wrote
-                if rest.is_file():
-                    rest.unlink()
+        with hold(self.path):
             yield
-        finally:
-            with contextlib.suppress(OSError):  # Windows does not remove what is open
-                path.unlink()
-            os.close(handle)
-
-    def _locked(self, path: Path) -> int:
-        """A handle of the lock file, held."""
-        while True:
-            try:
-                handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-            except OSError as e:
-                raise _cannot_write(path, e) from e
-            if not _try_lock(handle):
-                holder = os.read(handle, 64).decode(errors="replace").strip()
-                os.close(handle)
-                who = f"process {holder}" if holder else "another process"
-                raise StageError(f"{self.path} is in use by {who}", hint="wait for it, or stop it")
-            with contextlib.suppress(OSError):
-                if os.path.samestat(os.fstat(handle), path.stat()):
-                    return handle
-            os.close(handle)  # its last holder removed the file between opening and locking: take the new one
-
-
-def _try_lock(handle: int) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows: no advisory lock there
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -24,6 +24,7 @@ ORDER = {
     "types": 0.1,
     "places": 0.1,
     "config_text": 0.2,
+    "locking": 0.2,
     "run": 1,
     "config": 1,
     "policy": 1,
