@@ -255,7 +255,8 @@ class Run:
         rest = {key: value for key, value in manifest.items() if key != "sha256"}
         whole = manifest.get("sha256") == digest(rest)
         as_written = (self.path / MANIFEST).read_bytes() == json_bytes(manifest)
-        problems = [] if whole and as_written else [f"{MANIFEST} has changed"]
+        said = "has changed" if "sha256" in manifest else "has no hash of its own, like those of earlier versions"
+        problems = [] if whole and as_written else [f"{MANIFEST} {said}"]
         for name, expected in manifest["files"].items():
             path = self.path / name
             if not path.is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from runs import contents, write_table
+from runs import contents, copy_of, made, write_table
 from typer.testing import CliRunner
 
 import workbench
@@ -18,7 +19,9 @@ from workbench.cli import app
 from workbench.engines.progress import Progress
 from workbench.errors import DataError, UsageError
 from workbench.pipeline import run_config
+from workbench.records import read_predictions, write_predictions
 from workbench.run import Run
+from workbench.types import LabelScores
 
 TINY = ("explain.budget=64", "evaluate.resamples=100", "compare.samples=6", "explain.samples=2")
 QUIET = {"device": "cpu", "progress": Progress(quiet=True)}
@@ -225,3 +228,20 @@ def test_a_poisoned_training_set_is_found_out(tmp_path: Path) -> None:
     rule = next(r for r in found.read_json("gate.json")["rules"] if r["id"] == "shift")
     assert rule["status"] == "failed"
     assert CliRunner().invoke(app, ["gate", str(back.path), "--policy", str(policy)]).exit_code == 0
+
+
+def test_runs_of_several_labels_are_compared_whole(tmp_path: Path) -> None:
+    """The second run gives labels less readily: whole sets turn, and the label that turned is asked for."""
+    ours, theirs = made("labelled-rows"), copy_of("labelled-rows", tmp_path / "b")
+    raised = read_predictions(theirs, "onnx")
+    assert isinstance(raised, LabelScores)
+    write_predictions(theirs, "onnx", dataclasses.replace(raised, thresholds=raised.thresholds * 0 + 0.9))
+    options: dict[str, Any] = {"overrides": ("compare.samples=2", "explain.budget=32", "compare.repeats=0"), **QUIET}
+    done = workbench.compare_runs(ours.path, theirs.path, out=tmp_path / "c", margin=0.1, **options)
+    found, flips = done.read_json("comparison.json"), done.read_json("flips.json")
+    assert found["margin"] is None and any("several labels may hold" in n for n in found["notes"])
+    assert flips["explained"] == len(found["flips"]["negative"]) + len(found["flips"]["positive"]) > 0
+    for case in flips["cases"]:
+        changed = set(case["before"]["labels"]) ^ set(case["after"]["labels"])
+        assert case["question"]["text"].removeprefix("Why not ").removeprefix("Why ").removesuffix("?") in changed
+    assert "could not be built" not in (done.path / "compare.html").read_text(encoding="utf-8")

@@ -222,8 +222,13 @@ def test_a_regression_has_no_flips(tmp_path: Path) -> None:
 def test_shift_without_an_entry_and_without_explanations(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     files = contents()
-    del files["comparison.json"]["moved_to"]
+    moved = files["comparison.json"].pop("moved_to")
     assert "moved_to" in judge(tmp_path / "a", "[shift]\n", files)["by"]["shift"]["reason"]
+    # A run's own model before and after stands in a file of its own.
+    own = {"explanation_shift.json": {"moved_to": [e | {"beyond_noise": True, "gain": 0.2} for e in moved]}}
+    (tmp_path / "own").mkdir()
+    found = judge(tmp_path / "own", "[shift]\n", files | own)["by"]["shift"]
+    assert found["status"] == "failed" and found["where"] == "explanation_shift.json"
     files["comparison.json"] |= {"moved_to": [], "shift": {"sentence": "The explanations were not compared: no data."}}
     rule = judge(tmp_path, "[shift]\n", files)["by"]["shift"]
     assert rule["status"] == "not checked" and "not compared" in rule["reason"]

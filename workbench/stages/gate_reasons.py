@@ -64,10 +64,16 @@ def _lights(
     return [held(name, asked, said, limit - k / n, where, limit, k / n, share.low, share.high)]
 
 
+_SHIFT = "explanation_shift.json"
+
+
 def judge_shift(rule: ShiftRule, evidence: Evidence) -> list[Outcome]:
     """Whether weight moved beyond noise to anything that is named."""
     where = "comparison.json"
     content = evidence.json(where)
+    if "moved_to" not in content and evidence.run.has(_SHIFT):  # of a run's own model before and after
+        where = _SHIFT
+        content = evidence.json(where)
     if "moved_to" not in content:
         raise NotChecked("comparison.json does not say where the explanations moved to (`moved_to`)", where)
     about = (content.get("shift") or {}).get("sentence", "")

@@ -55,10 +55,15 @@ def check(policy: Policy, evidence: Evidence) -> list[Outcome]:
     for name, asked_of, judge in parts:
         if asked_of is not None:
             said = ", ".join(
-                f"{k} = {v}" for k, v in asked_of.model_dump(exclude_none=True, exclude_unset=True).items()
+                f"{k} = {_said(v)}" for k, v in asked_of.model_dump(exclude_none=True, exclude_unset=True).items()
             )
             found += guarded(name, said or "the defaults", partial(judge, asked_of, evidence))
     return found
+
+
+def _said(value: Any) -> str:
+    """A policy's value as a person would write it."""
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _unique(found: list[Outcome], number: int) -> list[Outcome]:
