@@ -108,6 +108,9 @@ class Trials(Masking):
         own: dict[str, list[np.ndarray]] = {}
         other: dict[str, list[np.ndarray]] = {}
         failed: dict[str, str] = {}
+        why_not = getattr(self.session.tuned, "reason", "") if self.settings.randomised else ""
+        if why_not:
+            return dict.fromkeys(self.methods, f"The file's weights cannot be drawn anew: {why_not}.")
         for case in self.some(self.settings.randomised):
             seed = int(self.rng(case, 3).integers(2**31))
             probe = self.bind(case, randomised(self.session.tuned, seed))
@@ -175,7 +178,7 @@ class Trials(Masking):
         kind = self.session.task.modality_name
         if kind == "text":
             probe = self.asked.probe(case, "tuned")
-            if probe.differentiable is None:
+            if probe.differentiable is None or getattr(self.session.tuned, "reason", ""):
                 return {}
             import torch
 
