@@ -143,7 +143,8 @@ def _value(key: str, text: str) -> Any:
             return [int(p) if key == "size" else float(p) for p in parts if p]
         except ValueError:
             raise UsageError(
-                f"--preprocess: {key}={text} holds no numbers", hint="for example size=224x224 or mean=0.485,0.456,0.406"
+                f"--preprocess: {key}={text} holds no numbers",
+                hint="for example size=224x224 or mean=0.485,0.456,0.406",
             ) from None
     if key in ("layout", "channels", "resample", "scores"):
         return text.lower()

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from workbench.errors import UsageError
+from workbench.cli_audit import audit
+from workbench.errors import GateFailed, UnknownName, UsageError
 from workbench.terminal import (
     DeviceOption,
     JsonOption,
@@ -83,44 +84,6 @@ def run(
         made = pipeline.run_config(config, tuple(overrides or ()), **where)
         path = made.path / "report.html"
         print_json({"run": str(made.path), "report": str(path)}) if as_json else print(path)
-
-
-@app.command()
-def audit(
-    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="A model that was made elsewhere.")],
-    task: Annotated[str, typer.Option(help="What it does: a name of `workbench list tasks`.")],
-    data: Annotated[str, typer.Option(help="Labelled examples: a file, a folder, hf:NAME or fixture:NAME.")],
-    labels: Annotated[str, typer.Option(help="Names of its classes in its own order, or a file of them.")] = "",
-    preprocess: Annotated[
-        str, typer.Option(help='What the file does not say: "scale=255 size=224x224 layout=nchw", or a TOML file.')
-    ] = "",
-    name: Annotated[str, typer.Option(help="The run's name; else the file's.")] = "",
-    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("reports"),
-    overrides: SetOption = None,
-    device: DeviceOption = "auto",
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
-    """Evaluate and explain an ONNX model from any framework, without training anything."""
-    with answering(verbose):
-        from workbench import auditing
-
-        made = auditing.audit(
-            model,
-            task=task,
-            data=data,
-            labels=labels,
-            preprocess=preprocess,
-            name=name,
-            out=out,
-            overrides=tuple(overrides or ()),
-            device=checked_device(device),
-            progress=progress_of(quiet),
-        )
-        path = made.path / "report.html"
-        found = {"run": str(made.path), "report": str(path), "contract": made.read_json("onnx/contract.json")}
-        print_json(found) if as_json else print(path)
 
 
 def _do_stage(run: Path, name: str, overrides: list[str] | None, device: str, as_json: bool, quiet: bool) -> None:
@@ -231,7 +194,6 @@ def gate(
     """Judge a run by a policy: exit code 1 unless every rule holds."""
     with answering():
         from workbench import pipeline
-        from workbench.errors import GateFailed
         from workbench.run import write_atomically
         from workbench.stages import gate_output
 
@@ -284,7 +246,6 @@ def compare(
 def verify(run: RunArgument, as_json: JsonOption = False) -> None:
     """Check every file of a run against the hash in its manifest."""
     with answering():
-        from workbench.errors import GateFailed
         from workbench.run import Run
 
         problems = Run.open(run).verify()
@@ -307,7 +268,6 @@ def list_names(
     """List what there is by name."""
     with answering():
         from workbench import registry
-        from workbench.errors import UnknownName
 
         if what not in registry.TABLES:
             raise UnknownName("list", what, registry.TABLES)
@@ -325,6 +285,9 @@ def doctor(as_json: JsonOption = False) -> None:
         findings = diagnose()
         lines = [f"{'ok ' if f['ok'] else '!  '} {f['what']}: {f['text']}" for f in findings]
         print_json(findings) if as_json else print(*lines, sep="\n")
+
+
+app.command()(audit)
 
 
 def main() -> None:

@@ -272,7 +272,11 @@ def build_config(
     for text in overrides:
         override(raw, text)
     of_data = ("source", "validation", "test", "rationale")
-    for section, keys in (("data", of_data), ("backbone", ("source", "weights", "factory")), ("audit", ("model", "tokenizer"))):
+    for section, keys in (
+        ("data", of_data),
+        ("backbone", ("source", "weights", "factory")),
+        ("audit", ("model", "tokenizer")),
+    ):
         table = raw.get(section)
         if beside is not None and isinstance(table, dict):
             for key in keys:

@@ -29,8 +29,12 @@ class Audit(Section):
     )
     mean: tuple[float, ...] = Field((), description="subtracted after scaling: one number, or one a channel")
     std: tuple[float, ...] = Field((), description="divided by after that: one number, or one a channel")
-    shorter: int = Field(0, ge=0, description="shorter side to which a picture is resized before it is cropped; 0: none")
+    shorter: int = Field(
+        0, ge=0, description="shorter side to which a picture is resized before it is cropped; 0: none"
+    )
     resample: Literal["nearest", "bilinear", "bicubic"] = Field("bilinear", description="how pictures are resized")
     tokenizer: str = Field("", description="`tokenizer.json` or a folder with a tokenizer; empty: beside the file")
-    max_length: int = Field(0, ge=0, description="tokens after which a text is cut; 0: by the file, the tokenizer or 512")
+    max_length: int = Field(
+        0, ge=0, description="tokens after which a text is cut; 0: by the file, the tokenizer or 512"
+    )
     tolerance: float = Field(1e-3, gt=0, description="largest relative difference of the torch twin, else no gradients")

@@ -24,6 +24,7 @@ ORDER = {
     "types": 0.1,
     "places": 0.1,
     "config_text": 0.2,
+    "config_audit": 0.3,
     "run": 1,
     "config": 1,
     "policy": 1,
@@ -47,6 +48,8 @@ ORDER = {
     "terminal": 6,
     "pipeline": 6,
     "inspection": 6,
+    "auditing": 6.1,
+    "cli_audit": 6.2,
     "cli": 7,
 }
 # Above level 1, only the stages read data; a modality decodes its pictures as the data room does.

@@ -84,5 +84,5 @@ class Contract:
             Feed(f["name"], f["dtype"], tuple(f["shape"]), tuple(f["takes"]), f["matrix"]) for f in value["feeds"]
         )
         known = {f.name for f in dataclasses.fields(cls)} - {"feeds"}
-        rest = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items() if k in known}
+        rest: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items() if k in known}
         return cls(feeds=feeds, **rest)

@@ -2,45 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from workbench.backbones.contract import Feed
+from workbench.backbones.contract_ports import Inputs, shape_text
+from workbench.backbones.contract_texts import text_inputs
 from workbench.backbones.signature import Port, Signature
-from workbench.config import Audit
+from workbench.config_audit import Audit
 from workbench.errors import UsageError
 from workbench.modalities.image import ImagePreparation
-from workbench.modalities.strings import StringPreparation
 from workbench.modalities.table import TablePreparation
-from workbench.modalities.text import TextPreparation
 from workbench.types import Column
 
 _FILTERS = {"nearest": 0, "bilinear": 2, "bicubic": 3}
 _SCALING = {"Div", "Mul", "Sub", "Add"}  # of raw pixels, as the first thing a file does
-_TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-_WORDS = {"attention_mask": ("mask",), "token_type_ids": ("type", "segment")}
-_LONGEST = 512  # tokens, where neither file nor tokenizer says
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """What was found out about a file's inputs."""
-
-    feeds: tuple[Feed, ...]
-    preparation: Any
-    said: tuple[str, ...]
-    batch: int = 0
-    layout: str = ""
-    channels: str = ""
-
-
-def infer_inputs(
-    signature: Signature, modality: str, wanted: Audit, columns: Sequence[Column], folder: Path
-) -> Inputs:
+def infer_inputs(signature: Signature, modality: str, wanted: Audit, columns: Sequence[Column], folder: Path) -> Inputs:
     """How a modality's examples go into a file.
 
     Args:
@@ -54,15 +34,10 @@ def infer_inputs(
         UsageError: what cannot be inferred, with the words to say it in.
     """
     batch = max((p.shape[0] or 0 for p in signature.inputs if p.shape), default=0)
-    find = {"image": _picture, "text": _text, "table": _table}[modality]
+    find = {"image": _picture, "text": text_inputs, "table": _table}[modality]
     found = find(signature, wanted, columns, folder)
     said = (*found.said, f"The file takes {batch} example{'s' * (batch > 1)} at a time.") if batch else found.said
     return Inputs(found.feeds, found.preparation, said, batch, found.layout, found.channels)
-
-
-def shape_text(port: Port) -> str:
-    """An input or output with its sizes: `X (any, 8)`."""
-    return f"{port.name} ({', '.join('any' if s is None else str(s) for s in port.shape)})"
 
 
 # -- pictures --------------------------------------------------------------------------
@@ -81,11 +56,10 @@ def _picture(signature: Signature, wanted: Audit, columns: Sequence[Column], fol
     place = {"NCHW": (1, 2, 3), "NHWC": (3, 1, 2), "NHW": (None, 1, 2)}[layout]
     count = 1 if place[0] is None else port.shape[place[0]]
     channels, colours = _channels(count, wanted)
-    height, width = (port.shape[i] for i in place[1:])  # type: ignore[index]
-    size = wanted.size or (height, width)
-    if len(size) == 1:
-        size = (size[0], size[0])
-    if len(size) != 2 or None in size:
+    height, width = (port.shape[i] for i in place[1:])
+    given_size = wanted.size * 2 if len(wanted.size) == 1 else wanted.size
+    size = tuple(s for s in (given_size or (height, width)) if s is not None)
+    if len(size) != 2:
         raise UsageError(
             f"input {shape_text(port)} takes pictures of any size",
             hint='say which one the model was trained on: --preprocess "size=224x224"',
@@ -167,7 +141,12 @@ def _scaling(port: Port, signature: Signature, wanted: Audit) -> tuple[float, Th
         return 1.0, mean, std, f"Pixels go in as they are, 0 to 255: the input is of type {port.dtype}."
     first = [name for name in signature.first[port.name] if name not in ("Cast", "Transpose", "Identity")][:1]
     if first and first[0] in _SCALING:
-        return 1.0, mean, std, f"Pixels go in as they are, 0 to 255: the file scales them itself ({first[0]} comes first)."
+        return (
+            1.0,
+            mean,
+            std,
+            f"Pixels go in as they are, 0 to 255: the file scales them itself ({first[0]} comes first).",
+        )
     raise UsageError(
         f"{shape_text(port)}: the file does not say how pixels of 0 to 255 become numbers",
         hint='--preprocess "scale=255" (0 to 1), "scale=1" (0 to 255), "scale=127.5 mean=1" (-1 to 1), or '
@@ -186,104 +165,6 @@ def _three(values: tuple[float, ...], default: float, name: str) -> Three:
         return values[0], values[1], values[2]
     one = values[0] if values else default
     return one, one, one
-
-
-# -- texts ------------------------------------------------------------------------------
-
-
-def _text(signature: Signature, wanted: Audit, columns: Sequence[Column], folder: Path) -> Inputs:
-    strings = [p for p in signature.inputs if p.dtype == "str"]
-    if strings:
-        if len(signature.inputs) > 1:
-            raise UsageError(
-                f"the file takes {', '.join(map(shape_text, signature.inputs))}, not one text",
-                hint="a model of several columns is a tabular task: name it with --task",
-            )
-        feed = Feed(strings[0].name, "str", strings[0].shape, ("text",))
-        return Inputs((feed,), StringPreparation(), ("The file takes the text itself.",))
-    feeds = []
-    for port in signature.inputs:
-        name = (wanted.inputs.get(port.name) or (_token_input(port.name),))[0]
-        if name not in _TEXT_INPUTS or port.dtype not in ("int64", "int32"):
-            raise UsageError(
-                f"input {shape_text(port)} of type {port.dtype} is none that a tokenizer fills",
-                hint=f"say what it takes: --set audit.inputs.{port.name}='[\"input_ids\"]' (or attention_mask, "
-                "token_type_ids); others cannot be audited",
-            )
-        feeds.append(Feed(port.name, port.dtype, port.shape, (name,)))
-    taken = [f.takes[0] for f in feeds]
-    if "input_ids" not in taken or len(set(taken)) < len(taken):
-        raise UsageError(
-            f"of the inputs {', '.join(f.name for f in feeds)} it is not clear which one takes the tokens",
-            hint=f"--set audit.inputs.{feeds[0].name}='[\"input_ids\"]'",
-        )
-    lengths = {f.shape[1] for f in feeds if len(f.shape) > 1 and f.shape[1] is not None}
-    fixed = min((size for size in lengths if size), default=0)
-    document, where = _tokenizer(wanted.tokenizer, folder)
-    said = [f"The tokenizer was read from {where}."]
-    limit = wanted.max_length or fixed or (document.get("truncation") or {}).get("max_length") or _LONGEST
-    if fixed:
-        said.append(f"Every text is filled up to {fixed} tokens, the one length that the file takes.")
-        limit = min(limit, fixed)
-    said.append(f"Texts are cut after {limit} tokens.")
-    pad, mask = (_special(document, names) for names in (("[PAD]", "<pad>", "<|endoftext|>"), ("[MASK]", "<mask>")))
-    pad = (document.get("padding") or {}).get("pad_id", pad)
-    names = tuple(n for n in _TEXT_INPUTS if n in taken)
-    preparation = TextPreparation(json.dumps(document, ensure_ascii=False), names, int(limit), int(pad or 0), mask)
-    return Inputs(tuple(feeds), preparation, tuple(said))
-
-
-def _token_input(name: str) -> str:
-    plain = name.lower()
-    return next((known for known, words in _WORDS.items() if any(w in plain for w in words)), _ids(plain))
-
-
-def _ids(plain: str) -> str:
-    return "input_ids" if "position" not in plain and ("id" in plain or "token" in plain or "input" in plain) else ""
-
-
-def _tokenizer(given: str, folder: Path) -> tuple[dict[str, Any], str]:
-    """A tokenizers JSON document, and where it was."""
-    asked = 'give its folder or file: --preprocess "tokenizer=DIR"'
-    places = [Path(given)] if given else [folder, folder.parent]
-    for place in places:
-        file = place / "tokenizer.json" if place.is_dir() else place
-        if file.is_file():
-            try:
-                document = json.loads(file.read_text(encoding="utf-8"))
-            except (UnicodeDecodeError, json.JSONDecodeError) as e:
-                raise UsageError(f"{file} is no tokenizer: {e}", hint=asked) from None
-            if not isinstance(document, dict) or "model" not in document:
-                raise UsageError(f"{file} is no tokenizer: it has no model", hint=asked)
-            return document, str(file) if given else f"{file.name}, which lies beside the model"
-    if given and Path(given).is_dir():
-        return _converted(Path(given)), given
-    if given:
-        raise UsageError(f"no tokenizer at {given}", hint=asked)
-    raise UsageError("the file takes tokens, and no tokenizer.json lies beside it", hint=asked)
-
-
-def _converted(folder: Path) -> dict[str, Any]:
-    """A tokenizer of older files (vocab.txt, ...) as transformers reads it."""
-    from transformers import AutoTokenizer
-
-    try:
-        machine = getattr(AutoTokenizer.from_pretrained(folder), "backend_tokenizer", None)
-        document: dict[str, Any] = json.loads(machine.to_str())  # type: ignore[union-attr]
-    except Exception as e:  # transformers raises many kinds
-        raise UsageError(
-            f"{folder} holds no tokenizer that can be read: {str(e).splitlines()[0][:200]}",
-            hint="save it so that tokenizer.json is among its files",
-        ) from None
-    return document
-
-
-def _special(document: dict[str, Any], names: tuple[str, ...]) -> int | None:
-    added = {t.get("content"): t.get("id") for t in document.get("added_tokens") or ()}
-    vocabulary = document["model"].get("vocab")
-    if isinstance(vocabulary, dict):
-        added = {**{n: vocabulary[n] for n in names if n in vocabulary}, **added}
-    return next((int(added[n]) for n in names if added.get(n) is not None), None)
 
 
 # -- tables -----------------------------------------------------------------------------
@@ -308,7 +189,7 @@ def _table(signature: Signature, wanted: Audit, columns: Sequence[Column], folde
             if width not in (None, len(own)):
                 raise UsageError(
                     f"input {shape_text(port)} takes {width} columns, and it is given {_few(own)}",
-                    hint=f"--set audit.inputs.{port.name}='[\"FIRST\", \"SECOND\"]' names them in their order",
+                    hint=f'--set audit.inputs.{port.name}=\'["FIRST", "SECOND"]\' names them in their order',
                 )
             feeds.append(Feed(port.name, port.dtype, port.shape, tuple(own), len(own) > 1))
         said = f"Each of {len(feeds)} inputs takes its columns by name."
@@ -333,7 +214,7 @@ def _matrix(port: Port, names: list[str]) -> Feed:
         raise UsageError(
             f"input {shape_text(port)} takes {width} columns, and the data have {len(names)} beside the target: "
             f"{_few(names)}",
-            hint="name them in the order of training: --set 'data.features=[\"FIRST\", \"SECOND\", ...]'",
+            hint='name them in the order of training: --set \'data.features=["FIRST", "SECOND", ...]\'',
         )
     return Feed(port.name, port.dtype, port.shape, tuple(names), True)
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from workbench.backbones.contract_inputs import shape_text
+from workbench.backbones.contract_ports import shape_text
 from workbench.backbones.signature import Port, Signature
-from workbench.config import Audit
+from workbench.config_audit import Audit
 from workbench.errors import StageError, UnknownName, UsageError
 
 _SUM = 1e-3  # by how much the probabilities of a row may miss 1
-_LIKELY = ("prob", "logit", "score", "output", "pred")
+_LIKELY = ("prob", "logit", "score")
 _FLOATS = ("float32", "float64", "float16")
 
 
@@ -36,9 +36,10 @@ def choose_output(signature: Signature, kind: str, wanted: Audit) -> Port:
         why = "gives labels alone, without their scores" if kind != "value" else "gives no number"
         hint = "export it with its probabilities (scikit-learn: a classifier with predict_proba)"
         raise UsageError(f"the file {why}: {listed}", hint=hint if kind != "value" else "name another task with --task")
-    for test in (lambda p: p.dtype == "map", *((lambda p, w=w: w in p.name.lower()) for w in _LIKELY[:3])):
-        if len(fit) > 1 and sum(map(test, fit)) == 1:
-            return next(p for p in fit if test(p))
+    likely = [[p for p in fit if p.dtype == "map"], *([p for p in fit if w in p.name.lower()] for w in _LIKELY)]
+    for found in likely:
+        if len(fit) > 1 and len(found) == 1:
+            return found[0]
     if len(fit) > 1:
         raise UsageError(
             f"several outputs may hold the answer: {', '.join(map(shape_text, fit))}",
@@ -86,14 +87,14 @@ def kind_of(rows: np.ndarray, labels: int, task: str, last: str, wanted: Audit) 
         if width != 1:
             raise UsageError(
                 f"the model gives {width} numbers for an example, and a regression has one",
-                hint="name a classification with --task, or another output with --preprocess \"output=NAME\"",
+                hint='name a classification with --task, or another output with --preprocess "output=NAME"',
             )
         return "value", "The output is the predicted value."
     single = width == 1 and labels == 2 and task == "class"
     if width != labels and not single:
         raise UsageError(
             f"the model gives {width} scores for an example, and there are {labels} labels",
-            hint="name them in the model's order with --labels, or another output with --preprocess \"output=NAME\"",
+            hint='name them in the model\'s order with --labels, or another output with --preprocess "output=NAME"',
         )
     kind, how = _seen(rows, single, task, last)
     if wanted.scores and wanted.scores != kind:
@@ -113,7 +114,10 @@ def _seen(rows: np.ndarray, single: bool, task: str, last: str) -> tuple[str, st
     if inside and (task == "labels" or last == "Sigmoid"):
         return "sigmoid", f"Every number lies within 0 and 1{by}: a probability for each label by itself."
     if inside and len(rows) > 1 and task == "class":
-        return "sigmoid", f"Every number lies within 0 and 1, and rows do not sum to 1{by}: one probability for each class."
+        return (
+            "sigmoid",
+            f"Every number lies within 0 and 1, and rows do not sum to 1{by}: one probability for each class.",
+        )
     return "logits", f"Its numbers go beyond 0 and 1{by}: scores before softmax."
 
 

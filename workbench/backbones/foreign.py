@@ -152,7 +152,7 @@ def pixels(values: np.ndarray, contract: Contract) -> np.ndarray:
 
 
 def tokens(batch: Mapping[str, np.ndarray], feed: Feed, preparation: Any) -> np.ndarray:
-    """One input of tokens, filled up where the file takes one length only; the texts themselves where it takes those."""
+    """One input of tokens, filled up where the file takes one length only; or the texts themselves."""
     name = feed.takes[0]
     if name == "text":
         texts = [preparation.text(row) for row in batch["input_ids"]]

@@ -85,8 +85,8 @@ class Graph(nn.Module):
         if unknown:
             many = len(unknown) > 1
             raise Refusal(
-                f"the operator{'s' if many else ''} {', '.join(unknown)} {'are' if many else 'is'} not among those that "
-                "can be converted to torch",
+                f"the operator{'s' if many else ''} {', '.join(unknown)} {'are' if many else 'is'} not among those "
+                "that can be converted to torch",
                 hint="methods that ask the file alone (shap, lime, ...) go on",
             )
         tensors = {t.name: t for t in graph.initializer}
@@ -161,9 +161,9 @@ class Graph(nn.Module):
         """The last layer with weights of its own: what its input is, the network has made of an example."""
         for i in reversed(range(len(self.layers))):
             layer, (inputs, _) = self.layers[i], self.plan[i]
-            if isinstance(layer, Operator) and layer.node.op in _WEIGHTED and len(inputs) > 1:
-                if self.constant(inputs[1]) is not None and self.constant(inputs[0]) is None:
-                    return f"layers.{i}"
+            weighs = isinstance(layer, Operator) and layer.node.op in _WEIGHTED and len(inputs) > 1
+            if weighs and self.constant(inputs[1]) is not None and self.constant(inputs[0]) is None:
+                return f"layers.{i}"
         return ""
 
     def embedding(self, ids: str) -> str:
@@ -267,7 +267,7 @@ def constant_of(node: Node) -> Tensor:
     """The value of a Constant."""
     for name, value in node.attributes.items():
         if name == "value":
-            return value  # type: ignore[no-any-return]
+            return torch.as_tensor(value)
         if name in ("value_float", "value_floats"):
             return torch.tensor(value, dtype=torch.float32)
         if name in ("value_int", "value_ints"):

@@ -142,7 +142,7 @@ def _classes(graph: Any, metadata: dict[str, str]) -> tuple[tuple[str | int, ...
 
 
 def _looked_up(graph: Any) -> tuple[tuple[str | int, ...], str]:
-    """Classes of a table that the last ArrayFeatureExtractor or Gather picks the label from (scikit-learn's networks)."""
+    """Classes of a table from which the last operators pick the label (scikit-learn's networks)."""
     known = {t.name: t for t in graph.initializer}
     outputs = {o.name for o in graph.output if o.name in _NO_SCORES or "label" in o.name.lower()}
     if not outputs:

@@ -79,7 +79,10 @@ class Selu(nn.Module):
 
     def __init__(self, node: Node) -> None:
         super().__init__()
-        self.alpha, self.gamma = node.get("alpha", 1.67326319217681884765625), node.get("gamma", 1.05070102214813232421875)
+        self.alpha, self.gamma = (
+            node.get("alpha", 1.67326319217681884765625),
+            node.get("gamma", 1.05070102214813232421875),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.gamma * torch.where(x > 0, x, self.alpha * torch.expm1(x.clamp(max=0)))

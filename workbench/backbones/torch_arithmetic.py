@@ -75,8 +75,8 @@ def attention(
     flat = q.dim() == 3
     if flat:
         heads, others = node.get("q_num_heads"), node.get("kv_num_heads")
-        q = q.unflatten(-1, (heads, -1)).transpose(1, 2)
-        k, v = (x.unflatten(-1, (others, -1)).transpose(1, 2) for x in (k, v))
+        q = q.reshape(*q.shape[:2], heads, -1).transpose(1, 2)
+        k, v = (x.reshape(*x.shape[:2], others, -1).transpose(1, 2) for x in (k, v))
     if k.shape[1] != q.shape[1]:
         k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], dim=1) for x in (k, v))
     scale = node.get("scale")
@@ -120,7 +120,7 @@ def linear_classifier(node: Node, x: Tensor) -> tuple[Tensor, Tensor]:
     scores = _linear(node, x, rows)
     way = node.get("post_transform", "NONE")
     if rows == 1 and classes == 2:
-        scores = torch.cat([-scores, scores], dim=1)
+        scores = torch.cat([1 - scores if way in ("NONE", "") else -scores, scores], dim=1)  # as ONNX Runtime does
     return scores.argmax(dim=1), _post(way, scores)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,12 +11,12 @@ from torch.nn import functional as F
 
 from workbench.backbones.torch_node import Node, Rule, whole
 
-_CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
-_BACK = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+_CONV: dict[int, Any] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+_BACK: dict[int, Any] = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
 
 
 def padding_of(node: Node, sizes: list[int], kernel: list[int], strides: list[int], dilations: list[int]) -> list[int]:
-    """(begins, ends) of the padded axes: as given, or what keeps ceil(size / stride) places (SAME_UPPER, SAME_LOWER)."""
+    """(begins, ends) of the padded axes: as given, or what keeps ceil(size / stride) places (SAME_...)."""
     way, axes = node.get("auto_pad", "NOTSET"), len(kernel)
     if way in ("NOTSET", ""):
         return whole(node.get("pads")) or [0] * (2 * axes)
@@ -43,8 +44,10 @@ def conv(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> T
     pads = padding_of(node, list(x.shape[2:]), list(weight.shape[2:]), strides, dilations)
     group = node.get("group", 1)
     if pads[:axes] == pads[axes:]:
-        return _CONV[axes](x, weight, bias, strides, pads[:axes], dilations, group)  # type: ignore[arg-type,operator]
-    return _CONV[axes](padded(x, pads), weight, bias, strides, 0, dilations, group)  # type: ignore[arg-type,operator]
+        even: Tensor = _CONV[axes](x, weight, bias, strides, pads[:axes], dilations, group)
+        return even
+    uneven: Tensor = _CONV[axes](padded(x, pads), weight, bias, strides, 0, dilations, group)
+    return uneven
 
 
 def conv_transpose(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -61,7 +64,7 @@ def conv_transpose(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = 
             begin = total - small if way != "SAME_LOWER" and shape and way != "SAME_UPPER" else small
             begin = total - small if way == "SAME_LOWER" else begin
             pads[i], pads[i + axes] = begin, total - begin
-    out = _BACK[axes](x, weight, bias, strides, 0, extra, node.get("group", 1), dilations)  # type: ignore[arg-type,operator]
+    out = _BACK[axes](x, weight, bias, strides, 0, extra, node.get("group", 1), dilations)
     return padded(out, [-p for p in pads])
 
 

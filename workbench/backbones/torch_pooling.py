@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,8 +12,8 @@ from torch.nn import functional as F
 from workbench.backbones.torch_layers import padded, padding_of
 from workbench.backbones.torch_node import Node, Rule, whole
 
-_MAX = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
-_MEAN = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+_MAX: dict[int, Any] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+_MEAN: dict[int, Any] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 
 
 def _windows(node: Node, x: Tensor) -> tuple[list[int], list[int], list[int], list[int], list[int]]:
@@ -38,7 +39,8 @@ def max_pool(node: Node, x: Tensor) -> Tensor:
     axes = len(kernel)
     ends = [p + e for p, e in zip(pads[axes:], extra, strict=True)]
     x = padded(x, pads[:axes] + ends, float("-inf"))
-    return _MAX[axes](x, kernel, strides, 0, dilations)
+    found: Tensor = _MAX[axes](x, kernel, strides, 0, dilations)
+    return found
 
 
 def average_pool(node: Node, x: Tensor) -> Tensor:
@@ -50,8 +52,9 @@ def average_pool(node: Node, x: Tensor) -> Tensor:
     counted = torch.ones((1, 1, *x.shape[2:]), dtype=x.dtype, device=x.device)
     counted = padded(counted, pads, 1.0 if node.get("count_include_pad", 0) else 0.0)
     more = [0] * axes + extra
-    total, share = (_MEAN[axes](padded(v, more), kernel, strides) for v in (padded(x, pads), counted))  # type: ignore[operator]
-    return total / share  # type: ignore[no-any-return]
+    total, share = (_MEAN[axes](padded(v, more), kernel, strides) for v in (padded(x, pads), counted))
+    shared: Tensor = total / share
+    return shared
 
 
 def _global(find: str) -> Rule:

@@ -79,7 +79,10 @@ def cut(node: Node, x: Tensor, *given: Tensor | None) -> Tensor:
 
 
 def expand(node: Node, x: Tensor, shape: Tensor) -> Tensor:
-    return x.expand(torch.broadcast_shapes(x.shape, whole(shape)))
+    sizes = whole(shape)
+    rank = max(x.dim(), len(sizes))
+    old, new = [1] * (rank - x.dim()) + list(x.shape), [1] * (rank - len(sizes)) + sizes
+    return x.expand([max(a, b) if 0 not in (a, b) else 0 for a, b in zip(old, new, strict=True)])
 
 
 def tile(node: Node, x: Tensor, repeats: Tensor) -> Tensor:
@@ -138,8 +141,15 @@ def resize(node: Node, x: Tensor, *given: Tensor | None) -> Tensor:
         some, wanted = (*given, None, None, None)[1:3]  # the first is a region of interest
         scales = [] if some is None or not some.numel() else [float(v) for v in some]
         sizes = whole(wanted)
-        way, rounding = node.get("coordinate_transformation_mode", "half_pixel"), node.get("nearest_mode", "round_prefer_floor")
-    if node.get("antialias", 0) or node.get("keep_aspect_ratio_policy", "stretch") != "stretch" or way == "tf_crop_and_resize":
+        way, rounding = (
+            node.get("coordinate_transformation_mode", "half_pixel"),
+            node.get("nearest_mode", "round_prefer_floor"),
+        )
+    if (
+        node.get("antialias", 0)
+        or node.get("keep_aspect_ratio_policy", "stretch") != "stretch"
+        or way == "tf_crop_and_resize"
+    ):
         raise NotImplementedError("Resize with antialias, a policy of the aspect ratio or a region of interest")
     axes = [a % x.dim() for a in whole(node.get("axes"))] or list(range(x.dim()))
     mode = node.get("mode", "nearest")
@@ -189,7 +199,13 @@ def _along(x: Tensor, axis: int, places: Tensor, mode: str, rounding: str, a: fl
 
 def _cubic(t: Tensor, a: float) -> list[Tensor]:
     """Keys' weights of the four neighbours."""
-    near, far = (lambda d: (a + 2) * d**3 - (a + 3) * d**2 + 1), (lambda d: a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a)
+
+    def near(d: Tensor) -> Tensor:
+        return (a + 2) * d**3 - (a + 3) * d**2 + 1
+
+    def far(d: Tensor) -> Tensor:
+        return a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a
+
     return [far(t + 1), near(t), near(1 - t), far(2 - t)]
 
 

@@ -150,7 +150,11 @@ def check_twin(twin: TorchBackbone, file: Any, encoded: Any, tolerance: float) -
             raise
         except Exception as e:  # a rule that does not fit the graph may fail in any way
             reason = " ".join(str(e).split())[:200]
-            return {"passed": False, "n": n, "reason": f"the converted graph cannot be run: {type(e).__name__}: {reason}"}
+            return {
+                "passed": False,
+                "n": n,
+                "reason": f"the converted graph cannot be run: {type(e).__name__}: {reason}",
+            }
         if found.shape != expected.shape or not np.isfinite(found).all():
             return {"passed": False, "n": n, "reason": "the converted graph gives other shapes or no finite numbers"}
         worst = max(worst, float(np.max(np.abs(found - expected) / (1 + np.abs(expected)))))
@@ -159,7 +163,14 @@ def check_twin(twin: TorchBackbone, file: Any, encoded: Any, tolerance: float) -
     reason = "" if passed else (
         f"the converted graph differs from the file by {worst:.2g} (relative), more than the {tolerance:g} allowed"
     )  # fmt: skip
-    return {"passed": passed, "n": n, "tolerance": tolerance, "max_error": worst, "max_abs": worst_absolute, "reason": reason}
+    return {
+        "passed": passed,
+        "n": n,
+        "tolerance": tolerance,
+        "max_error": worst,
+        "max_abs": worst_absolute,
+        "reason": reason,
+    }
 
 
 class NoTwin:

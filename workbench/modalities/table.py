@@ -103,7 +103,8 @@ def encode(inputs: Sequence[Mapping[str, Any]], preparation: TablePreparation) -
     arrays: dict[str, np.ndarray] = {}
     if preparation.numeric:
         arrays["numeric"] = np.array(
-            [[_number(row.get(columns[i].name)) for i in preparation.numeric] for row in inputs], dtype=preparation.dtype
+            [[_number(row.get(columns[i].name)) for i in preparation.numeric] for row in inputs],
+            dtype=preparation.dtype,
         ).reshape(len(inputs), len(preparation.numeric))
     if preparation.categorical:
         arrays["categorical"] = np.array(

@@ -129,7 +129,7 @@ def check_whole_numbers(contract: Contract, dataset: Dataset) -> None:
                 value = example.input.get(name)
                 if value is None or value != value:
                     raise DataError(
-                        f"example {example.id!r}: column {name!r} is missing, and input {feed.name} takes whole numbers",
+                        f"example {example.id!r}: {name!r} is missing, and input {feed.name} takes whole numbers",
                         hint="fill it in, or leave the row out",
                     )
 

@@ -29,8 +29,8 @@ def evaluate(session: Session) -> bool:
     """Write `<model>/metrics.json` and `<model>/decisions.json`."""
 
     def work(entry: dict[str, Any]) -> None:
-        with session.progress.task("evaluating", len(session.models)) as bar:
-            for model in session.models:
+        with session.progress.task("evaluating", len(session.predictors)) as bar:
+            for model in session.predictors:
                 predictions = read_predictions(session.run, model)
                 settings = {**settings_of(session), "clusters": clusters_of(session, predictions.ids)}
                 write_measures(session.run, model, MEASURES_OF[type(predictions)](predictions, **settings))
@@ -38,7 +38,9 @@ def evaluate(session: Session) -> bool:
                 session.run.write_json(f"{model}/decisions.json", finite(found))
                 bar.advance()
 
-    return do_stage(session, "evaluate", work, tuple(f"{m}/{n}.json" for m in session.models for n in ("metrics", "decisions")))
+    return do_stage(
+        session, "evaluate", work, tuple(f"{m}/{n}.json" for m in session.predictors for n in ("metrics", "decisions"))
+    )
 
 
 def settings_of(session: Session) -> dict[str, Any]:

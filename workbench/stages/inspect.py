@@ -40,7 +40,7 @@ from workbench.types import Dataset, Example, Predictions
 
 # The card of the masks alone: further trials ask for more time than one answer may take, and for other examples.
 _ASSESS = Assess(seeds=0, randomised=0, other_class=0, perturbed=0, masked=0, second_filler="none")
-_COPIED = ("data/fingerprint.json", "onnx/contract.json", "onnx/twin.json", "onnx/decisions.json", "tuned/finetune.json")
+_COPIED = (*(f"onnx/{n}.json" for n in ("contract", "twin", "decisions")), "tuned/finetune.json")
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def _ahead(one: One, contrasts: Contrasts) -> dict[str, Any]:
 
 def _check_complete(home: Session) -> None:
     run = home.run
-    for name in ("onnx/model.onnx", *(f"{m}/predictions.parquet" for m in home.models if m != "tuned")):
+    for name in ("onnx/model.onnx", *(f"{m}/predictions.parquet" for m in home.predictors if m != "tuned")):
         if not run.has(name):
             raise ArtefactError(f"{run.path / name} is missing", hint=f"run `workbench assess {run.path}` first")
 
@@ -247,7 +247,7 @@ class One(Session):
         write_atomically(run.path / CONFIG, tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)).encode())
         then = home.run.manifest
         run.begin(**{k: v for k, v in then.items() if k not in ("stages", "files", "schema")})
-        for name in _COPIED:
+        for name in ("data/fingerprint.json", *_COPIED):
             if home.run.has(name):
                 (run.path / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(home.run.path / name, run.path / name)

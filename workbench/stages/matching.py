@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from workbench import registry
-from workbench.backbones.contract_inputs import column_of, shape_text
+from workbench.backbones.contract_inputs import column_of
 from workbench.backbones.contract_outputs import choose_output, width_of
+from workbench.backbones.contract_ports import shape_text
 from workbench.backbones.signature import Signature
 from workbench.config import Config
 from workbench.data.cells import as_value
@@ -42,7 +43,9 @@ def match(config: Config, signature: Signature) -> Config:
 
 
 def _with(config: Config, section: str, values: dict[str, Any]) -> Config:
-    changed = getattr(config, section).model_copy(update={k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    changed = getattr(config, section).model_copy(
+        update={k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    )
     return config.model_copy(update={section: changed})
 
 

@@ -85,7 +85,7 @@ class Session:
         return AUDIT if self.audited else STAGES
 
     @property
-    def models(self) -> tuple[str, ...]:
+    def predictors(self) -> tuple[str, ...]:
         """The models whose predictions the run keeps."""
         return ("onnx",) if self.audited else ("base", "tuned", "onnx")
 
