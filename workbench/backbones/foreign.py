@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from workbench.backbones.contract import CONTRACT, FLOOR, SCHEMA, Contract, Feed
-from workbench.backbones.onnx import PREPARATIONS, OnnxBackbone
+from workbench.backbones.onnx import PREPARATIONS
+from workbench.backbones.onnx_file import check_file
+from workbench.backbones.onnx_session import assignment, open_session, ran_on, runtime_reason
 from workbench.errors import ArtefactError, StageError
 from workbench.modalities.strings import StringPreparation
 
@@ -21,7 +23,7 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's conversion to "L"
 _LIMITS = {"uint8": (0, 255), "int8": (-128, 127)}
 
 
-class ForeignBackbone(OnnxBackbone):
+class ForeignBackbone:
     """A file with a contract: `outputs(batch)` takes what the modality's encoding gives.
 
     Args:
@@ -31,7 +33,10 @@ class ForeignBackbone(OnnxBackbone):
     """
 
     def __init__(self, path: Path, contract: Contract | None = None, *, device: str = "auto") -> None:
-        super().__init__(path, device=device)
+        self.path, self.requested = path, device
+        self.contents = check_file(path)
+        self._session = open_session(path, device)
+        self.providers: list[str] = self._session.get_providers()
         self.contract = contract or read_contract(path.with_name(CONTRACT))
         kept = self.contract.preparation
         kind: Any = StringPreparation if kept.get("strings") else PREPARATIONS[kept["modality"]]
@@ -55,7 +60,15 @@ class ForeignBackbone(OnnxBackbone):
 
     def outputs(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
         """Scores of a batch: (n, K) float32."""
-        return scores_of(self.answers(batch), self.contract)
+        rows = self.answers(batch)
+        if not np.isfinite(rows).all():
+            row = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
+            raise StageError(
+                f"{self.path.name} gives values that are not finite, first for row {row} of a batch of {len(rows)}",
+                hint="look for missing or extreme values in the data: leave those rows out, or export the model with "
+                "the step that fills them",
+            )
+        return scores_of(rows, self.contract)
 
     def answers(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
         """The output that is read, as it comes: (n, K) float64."""
@@ -76,8 +89,20 @@ class ForeignBackbone(OnnxBackbone):
             found = self._session.run([self.contract.output], dict(feeds))[0]
         except Exception as e:  # the runtime's errors share no base class
             shapes = {k: list(v.shape) for k, v in feeds.items()}
-            raise StageError(f"ONNX Runtime could not run {self.path.name} on {shapes}: {str(e)[:300]}") from e
+            raise StageError(f"ONNX Runtime could not run {self.path.name} on {shapes}: {runtime_reason(e)}") from e
+        if self._session.get_providers() != self.providers:
+            raise StageError(
+                f"ONNX Runtime went over from {self.providers[0]} to {self._session.get_providers()[0]} meanwhile",
+                hint="look for what the GPU lacks with `workbench doctor`, or use --device cpu",
+            )
         return rows_of(found, self.contract)
+
+    def describe(self) -> dict[str, Any]:
+        """Content of providers.json: what was asked, what ran each node, and that it stayed so."""
+        proof = assignment(self._session)
+        used, text = self._session.get_providers(), ran_on(self._session, self.requested, proof)
+        fallback = "switched off; the providers are looked at after every batch"
+        return {"requested": self.requested, "used": used, "text": text, "tf32": False, "fallback": fallback, **proof}
 
 
 def read_contract(path: Path) -> Contract:

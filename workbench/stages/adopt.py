@@ -13,7 +13,8 @@ from workbench.backbones.contract import CONTRACT, Contract
 from workbench.backbones.contract_inputs import infer_inputs
 from workbench.backbones.contract_outputs import choose_output, kind_of
 from workbench.backbones.foreign import ForeignBackbone
-from workbench.backbones.onnx import OnnxBackbone
+from workbench.backbones.onnx_file import check_file
+from workbench.backbones.onnx_session import open_session
 from workbench.backbones.signature import Signature, read_signature
 from workbench.errors import ArtefactError, DataError, Refusal
 from workbench.run import hash_file
@@ -56,13 +57,9 @@ def open_model(path: Path, device: str = "cpu") -> tuple[Signature, Any]:
     Raises:
         ArtefactError: it is missing, damaged or no model, or of types that no task takes.
     """
-    if not path.is_file():
-        raise ArtefactError(f"no ONNX model at {path}", hint="name the file, such as model.onnx")
-    try:
-        backbone = OnnxBackbone(path, device=device)
-    except ArtefactError as e:
-        raise ArtefactError(e.message, hint="export it again; `python -m onnx.checker` style checks say more") from e
-    return read_signature(path, backbone._session), backbone._session
+    check_file(path)
+    session = open_session(path, device)
+    return read_signature(path, session), session
 
 
 def whole(path: Path) -> bytes:
