@@ -178,7 +178,8 @@ class Trials(Masking):
         kind = self.session.task.modality_name
         if kind == "text":
             probe = self.asked.probe(case, "tuned")
-            if probe.differentiable is None or getattr(self.session.tuned, "reason", ""):
+            refused = getattr(self.session.tuned, "reason", "")
+            if probe.differentiable is None or refused:
                 return {}
             import torch
 
