@@ -31,6 +31,8 @@ ORDER = {
     "registry": 1,
     "stats": 1,
     "engines": 1.1,
+    "archive": 1.1,
+    "sealing": 1.1,
     "records": 1.1,
     "data": 1.1,
     "modalities": 2,
@@ -47,9 +49,11 @@ ORDER = {
     "report": 5,
     "terminal": 6,
     "pipeline": 6,
+    "verification": 6,
     "inspection": 6,
     "auditing": 6.1,
     "cli_audit": 6.2,
+    "cli_keeping": 6.5,
     "cli": 7,
 }
 # Above level 1, only the stages read data; a modality decodes its pictures as the data room does.
