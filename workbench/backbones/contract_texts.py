@@ -22,6 +22,7 @@ _LONGEST = 512  # tokens, where neither file nor tokenizer says
 
 
 def text_inputs(signature: Signature, wanted: Audit, columns: Sequence[Column], folder: Path) -> Inputs:
+    """How texts go into a file; see `infer_inputs`."""
     strings = [p for p in signature.inputs if p.dtype == "str"]
     if strings:
         if len(signature.inputs) > 1:

@@ -32,16 +32,19 @@ def div(node: Node, a: Tensor, b: Tensor) -> Tensor:
 
 
 def mod(node: Node, a: Tensor, b: Tensor) -> Tensor:
+    """The remainder has the sign of the divisor, or of the dividend (`fmod`)."""
     return torch.fmod(a, b) if node.get("fmod", 0) else torch.remainder(a, b)
 
 
 def power(node: Node, a: Tensor, b: Tensor) -> Tensor:
+    """A power; squares as a product."""
     if b.numel() == 1 and float(b) == 2.0:  # its gradient at 0 is exact
         return a * a
     return torch.pow(a, b.to(a.dtype) if a.is_floating_point() else b)
 
 
 def cast(node: Node, x: Tensor) -> Tensor:
+    """Another element type."""
     to = node.get("to")
     if to not in DTYPES:
         raise NotImplementedError(f"Cast to element type {to}")
@@ -49,6 +52,7 @@ def cast(node: Node, x: Tensor) -> Tensor:
 
 
 def gemm(node: Node, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
+    """alpha A B + beta C, with A and B turned where asked."""
     a = a.T if node.get("transA", 0) else a
     b = b.T if node.get("transB", 0) else b
     product = node.get("alpha", 1.0) * (a @ b)
@@ -56,6 +60,7 @@ def gemm(node: Node, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
 
 
 def einsum(node: Node, *inputs: Tensor) -> Tensor:
+    """Einstein's sum."""
     return torch.einsum(node.get("equation"), *inputs)
 
 
@@ -94,6 +99,7 @@ def attention(
 
 
 def cumsum(node: Node, x: Tensor, axis: Tensor) -> Tensor:
+    """Running sums, from either end, with or without the own value."""
     (place,) = whole(axis)
     x = x.flip(place) if node.get("reverse", 0) else x
     found = torch.cumsum(x, place) - (x if node.get("exclusive", 0) else 0)
@@ -125,6 +131,7 @@ def linear_classifier(node: Node, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def linear_regressor(node: Node, x: Tensor) -> Tensor:
+    """ai.onnx.ml: a linear model of one or more values."""
     return _post(node.get("post_transform", "NONE"), _linear(node, x, node.get("targets", 1)))
 
 

@@ -10,6 +10,7 @@ from workbench.backbones.torch_node import Node, Rule, whole
 
 
 def gather(node: Node, x: Tensor, places: Tensor) -> Tensor:
+    """Slices of one axis by place; negative places count from the end."""
     axis = node.get("axis", 0) % x.dim()
     places = places.to(torch.int64)
     places = torch.where(places < 0, places + x.shape[axis], places)
@@ -18,11 +19,13 @@ def gather(node: Node, x: Tensor, places: Tensor) -> Tensor:
 
 
 def gather_elements(node: Node, x: Tensor, places: Tensor) -> Tensor:
+    """One value for each place, along one axis."""
     axis = node.get("axis", 0)
     return torch.gather(x, axis, torch.where(places < 0, places + x.shape[axis], places))
 
 
 def gather_nd(node: Node, x: Tensor, places: Tensor) -> Tensor:
+    """Values or slices by their places on the first axes."""
     batch = node.get("batch_dims", 0)
     if batch:
         raise NotImplementedError("GatherND with batch_dims")
@@ -30,6 +33,7 @@ def gather_nd(node: Node, x: Tensor, places: Tensor) -> Tensor:
 
 
 def scatter_elements(node: Node, x: Tensor, places: Tensor, values: Tensor) -> Tensor:
+    """A copy with values put at places along one axis."""
     if node.get("reduction", "none") != "none":
         raise NotImplementedError(f"ScatterElements with reduction {node.get('reduction')}")
     axis = node.get("axis", 0)
@@ -37,12 +41,14 @@ def scatter_elements(node: Node, x: Tensor, places: Tensor, values: Tensor) -> T
 
 
 def scatter_nd(node: Node, x: Tensor, places: Tensor, values: Tensor) -> Tensor:
+    """A copy with values or slices put at their places."""
     if node.get("reduction", "none") != "none":
         raise NotImplementedError(f"ScatterND with reduction {node.get('reduction')}")
     return x.index_put(tuple(places[..., i] for i in range(places.shape[-1])), values)
 
 
 def one_hot(node: Node, places: Tensor, depth: Tensor, values: Tensor) -> Tensor:
+    """`values[1]` at the given place of a new axis, `values[0]` elsewhere."""
     axis, size = node.get("axis", -1), int(depth.reshape(-1)[0])
     places = places.to(torch.int64)
     hot = F.one_hot(places % size, size).to(torch.bool)
@@ -51,11 +57,13 @@ def one_hot(node: Node, places: Tensor, depth: Tensor, values: Tensor) -> Tensor
 
 
 def triangle(node: Node, x: Tensor, k: Tensor | None = None) -> Tensor:
+    """Trilu: the upper or lower triangle, the rest 0."""
     diagonal = 0 if k is None else int(k)
     return torch.triu(x, diagonal) if node.get("upper", 1) else torch.tril(x, diagonal)
 
 
 def top_k(node: Node, x: Tensor, k: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The k largest or smallest values and their places."""
     count = whole(k)[0] if k is not None else node.get("k")
     largest, ordered = bool(node.get("largest", 1)), bool(node.get("sorted", 1))
     values, places = torch.topk(x, count, dim=node.get("axis", -1), largest=largest, sorted=ordered)

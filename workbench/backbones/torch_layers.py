@@ -39,6 +39,7 @@ def padded(x: Tensor, pads: list[int], value: float = 0.0) -> Tensor:
 
 
 def conv(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A convolution of one to three axes, padded at either end as asked."""
     axes = x.dim() - 2
     strides, dilations = (whole(node.get(k)) or [1] * axes for k in ("strides", "dilations"))
     pads = padding_of(node, list(x.shape[2:]), list(weight.shape[2:]), strides, dilations)
@@ -51,6 +52,7 @@ def conv(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> T
 
 
 def conv_transpose(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A transposed convolution; what is padded is cut from the result."""
     axes = x.dim() - 2
     strides, dilations = (whole(node.get(k)) or [1] * axes for k in ("strides", "dilations"))
     extra, shape = whole(node.get("output_padding")) or [0] * axes, whole(node.get("output_shape"))
@@ -69,12 +71,14 @@ def conv_transpose(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = 
 
 
 def batch_norm(node: Node, x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, var: Tensor) -> Tensor:
+    """With the statistics of training."""
     if node.get("training_mode", 0):
         raise NotImplementedError("BatchNormalization in training mode")
     return F.batch_norm(x, mean, var, scale, bias, False, 0.0, node.get("epsilon", 1e-5))
 
 
 def layer_norm(node: Node, x: Tensor, scale: Tensor, bias: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
+    """Over all axes from one on."""
     axis = node.get("axis", -1) % x.dim()
     axes = list(range(axis, x.dim()))
     mean = x.mean(axes, keepdim=True)
@@ -86,11 +90,13 @@ def layer_norm(node: Node, x: Tensor, scale: Tensor, bias: Tensor | None = None)
 
 
 def rms_norm(node: Node, x: Tensor, scale: Tensor) -> Tensor:
+    """By the root mean square over all axes from one on."""
     axes = list(range(node.get("axis", -1) % x.dim(), x.dim()))
     return x * torch.rsqrt(x.square().mean(axes, keepdim=True) + node.get("epsilon", 1e-5)) * scale
 
 
 def instance_norm(node: Node, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
+    """Each channel of each example by itself."""
     return F.instance_norm(x, None, None, scale, bias, True, 0.0, node.get("epsilon", 1e-5))
 
 
@@ -103,11 +109,13 @@ def group_norm(node: Node, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
 
 
 def local_norm(node: Node, x: Tensor) -> Tensor:
+    """Over neighbouring channels (LRN)."""
     size, alpha = node.get("size"), node.get("alpha", 1e-4)
     return F.local_response_norm(x, size, alpha, node.get("beta", 0.75), node.get("bias", 1.0))
 
 
 def lp_norm(node: Node, x: Tensor) -> Tensor:
+    """Each line along one axis over its length; zeros stay."""
     size = x.norm(p=node.get("p", 2), dim=node.get("axis", -1), keepdim=True)
     return x / torch.where(size > 0, size, torch.ones_like(size))
 

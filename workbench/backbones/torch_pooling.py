@@ -33,6 +33,7 @@ def _windows(node: Node, x: Tensor) -> tuple[list[int], list[int], list[int], li
 
 
 def max_pool(node: Node, x: Tensor) -> Tensor:
+    """The largest value of each window."""
     if node.outputs > 1:
         raise NotImplementedError("MaxPool with the places of its maxima")
     kernel, strides, dilations, pads, extra = _windows(node, x)

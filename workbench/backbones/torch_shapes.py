@@ -13,6 +13,7 @@ from workbench.backbones.torch_node import Node, Rule, axes_of, whole
 
 
 def reshape(node: Node, x: Tensor, shape: Tensor) -> Tensor:
+    """0 keeps a size, -1 takes what is left."""
     sizes = whole(shape)
     if not node.get("allowzero", 0):
         sizes = [x.shape[i] if s == 0 else s for i, s in enumerate(sizes)]
@@ -20,21 +21,25 @@ def reshape(node: Node, x: Tensor, shape: Tensor) -> Tensor:
 
 
 def transpose(node: Node, x: Tensor) -> Tensor:
+    """Axes in another order; turned round where none is given."""
     return x.permute(node.get("perm") or list(range(x.dim()))[::-1])
 
 
 def flatten(node: Node, x: Tensor) -> Tensor:
+    """Two axes: those before `axis`, and the rest."""
     axis = node.get("axis", 1)
     axis = axis + x.dim() if axis < 0 else axis
     return x.reshape(math.prod(x.shape[:axis]), -1)
 
 
 def squeeze(node: Node, x: Tensor, axes: Tensor | None = None) -> Tensor:
+    """Without the named axes of size 1, or all of them."""
     found = axes_of(node, axes, 13)
     return x.squeeze(tuple(found)) if found else x.squeeze()
 
 
 def unsqueeze(node: Node, x: Tensor, axes: Tensor | None = None) -> Tensor:
+    """With new axes of size 1, at their places in the result."""
     found = axes_of(node, axes, 13)
     for axis in sorted(a % (x.dim() + len(found)) for a in found):
         x = x.unsqueeze(axis)
@@ -42,10 +47,12 @@ def unsqueeze(node: Node, x: Tensor, axes: Tensor | None = None) -> Tensor:
 
 
 def concat(node: Node, *inputs: Tensor) -> Tensor:
+    """Joined along one axis."""
     return torch.cat(inputs, dim=node.get("axis", 1))
 
 
 def split(node: Node, x: Tensor, sizes: Tensor | None = None) -> tuple[Tensor, ...]:
+    """Parts of the named sizes, or even ones."""
     axis = node.get("axis", 0)
     parts = whole(sizes if sizes is not None else node.get("split"))
     if not parts:  # even, the last one smaller
@@ -79,6 +86,7 @@ def cut(node: Node, x: Tensor, *given: Tensor | None) -> Tensor:
 
 
 def expand(node: Node, x: Tensor, shape: Tensor) -> Tensor:
+    """Repeated along axes of size 1."""
     sizes = whole(shape)
     rank = max(x.dim(), len(sizes))
     old, new = [1] * (rank - x.dim()) + list(x.shape), [1] * (rank - len(sizes)) + sizes
@@ -86,10 +94,12 @@ def expand(node: Node, x: Tensor, shape: Tensor) -> Tensor:
 
 
 def tile(node: Node, x: Tensor, repeats: Tensor) -> Tensor:
+    """Repeated along every axis."""
     return x.repeat(whole(repeats))
 
 
 def shape_of(node: Node, x: Tensor) -> Tensor:
+    """The sizes, or some of them."""
     sizes = list(x.shape)[slice(node.get("start", 0), node.get("end"))]
     return torch.tensor(sizes, dtype=torch.int64)
 
@@ -210,6 +220,7 @@ def _cubic(t: Tensor, a: float) -> list[Tensor]:
 
 
 def depth_to_space(node: Node, x: Tensor) -> Tensor:
+    """Channels laid out as blocks of places."""
     n, c, h, w = x.shape
     b = node.get("blocksize")
     if node.get("mode", "DCR") == "CRD":
@@ -218,6 +229,7 @@ def depth_to_space(node: Node, x: Tensor) -> Tensor:
 
 
 def space_to_depth(node: Node, x: Tensor) -> Tensor:
+    """Blocks of places stacked as channels."""
     n, c, h, w = x.shape
     b = node.get("blocksize")
     return x.reshape(n, c, h // b, b, w // b, b).permute(0, 3, 5, 1, 2, 4).reshape(n, c * b**2, h // b, w // b)
