@@ -12,16 +12,14 @@ from workbench.run import digest
 from workbench.stages.familiar import EMBEDDINGS, keep_embeddings
 from workbench.stages.session import Session, do_stage
 
-MODELS = ("base", "tuned", "onnx")
-
 
 def predict(session: Session) -> bool:
-    """Write `<model>/predictions.parquet` for the three models, and `tuned/embeddings.safetensors`."""
+    """Write `<model>/predictions.parquet` for the run's models, and `tuned/embeddings.safetensors`."""
 
     def work(entry: dict[str, Any]) -> None:
         encoded = session.encode(session.preparation)
-        with session.progress.task("predicting", len(MODELS) * len(encoded)) as bar:
-            for model in MODELS:
+        with session.progress.task("predicting", len(session.predictors) * len(encoded)) as bar:
+            for model in session.predictors:
                 scores = _scores(session, model, encoded, bar)
                 if model == "tuned":  # its embeddings come with its scores, at no further cost
                     k = max(len(session.dataset.labels), 1)
@@ -31,9 +29,9 @@ def predict(session: Session) -> bool:
                 remove_shards(session.run.path / model / ".shards")
         session.run.write_json("onnx/providers.json", session.onnx.describe())
 
-    outputs = tuple(f"{m}/predictions.parquet" for m in MODELS)
+    outputs = tuple(f"{m}/predictions.parquet" for m in session.predictors)
     written = (*outputs, EMBEDDINGS, "onnx/providers.json")
-    return do_stage(session, "predict", work, written, always=(EMBEDDINGS,))
+    return do_stage(session, "predict", work, written, always=() if session.audited else (EMBEDDINGS,))
 
 
 def _scores(session: Session, model: str, encoded: Any, bar: Any) -> np.ndarray:

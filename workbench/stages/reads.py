@@ -1,0 +1,25 @@
+"""Files and folders of a run that each stage reads: it is done again where one is no longer what it was."""
+
+from __future__ import annotations
+
+_MODELS = ("base/model.safetensors", "tuned/checkpoint", "onnx/model.onnx", "onnx/contract.json")
+_ANSWERS = ("base/predictions.parquet", "onnx/predictions.parquet")
+_EXPLAINED = ("cases.json", *(f"{m}/attributions" for m in ("base", "tuned", "onnx")))
+_BANKS = ("base/bank.safetensors", "onnx/bank.safetensors")
+_SOURCE = "tuned/finetune.json"  # says which backbone the model before is
+READS: dict[str, tuple[str, ...]] = {
+    "prepare": (),
+    "finetune": ("data/splits.parquet",),
+    "adopt": (),
+    "export": ("tuned/checkpoint", "tuned/thresholds.json", _SOURCE),
+    "predict": (*_MODELS, _SOURCE, "base/thresholds.json", "tuned/thresholds.json"),
+    "evaluate": (*_ANSWERS, "tuned/predictions.parquet"),
+    "slices": _ANSWERS,
+    "compare": (*_ANSWERS, *_MODELS, _SOURCE),
+    "explain": (*_ANSWERS, *_MODELS, _SOURCE),
+    "assess": (*_ANSWERS, *_MODELS, _SOURCE, *_EXPLAINED, *_BANKS),
+    "overall": (*_ANSWERS, *_MODELS, *_EXPLAINED),
+    "flips": (*_ANSWERS, *_MODELS, _SOURCE, *_BANKS, "comparison.json"),
+    "shift": (*_ANSWERS, *_MODELS, _SOURCE, *_EXPLAINED),
+    "contrast": (*_ANSWERS, *_MODELS, *_EXPLAINED, *_BANKS, "tuned/embeddings.safetensors"),
+}
