@@ -44,7 +44,8 @@ def _locked(path: Path) -> int:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as e:
-            raise cannot_write(path, e) from e
+            refused = cannot_write(path, e)
+            raise refused from e
         if not _try_lock(handle):
             holder = os.read(handle, 64).decode(errors="replace").strip()
             os.close(handle)

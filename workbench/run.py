@@ -67,7 +67,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as e:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
-        raise cannot_write(path, e) from e
+        refused = cannot_write(path, e)
+        raise refused from e
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
@@ -93,7 +94,8 @@ class Run:
         try:
             run.path.mkdir(parents=True, exist_ok=True)
         except OSError as e:
-            raise cannot_write(run.path, e) from e
+            refused = cannot_write(run.path, e)
+            raise refused from e
         return run
 
     @classmethod
