@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.metrics.catalogue import MEASURES
+from workbench.metrics.counted import paired_cells
 from workbench.metrics.label_statistics import label_statistics
 from workbench.metrics.multilabel import all_right
-from workbench.metrics.recall import paired_cells
 from workbench.metrics.settings import Settings
 from workbench.metrics.splits import label_rows, paired_rows
 from workbench.metrics.verdict import verdict_on_accuracy
