@@ -100,7 +100,8 @@ class _Sets:
             large = [i for i, rows in enumerate(members) if rows.sum() >= fewest]
             if large:
                 self._ratios(model, [entries[i] for i in large], [members[i] for i in large], fewest)
-        fill_changes(self.counting, entries, members, *(self._right(m) for m in self.predictions), few)
+        before, after = (self._right(m) for m in self.predictions)
+        fill_changes(self.counting, entries, members, before, after, few)
 
     # -- ratios: wrong decisions, F1 of labels ------------------------------------------------
 

@@ -202,9 +202,9 @@ def grouped_gap(
     means = np.bincount(names, weights=scores) / sizes
     flat = codes * len(sizes) + names
     deviations = np.bincount(flat, weights=(scores - scores.mean()) / sizes[names], minlength=0)
-    table = np.zeros((int(codes.max()) + 1) * len(sizes))
-    table[: len(deviations)] = deviations
-    table = table.reshape(-1, len(sizes))
+    padded = np.zeros((int(codes.max()) + 1) * len(sizes))
+    padded[: len(deviations)] = deviations
+    table = padded.reshape(-1, len(sizes))
     rng, drawn = np.random.default_rng(seed), []
     for size in _blocks(len(table), resamples):
         signs = 1 - 2.0 * rng.integers(0, 2, size=(size, len(table)), dtype=np.int8)
@@ -225,7 +225,7 @@ def groups_of(rows: Rows, codes: Integers) -> int:
 def _linear(top: Floats, bottom: Floats, codes: Integers) -> _Linear:
     total = float(bottom.sum())
     value = float(top.sum()) / total
-    influence = np.bincount(codes, weights=(top - value * bottom) / total)
+    influence = np.bincount(codes, weights=(top - value * bottom) / total).astype(np.float64)
     size = np.bincount(codes, weights=bottom)
     return _Linear(value, influence, int(np.count_nonzero(size)), total**2 / float(np.sum(size**2)))
 
