@@ -64,6 +64,7 @@ _INTERVALS = {
     "bootstrap-percentile": "bootstrap, percentiles",
     "bootstrap-centred": "bootstrap, centred",
     "jackknife-logit-t": "jackknife, on the logit scale",
+    "binomial-logit": "binomial, on the logit scale",
     "bootstrap-logit-t": "bootstrap, on the logit scale",
     "wilson-groups": "Wilson, of whole groups",
     "newcombe-groups": "Newcombe, of whole groups",

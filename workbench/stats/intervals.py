@@ -11,6 +11,7 @@ from scipy.special import expit, logit, ndtr, ndtri, stdtrit
 from workbench.stats.proportions import wilson_bounds
 
 Floats = NDArray[np.float64]
+FEW_TRIALS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,10 @@ def logit_interval(
     half = float(stdtrit(min(df, 1e9), 0.5 + confidence / 2)) * float(np.sqrt(variance))
     centre = float(logit(value))
     method = "jackknife-logit-t" if left_out is not None else "bootstrap-logit-t"
+    if trials is not None and trials < FEW_TRIALS:
+        binomial = float(ndtri(0.5 + confidence / 2)) / float(np.sqrt(trials * value * (1 - value)))
+        if binomial > half:
+            half, method = binomial, "binomial-logit"
     return Interval(float(expit(centre - half)), float(expit(centre + half)), method)
 
 
