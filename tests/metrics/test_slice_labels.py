@@ -132,7 +132,7 @@ def test_groups_are_taken_whole() -> None:
     top, bottom = 2 * t * said, t + said
     assert part["p"] == grouped_p(top, bottom, rows, codes_of(CLINIC), resamples=400)
     gap = grouped_difference(top, bottom, rows, CLINIC, bounds=(-1.0, 1.0))
-    assert (part["value"], part["low"], part["high"]) == (gap.value, gap.low, gap.high)
+    assert (part["value"], part["low"], part["high"]) == pytest.approx((gap.value, gap.low, gap.high))
     assert "groups" in own["difference"]["method"] and "groups" in own["score"]["interval"]
     assert "groups" in entry["change"]["method"]
     few = slice_results(sets(1), after, by(), clusters=np.arange(N) // 75, **FAST)
