@@ -39,7 +39,12 @@ class Curve:
         for i, step in enumerate(shown):
             loss, _ = self._judge(curves[0][i], train[1][drawn])
             held, score = self._judge(curves[1][i], validation[1])
-            line = {"step": int(step), "trees": int(self.steps[step - 1]), "loss": loss, "validation_loss": held}
+            line: dict[str, Any] = {
+                "step": int(step),
+                "trees": int(self.steps[step - 1]),
+                "loss": loss,
+                "validation_loss": held,
+            }
             found.append(line | {"validation_score": score, "score_name": name})
         return found
 

@@ -72,19 +72,19 @@ class Boxes:
                 slots.append(_slot(n))
             for j in range(len(slots)):
                 own, here = climbing[place == j], place == j
-                columns, low, high, missing = slots[j]
-                columns[own] = feature[here]
-                low[own] = np.where(left[here], low[own], np.maximum(low[own], threshold[here]))
-                high[own] = np.where(left[here], np.minimum(high[own], threshold[here]), high[own])
-                missing[own] &= inside[here]
+                asked, below, above_all, gone = slots[j]
+                asked[own] = feature[here]
+                below[own] = np.where(left[here], below[own], np.maximum(below[own], threshold[here]))
+                above_all[own] = np.where(left[here], np.minimum(above_all[own], threshold[here]), above_all[own])
+                gone[own] &= inside[here]
             climbing = climbing[parent[at[climbing]] >= 0]
         if len(slots) > _MOST:
             raise Refusal(f"a path of a tree asks {len(slots)} columns, more than {_MOST}", hint="grow flatter trees")
         bits = np.arange(len(slots), dtype=np.uint64)[:, None]
         whole = np.where(np.arange(len(slots))[:, None] < used, np.uint64(1) << bits, np.uint64(0))
-        arrays = [np.stack([slot[i] for slot in slots]) for i in range(4)]
-        arrays[0] = np.maximum(arrays[0], 0)  # slots without use ask any column, and are not in `whole`
-        return cls(*arrays, np.bitwise_or.reduce(whole, axis=0), leaf)
+        columns, low, high, missing = (np.stack(arrays) for arrays in zip(*slots, strict=True))
+        columns = np.maximum(columns, 0)  # slots without use ask any column, and are not in `whole`
+        return cls(columns, low, high, missing, np.bitwise_or.reduce(whole, axis=0), leaf)
 
     def inside(self, rows: np.ndarray) -> np.ndarray:
         """Which columns of each leaf each of (n, F) rows satisfies: (n, L) uint64 of bits."""
