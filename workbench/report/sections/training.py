@@ -24,12 +24,18 @@ _OF_TREES = {
     "extra-trees": "extremely randomised trees",
     "decision-tree": "one decision tree",
 }
+_ELSEWHERE = (
+    "The model was trained elsewhere: by whom, how and on what data, only those can say who made it. "
+    "Nothing was trained for this report."
+)
 _POINTS = 300  # of the training loss
 _EPOCHS = 4  # that are listed one by one
 
 
 def training(view: RunView) -> Section | None:
     """The curve, what was trained and the state that was kept."""
+    if view.audited:
+        return Section("training", "Training", _ELSEWHERE, ())
     about = view.finetune
     if not about and not view.history:
         return None
