@@ -14,6 +14,7 @@ import tomli_w
 
 from workbench import __version__, registry
 from workbench.assets import asset
+from workbench.backbones.estimator_table import check as check_estimator
 from workbench.config import Config, build_config, read_config, read_resolved
 from workbench.engines.progress import Progress
 from workbench.errors import ConfigError, UnknownName, UsageError
@@ -217,6 +218,7 @@ def _stage(name: str) -> Callable[[Session], bool]:
 def _check_names(config: Config) -> None:
     """Refuse names that no registry knows before any work is done for them."""
     task = registry.load("tasks", config.task)
+    check_estimator(config, task.modality_name, task.kind)
     known = registry.names("explainers") | registry.names("controls")
     for method in config.explain.methods:
         if method not in known:

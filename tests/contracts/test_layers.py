@@ -38,6 +38,7 @@ ORDER = {
     "modalities": 2,
     "asking": 2,
     "coalitions": 2,
+    "trees": 2,
     "probe": 2.1,
     "bank": 2.2,
     "explainers": 3,
