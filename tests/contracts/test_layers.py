@@ -25,6 +25,7 @@ ORDER = {
     "places": 0.1,
     "markup": 0.1,
     "config_text": 0.2,
+    "config_audit": 0.3,
     "run": 1,
     "config": 1,
     "policy": 1,
@@ -51,6 +52,8 @@ ORDER = {
     "pipeline": 6,
     "verification": 6,
     "inspection": 6,
+    "auditing": 6.1,
+    "cli_audit": 6.2,
     "cli_keeping": 6.5,
     "cli": 7,
 }
