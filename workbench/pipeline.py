@@ -14,6 +14,7 @@ import tomli_w
 
 from workbench import __version__, registry
 from workbench.assets import asset
+from workbench.backbones.estimator_table import check as check_estimator
 from workbench.config import Config, build_config, read_config, read_resolved
 from workbench.engines.progress import Progress
 from workbench.errors import ConfigError, UnknownName, UsageError
@@ -109,21 +110,22 @@ def _further(session: Session, name: str) -> str:
 def build_report(run: Run, *, progress: Progress | None = None) -> Path:
     """Write `report.html` of a run, or `compare.html` of a comparison, damage said first; needs no torch."""
     from workbench.report.build import build_report as build
+    from workbench.report.machine import FILES
 
     if run.manifest.get("kind") == "comparison":
         return _build_comparison(run, progress)
     config = read_resolved(run.path / CONFIG)
     problems = _problems(run, progress)
-    with run.stage("report", digest([__version__, run.manifest["stages"]]), ("report.html",)):
+    with run.stage("report", digest([__version__, run.manifest["stages"]]), ("report.html", *FILES)):
         path: Path = build(run, title=config.report.title, max_mb=config.report.max_mb, problems=problems)
     return path
 
 
 def _problems(run: Run, progress: Progress | None) -> tuple[str, ...]:
-    """What is not as the manifest says, said aloud; pages about the run are written anew."""
+    """What is not as the manifest says, said aloud; what is about the run is written anew."""
     if progress:
         progress.say("report ...")
-    unsigned = () if "sha256" in run.manifest else (MANIFEST,)  # of an earlier version, which kept no hash of itself
+    unsigned = () if "sha256" in run.manifest else (MANIFEST,)  # earlier versions kept no hash of it
     found = tuple(p for p in run.verify() if p.split(" ")[0] not in (*ABOUT, *unsigned))
     if found and progress:
         progress.say(f"  ! {run.path} is not what its manifest says, and the page says so: {'; '.join(found[:5])}")
@@ -226,6 +228,7 @@ def _stage(name: str) -> Callable[[Session], bool]:
 def _check_names(config: Config) -> None:
     """Refuse names that no registry knows before any work is done for them."""
     task = registry.load("tasks", config.task)
+    check_estimator(config, task.modality_name, task.kind)
     known = registry.names("explainers") | registry.names("controls")
     for method in config.explain.methods:
         if method not in known:

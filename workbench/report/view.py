@@ -39,6 +39,7 @@ class RunView:
         self._title = title
         self._read: dict[str, Any] = {}
         self.kept: dict[str, Any] = {}  # what a section made of files and may need again
+        self.broken: dict[str, str] = {}  # title of each part that could not be built, and why
 
     # -- identity ---------------------------------------------------------------------
 
