@@ -18,7 +18,7 @@ from workbench.backbones.estimator_table import check as check_estimator
 from workbench.config import Config, build_config, read_config, read_resolved
 from workbench.engines.progress import Progress
 from workbench.errors import ConfigError, UnknownName, UsageError
-from workbench.run import ABOUT, CONFIG, MANIFEST, Run, digest, write_atomically
+from workbench.run import ABOUT, CONFIG, MANIFEST, UNHASHED, Run, digest, write_atomically
 from workbench.stages.session import Session
 
 AUDIT = "audit"  # the kind of a run whose model was made elsewhere
@@ -125,8 +125,7 @@ def _problems(run: Run, progress: Progress | None) -> tuple[str, ...]:
     """What is not as the manifest says, said aloud; what is about the run is written anew."""
     if progress:
         progress.say("report ...")
-    unsigned = () if "sha256" in run.manifest else (MANIFEST,)  # earlier versions kept no hash of it
-    found = tuple(p for p in run.verify() if p.split(" ")[0] not in (*ABOUT, *unsigned))
+    found = tuple(p for p in run.verify() if p.split(" ")[0] not in ABOUT and UNHASHED not in p)
     if found and progress:
         progress.say(f"  ! {run.path} is not what its manifest says, and the page says so: {'; '.join(found[:5])}")
     return found

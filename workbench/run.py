@@ -33,6 +33,7 @@ SIGNATURE = "signature.json"
 BESIDE = (SEAL, SIGNATURE)  # speak of the manifest, so they cannot stand in it; see workbench.sealing
 INSPECTED = "inspect/"  # pages of single predictions, made whenever somebody asks
 ADDED = "is not in the manifest"  # what `verify` says of a file that no stage wrote
+UNHASHED = "has no hash of its own, like those of earlier versions"
 _REDOING = "redoing"  # in the manifest: stages that were begun again, and what they had written
 _START_AGAIN = "restore it, or delete it and run the config again"
 
@@ -257,7 +258,7 @@ class Run:
         rest = {key: value for key, value in manifest.items() if key != "sha256"}
         whole = manifest.get("sha256") == digest(rest)
         as_written = (self.path / MANIFEST).read_bytes() == json_bytes(manifest)
-        said = "has changed" if "sha256" in manifest else "has no hash of its own, like those of earlier versions"
+        said = "has changed" if "sha256" in manifest else UNHASHED
         problems = [] if whole and as_written else [f"{MANIFEST} {said}"]
         for name, expected in manifest["files"].items():
             path = self.path / name
