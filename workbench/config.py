@@ -48,9 +48,7 @@ class Data(Section):
     test_share: float = Field(0.2, gt=0, lt=1, description="share of a test split that is drawn")
     limit: int = Field(0, ge=0, description="at most so many examples of each split; 0: all")
     shortcut: Literal["none", "random", "class"] = Field(
-        "none",
-        description="a rehearsal: a mark, word or column is planted that says nothing (`random`), or that gives the "
-        "class away in all but the test split (`class`)",
+        "none", description="rehearsal: what is planted says nothing (`random`), or the class outside of test (`class`)"
     )
     max_skipped: float = Field(0.01, ge=0, le=1, description="share of unreadable examples that stops the run")
 
@@ -147,8 +145,7 @@ class Compare(Section):
     flips: int | None = Field(
         None,
         ge=0,
-        description="answers that turned right or wrong, explained under both models; empty: 200 rows of a table, "
-        "else 100",
+        description="answers that turned and are explained under both models; empty: 200 rows of a table, else 100",
     )
 
 
