@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from workbench.errors import UsageError
+from workbench.errors import UnknownName, UsageError
 from workbench.terminal import (
     DeviceOption,
     JsonOption,
+    MaxMbOption,
     QuietOption,
     RunArgument,
     SetOption,
@@ -169,7 +170,9 @@ def inspect_prediction(
 
 
 @app.command()
-def report(run: RunArgument, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
+def report(
+    run: RunArgument, max_mb: MaxMbOption = None, as_json: JsonOption = False, quiet: QuietOption = False
+) -> None:
     """Write a run's report.html again from what the run holds."""
     with answering():
         from workbench import pipeline
@@ -177,7 +180,7 @@ def report(run: RunArgument, as_json: JsonOption = False, quiet: QuietOption = F
 
         opened = Run.open(run)
         with opened.lock():
-            path = pipeline.build_report(opened, progress=progress_of(quiet))
+            path = pipeline.build_report(opened, max_mb=max_mb, progress=progress_of(quiet))
         print_json({"run": str(run), "report": str(path)}) if as_json else print(path)
 
 
@@ -269,7 +272,6 @@ def list_names(
     """List what there is by name."""
     with answering():
         from workbench import registry
-        from workbench.errors import UnknownName
 
         if what not in registry.TABLES:
             raise UnknownName("list", what, registry.TABLES)

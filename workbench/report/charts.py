@@ -12,6 +12,7 @@ WHO = {"before": "var(--before)", "after": "var(--after)", "deployed": "var(--af
 _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
 _CONFIG: dict[str, Any] = {
     "background": "transparent",
+    "aria": False,  # the place of a chart is one picture with a text of its own
     "font": _FONT,
     "padding": 2,
     "view": {"stroke": None},
@@ -57,32 +58,55 @@ def colour_by_who(names: Mapping[str, str], title: str | None = None) -> alt.Col
     return alt.Color("who:N", scale=scale, title=title)
 
 
-def roc(curves: pd.DataFrame, label: str, *, height: int = 250) -> dict[str, Any]:
+def roc(curves: pd.DataFrame, band: pd.DataFrame, label: str, *, height: int = 250) -> dict[str, Any]:
     """ROC curves of one class: columns `who`, `false_alarms`, `found`; the diagonal is chance."""
+    chance = pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0]})
+    named = curves.rename(columns={"false_alarms": "x", "found": "y"})
+    return _curve(named, band, chance, ("false alarms", f"{label} found"), height)
+
+
+def precision_recall(
+    curves: pd.DataFrame, band: pd.DataFrame, label: str, share: float, *, height: int = 250
+) -> dict[str, Any]:
+    """Precision over recall of one class: columns `who`, `found`, `right`; the line is calling at random."""
+    chance = pd.DataFrame({"x": [0.0, 1.0], "y": [share, share]})
+    named = curves.rename(columns={"found": "x", "right": "y"})
+    return _curve(named, band, chance, (f"{label} found", "right when called"), height)
+
+
+def _curve(
+    curves: pd.DataFrame, band: pd.DataFrame, chance: pd.DataFrame, titles: tuple[str, str], height: int
+) -> dict[str, Any]:
+    """Curves `x`, `y` by `who` in the unit square over the band of the last one (`x`, `low`, `high`)."""
     present = {who: colour for who, colour in WHO.items() if who in set(curves["who"])}
-    axis = alt.Axis(format=".0%", tickCount=5)
-    chance = (
-        alt.Chart(pd.DataFrame({"x": [0, 1]}))
-        .mark_line(strokeDash=[3, 4], color="var(--soft)", strokeWidth=1)
-        .encode(x="x:Q", y="x:Q")
+    axis, scale = alt.Axis(format=".0%", tickCount=5), alt.Scale(domain=[0, 1])
+    x, y = (
+        alt.X("x:Q", axis=axis, scale=scale, title=titles[0]),
+        alt.Y("y:Q", axis=axis, scale=scale, title=titles[1]),
+    )
+    line = alt.Chart(chance).mark_line(strokeDash=[3, 4], color="var(--soft)", strokeWidth=1).encode(x=x, y=y)
+    shade = (
+        alt.Chart(band)
+        .mark_area(opacity=0.2, color="var(--after)", clip=True)
+        .encode(x=x, y=alt.Y("low:Q", scale=scale, axis=axis, title=titles[1]), y2="high:Q")
     )
     # steps, as the curve is known at its thresholds only; the order is the curve's, not the x value's
     lines = (
         alt.Chart(curves.assign(step=range(len(curves))))
         .mark_line(strokeWidth=2, clip=True)
         .encode(
-            x=alt.X("false_alarms:Q", axis=axis, scale=alt.Scale(domain=[0, 1]), title="false alarms"),
-            y=alt.Y("found:Q", axis=axis, scale=alt.Scale(domain=[0, 1]), title=f"{label} found"),
+            x=x,
+            y=y,
             order="step:Q",
             color=colour_by_who(present),
             tooltip=[
                 alt.Tooltip("who:N", title="model"),
-                alt.Tooltip("false_alarms:Q", format=".1%", title="false alarms"),
-                alt.Tooltip("found:Q", format=".1%", title="found"),
+                alt.Tooltip("x:Q", format=".1%", title=titles[0]),
+                alt.Tooltip("y:Q", format=".1%", title=titles[1]),
             ],
         )
     )
-    return vega_spec(alt.layer(chance, lines), height)
+    return vega_spec(alt.layer(line, shade, lines), height)
 
 
 def training(losses: pd.DataFrame, *, height: int = 250) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from workbench.report import decision_charts as charts
+from workbench.report.operating import operating
 from workbench.report.residuals import residuals
 from workbench.report.shapes import Block, Cell, Chart, Pair, Prose, Section, Table
 from workbench.report.thresholds import net_benefit, thresholds
@@ -39,7 +40,7 @@ def decisions(view: RunView) -> Section | None:
         return Section("decisions", title, sentence(f"Not computed: {own['reason']}"), ())
     if own["kind"] == "value":
         return Section("decisions", title, *residuals(view, found))
-    blocks = [*_calibration(found), *thresholds(own), *net_benefit(found), *_abstention(found)]
+    blocks = [*_calibration(found), *thresholds(own), *operating(view, own), *net_benefit(found), *_abstention(found)]
     return Section("decisions", title, f"{_abstain(own)} {_calibrated(own)}", tuple(blocks), _HOW)
 
 
