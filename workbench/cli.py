@@ -11,7 +11,7 @@ from workbench.errors import MissingDependency, UnknownName, UsageError
 from workbench.terminal import (
     DeviceOption,
     JsonOption,
-    MaxMbOption,
+    MaxMb,
     QuietOption,
     RunArgument,
     SetOption,
@@ -170,9 +170,7 @@ def inspect_prediction(
 
 
 @app.command()
-def report(
-    run: RunArgument, max_mb: MaxMbOption = None, as_json: JsonOption = False, quiet: QuietOption = False
-) -> None:
+def report(run: RunArgument, max_mb: MaxMb = None, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
     """Write a run's report.html again from what the run holds."""
     with answering():
         from workbench import pipeline
