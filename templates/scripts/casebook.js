@@ -54,7 +54,7 @@ for (const book of all(".casebook")) {
     if (row[CASE] >= 0 && row[LIGHT]) light.append(element("span", "", `light ${["", "good", "fair", "poor"][row[LIGHT]]}`), " ");
     light.append(said("light", row[CASE] < 0 ? "none" : row[LIGHT]));
     made.append(first, cell("td", written(row, TRUTH), values), cell("td", written(row, DECIDED), values), cell("td", row[SHOWN], "number"));
-    if (book.querySelector("[data-by='8']")) made.append(before);
+    if (book.querySelector("[data-by='9']")) made.append(before);
     made.append(light);
     return made;
   };
