@@ -151,8 +151,8 @@ def test_the_corpus_runs_nowhere_even_in_opened_cases(browser: Any, tmp_path: Pa
         page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
         assert page.evaluate("window.pwned") is None
         assert page.evaluate("document.querySelectorAll('main img, main iframe, main style, main object').length") == 0
-        inside = "[...document.querySelectorAll('main *')].flatMap(e => e.getAttributeNames()).filter(n => n.startsWith('on'))"
-        assert page.evaluate(inside) == []
+        names = page.evaluate("[...document.querySelectorAll('main *')].flatMap((e) => e.getAttributeNames())")
+        assert not [name for name in names if name.startswith("on")]
         assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
         assert page.evaluate("document.documentElement.scrollWidth") <= 1280
         page.close()

@@ -109,6 +109,41 @@ def _curve(
     return vega_spec(alt.layer(line, shade, lines), height)
 
 
+_SPLITS = {"train": "var(--before)", "validation": "var(--soft)", "test": "var(--after)"}
+
+
+def shares(rows: pd.DataFrame, *, height: int = 200) -> dict[str, Any]:
+    """Share of each class in each split: columns `label`, `who` (the split), `share`, `n`."""
+    return vega_spec(
+        alt.Chart(rows)
+        .mark_point(filled=True, opacity=0.85, size=55)
+        .encode(
+            x=alt.X("share:Q", axis=alt.Axis(format=".0%", tickCount=6), title="share of the split"),
+            y=alt.Y("label:N", sort=list(dict.fromkeys(rows["label"])), title=None, axis=alt.Axis(labelLimit=190)),
+            color=colour_by_who(_SPLITS),
+            shape=alt.Shape("who:N", scale=alt.Scale(domain=list(_SPLITS), range=["circle", "triangle-up", "square"])),
+            tooltip=["label:N", alt.Tooltip("who:N", title="split"), "n:Q", alt.Tooltip("share:Q", format=".1%")],
+        ),
+        height,
+    )
+
+
+def targets(bins: pd.DataFrame, title: str, *, height: int = 200) -> dict[str, Any]:
+    """Distribution of the target in each split: columns `who` (the split), `low`, `share`, `n`; one step line each."""
+    return vega_spec(
+        alt.Chart(bins)
+        .mark_line(interpolate="step-after", strokeWidth=2)
+        .encode(
+            x=alt.X("low:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(grid=False, tickCount=6)),
+            y=alt.Y("share:Q", axis=alt.Axis(format=".0%", tickCount=5), title="share of the split"),
+            color=colour_by_who(_SPLITS),
+            strokeDash=alt.StrokeDash("who:N", scale=alt.Scale(domain=list(_SPLITS), range=[[1, 0], [6, 3], [2, 2]])),
+            tooltip=[alt.Tooltip("who:N", title="split"), alt.Tooltip("low:Q", format=",.4~g", title="from"), "n:Q"],
+        ),
+        height,
+    )
+
+
 def training(losses: pd.DataFrame, *, height: int = 250) -> dict[str, Any]:
     """Loss by epoch: columns `who` ("training" or "validation"), `epoch`, `loss`."""
     colours = colour_by_who({"training": "var(--before)", "validation": "var(--after)"})
