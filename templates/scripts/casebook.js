@@ -157,7 +157,11 @@ for (const book of all(".casebook")) {
   // The download holds every prediction that fits the filters, not only those that are drawn.
   book.querySelector("table").lines = () => [
     all("th[data-by]", book).map((head) => [head.textContent, ""]),
-    ...listed.map((row) => [...line(row).cells].map(spoken)),
+    ...listed.map((row) => [
+      [row[ID], said("state", row[STATE])], [written(row, TRUTH), ""], [written(row, DECIDED), ""], [row[SHOWN], ""],
+      ...(book.querySelector("[data-by='9']") ? [[row[BEFORE], said("turn", row[TURN])]] : []),
+      [said("light", row[CASE] < 0 ? "none" : row[LIGHT]), ""],
+    ]),
   ];
   form.addEventListener("input", filter);
   form.addEventListener("reset", () => setTimeout(filter));

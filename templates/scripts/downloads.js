@@ -8,7 +8,7 @@ const field = (text) => {
 };
 const spoken = (cell) => {
   const copy = cell.cloneNode(true);
-  for (const part of all("small, svg, button", copy)) part.remove();
+  for (const part of all("small, svg, .hidden", copy)) part.remove();
   return [copy.textContent || cell.querySelector("svg")?.getAttribute("aria-label") || "",
     all("small", cell).map((s) => s.textContent).join(" ")];
 };
@@ -62,6 +62,8 @@ const composed = (list) => {
   });
   made.setAttribute("xmlns", NS);
   made.setAttribute("viewBox", `0 0 700 ${24 * lines.length}`);
+  made.setAttribute("width", 700);
+  made.setAttribute("height", 24 * lines.length);
   return made.outerHTML;
 };
 

@@ -110,6 +110,8 @@ def test_tables_are_saved_as_csv_and_formulas_are_disarmed(page: Any, run: Run) 
     test = RunView(run).predictions("onnx", "test")
     assert test is not None and len(rows) == 301 and rows[0][0] == "Example"
     assert {row[0] for row in rows[1:]} == set(test["id"])
+    right = dict(zip(test["id"], test["target"] == test["predicted"], strict=True))
+    assert all((row[1] == "right") == right[row[0]] for row in rows[1:])
     assert saved.value.suggested_filename.endswith(".csv")
     guarded = page.evaluate("""() => {
       const table = document.querySelector('#performance table.data');
@@ -123,7 +125,7 @@ def test_tables_are_saved_as_csv_and_formulas_are_disarmed(page: Any, run: Run) 
     assert row == ["'=1+1", "'+cmd", "'-2+3", "'@sum", "-0.25", "+1234.5", 'say "hi", you'] and len(row) == guarded
 
 
-@pytest.mark.parametrize("place", ["#performance figure.chart", "#overall .saves.svg, .case"])
+@pytest.mark.parametrize("place", ["#performance figure.chart", ".case"])
 def test_pictures_are_saved_as_svg(page: Any, place: str) -> None:
     with page.expect_download() as saved:
         page.locator(place).first.locator(".saves.svg button").first.click()
