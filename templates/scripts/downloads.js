@@ -98,7 +98,7 @@ const savable = (root) => {
   }
   for (const part of all("ul.bars, figure.tree", root)) {
     const named = part.getAttribute("aria-label") ?? part.querySelector("figcaption").textContent;
-    button("svg", named, (holder) => part.before(holder), () => composed(part));
+    button("svg", named, (holder) => part.after(holder), () => composed(part));
   }
   for (const svg of all("figure.picture svg", root)) {
     button("svg", svg.getAttribute("aria-label"), (holder) => svg.before(holder), () => finished(svg));
