@@ -24,6 +24,7 @@ ORDER = {
     "types": 0.1,
     "places": 0.1,
     "config_text": 0.2,
+    "config_audit": 0.3,
     "run": 1,
     "config": 1,
     "policy": 1,
@@ -50,6 +51,8 @@ ORDER = {
     "pipeline": 6,
     "verification": 6,
     "inspection": 6,
+    "auditing": 6.1,
+    "cli_audit": 6.2,
     "cli_keeping": 6.5,
     "cli": 7,
 }

@@ -235,6 +235,7 @@ class Panel:
     facts: tuple[str, ...] = ()
     light: str = ""
     reasons: tuple[str, ...] = ()
+    called: str = ""  # what a reader calls it, where that is not `who`
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,9 +279,7 @@ class Case:
 
 
 class Shaped(Protocol):
-    """A shape that another module defines."""
-
-    template: ClassVar[str]
+    template: ClassVar[str]  # of a shape that another module defines
 
 
 _Drawn = Chart | Heatmap | Bars | Tokens | Overlay | Neighbours | Struck | Tree

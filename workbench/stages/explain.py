@@ -21,7 +21,7 @@ from workbench.explainers.shap import paired_regression
 from workbench.records import finite, read_predictions, write_attributions
 from workbench.stages.background import Background, choose_background
 from workbench.stages.selection import choose_cases
-from workbench.stages.session import SIDES, Models, Session, do_stage
+from workbench.stages.session import ALONE, SIDES, Models, Session, do_stage
 from workbench.tasks.binding import bind
 from workbench.types import Attribution, Predictions, Question
 
@@ -37,7 +37,7 @@ def explain(session: Session) -> bool:
         asked = Asked(session)
         found: dict[tuple[str, str], list[Attribution]] = {}
         refused: list[dict[str, str]] = []
-        banks: dict[str, dict[str, np.ndarray]] = {"base": {}, "onnx": {}}
+        banks: dict[str, dict[str, np.ndarray]] = {m: {} for m, _ in (ALONE if session.audited else SIDES).values()}
         methods = {name: find_method(name) for name in session.config.explain.methods}
         with session.progress.task("explaining", len(asked.cases) * len(session.sides)) as bar:
             for case, grown in asked.banks(session.sides):
@@ -100,7 +100,7 @@ class Asked:
         self.session = session
         settings = session.config.explain
         self.modality = session.task.modality
-        self.before: Predictions = read_predictions(session.run, "base")
+        self.before: Predictions | None = None if session.audited else read_predictions(session.run, "base")
         self.after: Predictions = read_predictions(session.run, "onnx")
         self.filler = self.modality.choose_filler(settings.filler, session.preparation)
         table = session.task.modality_name == "table"  # rows cost little, texts and pictures much
@@ -244,7 +244,7 @@ class Asked:
                 "against": case["question"].against,
                 "unit": case["question"].unit,
             },
-            "before": task.frame(self.before, row),
+            "before": None if self.before is None else task.frame(self.before, row),
             "after": task.frame(self.after, row),
             "features": [{"name": f.name, "value": f.value, "span": f.span} for f in cut.features],
         }

@@ -108,6 +108,10 @@ class Trials(Masking):
         own: dict[str, list[np.ndarray]] = {}
         other: dict[str, list[np.ndarray]] = {}
         failed: dict[str, str] = {}
+        measures: dict[str, float | str] = {}
+        why_not = str(getattr(self.session.tuned, "reason", "")) if self.settings.randomised else ""
+        if why_not:
+            return measures | dict.fromkeys(self.methods, f"The file's weights cannot be drawn anew: {why_not}.")
         for case in self.some(self.settings.randomised):
             seed = int(self.rng(case, 3).integers(2**31))
             probe = self.bind(case, randomised(self.session.tuned, seed))
@@ -116,7 +120,6 @@ class Trials(Masking):
                 if mine is not None:
                     own.setdefault(name, []).append(mine.values)
                     other.setdefault(name, []).append(values)
-        measures: dict[str, float | str] = {}
         for name in self.methods if self.settings.randomised else ():
             found = sanity.randomisation_similarity(own.get(name, []), other.get(name, []))
             why = failed.get(name, "No explained example has five parts or more.")
@@ -175,7 +178,8 @@ class Trials(Masking):
         kind = self.session.task.modality_name
         if kind == "text":
             probe = self.asked.probe(case, "tuned")
-            if probe.differentiable is None:
+            refused = getattr(self.session.tuned, "reason", "")
+            if probe.differentiable is None or refused:
                 return {}
             import torch
 

@@ -36,6 +36,7 @@ class Pair:
     config: Config
     sessions: dict[str, Session]
     progress: Progress
+    audited = False  # there are two models, whoever trained them
 
     @property
     def task(self) -> Task:

@@ -16,12 +16,18 @@ _STRATEGIES = {
     "head": "only the last layer was trained",
     "lora": "small added matrices were trained (LoRA), the model's own parameters stayed",
 }
+_ELSEWHERE = (
+    "The model was trained elsewhere: by whom, how and on what data, only those can say who made it. "
+    "Nothing was trained for this report."
+)
 _POINTS = 300  # of the training loss
 _EPOCHS = 4  # that are listed one by one
 
 
 def training(view: RunView) -> Section | None:
     """The curve, what was trained and the state that was kept."""
+    if view.audited:
+        return Section("training", "Training", _ELSEWHERE, ())
     about = view.finetune
     if not about and not view.history:
         return None
