@@ -147,7 +147,7 @@ def test_the_corpus_runs_nowhere_even_in_opened_cases(browser: Any, tmp_path: Pa
         page.goto(build_report(run, title=SCRIPTS[0]).as_uri())
         page.wait_for_function("document.querySelector('.casebook').dataset.state === 'ready'")
         for i in range(min(8, page.locator(".cases tbody a").count())):
-            page.locator(".cases tbody a").nth(i).click()
+            page.locator(".cases tbody a").nth(i).press("Enter")
             assert page.locator("article.case h3").inner_text()
         page.fill("[name=words]", "onerror")
         page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
