@@ -14,6 +14,7 @@ import tomli_w
 
 from workbench import __version__, registry
 from workbench.assets import asset
+from workbench.backbones.estimator_table import check as check_estimator
 from workbench.config import Config, build_config, read_config, read_resolved
 from workbench.engines.progress import Progress
 from workbench.errors import ConfigError, UnknownName, UsageError
@@ -115,14 +116,16 @@ def build_report(run: Run, *, max_mb: float | None = None, progress: Progress | 
         progress: says what is done.
     """
     from workbench.report.build import build_report as build
+    from workbench.report.machine import FILES
 
     if run.manifest.get("kind") == "comparison":
         return _build_comparison(run, max_mb, progress)
     config = read_resolved(run.path / CONFIG)
     if progress:
         progress.say("report ...")
-    with run.stage("report", digest([__version__, run.manifest["stages"]]), ("report.html",)):
-        path: Path = build(run, title=config.report.title, max_mb=config.report.max_mb if max_mb is None else max_mb)
+    most = config.report.max_mb if max_mb is None else max_mb
+    with run.stage("report", digest([__version__, run.manifest["stages"]]), ("report.html", *FILES)):
+        path: Path = build(run, title=config.report.title, max_mb=most)
     return path
 
 
@@ -223,6 +226,7 @@ def _stage(name: str) -> Callable[[Session], bool]:
 def _check_names(config: Config) -> None:
     """Refuse names that no registry knows before any work is done for them."""
     task = registry.load("tasks", config.task)
+    check_estimator(config, task.modality_name, task.kind)
     known = registry.names("explainers") | registry.names("controls")
     for method in config.explain.methods:
         if method not in known:

@@ -39,6 +39,7 @@ class RunView:
         self.limits = limits or Limits()
         self._title = title
         self._read: dict[str, Any] = {} if read is None else read  # files by name; views may share what they read
+        self.broken: dict[str, str] = {}  # title of each part that could not be built, and why
 
     # -- identity ---------------------------------------------------------------------
 
