@@ -26,7 +26,7 @@ def gaps(view: RunView) -> tuple[Finding, ...]:
     for part in (_parts, _slices, _always, _methods, _cases, _examples, _measures, _thresholds, _quality):
         try:
             found += part(view)
-        except (WorkbenchError, LookupError, TypeError, ValueError) as e:
+        except (WorkbenchError, LookupError, TypeError, ValueError, AttributeError) as e:
             reason = e.message if isinstance(e, WorkbenchError) else f"{type(e).__name__}: {e}"
             found.append(_gap("A part of this list.", reason))
     return tuple(found)
