@@ -12,12 +12,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from workbench.asking import Asker
 from workbench.coalitions import Coalitions, coalitions
 from workbench.errors import ExplainError
+from workbench.kriging import Part, fit_part
 from workbench.probe import Probe
 
 __all__ = ["Bank", "Coalitions", "Growing", "coalitions", "evaluate", "grow", "remember"]
@@ -55,6 +57,25 @@ class Bank:
     def score(self) -> float:
         """The answer with nothing hidden."""
         return float(self.scores[1])
+
+    @cached_property
+    def odd(self) -> Part | None:
+        """The odd part of the stand-in learnt from the fitting pairs; None where they are too few or all are here."""
+        return self._part(odd=True)
+
+    @cached_property
+    def even(self) -> Part | None:
+        """Its even part."""
+        return self._part(odd=False)
+
+    def _part(self, *, odd: bool) -> Part | None:
+        if self.coalitions.exact:
+            return None
+        rows = np.flatnonzero(self.coalitions.fit[0::2])
+        # The first pair is that of nothing and everything; each pair is told by the row that a part is +1 of.
+        keeps, hides = np.where(rows == 0, 1, 2 * rows), np.where(rows == 0, 0, 2 * rows + 1)
+        both = self.scores[keeps] - self.scores[hides] if odd else self.scores[keeps] + self.scores[hides]
+        return fit_part(self.masks[keeps], both / 2, odd=odd, like=None if odd else self.odd)
 
     def reread(self, probe: Probe) -> Bank:
         """The bank of another question about the same example and model, without asking anew."""
