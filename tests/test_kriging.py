@@ -107,3 +107,21 @@ def test_it_more_than_halves_the_squared_error_of_the_regression() -> None:
         with_it.append(((paired_regression(bank)[0] - truth) ** 2).sum())
         without.append(((paired_regression(alone)[0] - truth) ** 2).sum())
     assert sum(with_it) < 0.5 * sum(without)
+
+
+@pytest.mark.parametrize("odd", [True, False])
+def test_again_on_the_same_pairs_is_the_same_part(odd: bool) -> None:
+    found, law = part(1, odd=odd), np.full(M + 1, 1 / (M + 1))
+    found.moments(law)
+    same = found.again(np.arange(len(found.signs)), np.asarray(found.predict(found.signs > 0)))
+    values = np.random.default_rng(0).normal(size=len(found.signs))
+    other = found.again(np.arange(len(found.signs))[::-1][np.r_[-1, : len(found.signs) - 1]], values)
+    assert same is not None and other is not None
+    for one in (same, other):
+        assert np.allclose(one.moments(law)[1], kriging.Part(**_fresh(one)).moments(law)[1])
+        if odd:
+            assert np.allclose(one.shapley(), kriging.Part(**_fresh(one)).shapley())
+
+
+def _fresh(one: kriging.Part) -> dict[str, object]:
+    return {name: value for name, value in vars(one).items() if not name.startswith("_")}

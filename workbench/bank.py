@@ -71,11 +71,32 @@ class Bank:
     def _part(self, *, odd: bool) -> Part | None:
         if self.coalitions.exact:
             return None
-        rows = np.flatnonzero(self.coalitions.fit[0::2])
-        # The first pair is that of nothing and everything; each pair is told by the row that a part is +1 of.
-        keeps, hides = np.where(rows == 0, 1, 2 * rows), np.where(rows == 0, 0, 2 * rows + 1)
+        masks, values = self._told(np.flatnonzero(self.coalitions.fit[0::2]), odd=odd)
+        return fit_part(masks, values, odd=odd, like=None if odd else self.odd)
+
+    def _told(self, pairs: np.ndarray, *, odd: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Of some pairs the masks and the part's values; of the first, nothing and everything, the latter's."""
+        keeps, hides = np.where(pairs == 0, 1, 2 * pairs), np.where(pairs == 0, 0, 2 * pairs + 1)
         both = self.scores[keeps] - self.scores[hides] if odd else self.scores[keeps] + self.scores[hides]
-        return fit_part(self.masks[keeps], both / 2, odd=odd, like=None if odd else self.odd)
+        return self.masks[keeps], both / 2
+
+    def drawn_again(self, pairs: np.ndarray) -> Bank:
+        """The bank with other pairs of its own in the places of its pairs, each fitted or held out as that place was.
+
+        Args:
+            pairs: (n / 2,) which pair stands at each place; the first is the first.
+        """
+        both = np.column_stack([2 * pairs, 2 * pairs + 1]).ravel()
+        old = self.coalitions
+        drawn = Coalitions(old.masks[both], old.inclusion[both], old.held_out, exact=False)
+        found = replace(self, coalitions=drawn, scores=self.scores[both], outputs=None)
+        # The stand-in keeps its knobs: what is asked is what other pairs would have said.
+        fitted = np.flatnonzero(old.fit[0::2])
+        rows = np.searchsorted(fitted, pairs[fitted])
+        for name, part in (("odd", self.odd), ("even", self.even)):
+            other = None if part is None else part.again(rows, self._told(pairs[fitted], odd=name == "odd")[1])
+            found.__dict__[name] = other
+        return found
 
     def reread(self, probe: Probe) -> Bank:
         """The bank of another question about the same example and model, without asking anew."""

@@ -15,7 +15,8 @@ independent under the prior and are fitted apart, each to one number a pair of c
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from scipy import stats
@@ -64,6 +65,7 @@ class Part:
     spread: np.ndarray
     freedom: int
     knobs: tuple[float, ...]
+    _shares: dict[bytes, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict, repr=False, compare=False)
 
     def predict(self, masks: np.ndarray) -> np.ndarray:
         """The part's value for (k, M) boolean masks, (k,)."""
@@ -73,7 +75,11 @@ class Part:
 
     def shapley(self) -> np.ndarray:
         """Shapley values of the odd part, (M,)."""
-        return np.asarray(self.trend + shapley_of_kernels(self.signs, self.lam).T @ self.alpha)
+        return np.asarray(self.trend + self._of_kernels.T @ self.alpha)
+
+    @cached_property
+    def _of_kernels(self) -> np.ndarray:
+        return shapley_of_kernels(self.signs, self.lam)
 
     def half_width(self, confidence: float) -> np.ndarray:
         """Half width of an interval for each Shapley value, (M,)."""
@@ -94,7 +100,7 @@ class Part:
             mean, times = float(self.trend[0]), np.full(m, self.trend[0] * mean_kept)
         sign = -1.0 if self.odd else 1.0
         weight = np.concatenate([self.alpha, sign * self.alpha]) / 2
-        total, each = moments_of_kernels(np.concatenate([self.signs, -self.signs]), self.lam, law)
+        total, each = self._moments_of_kernels(law)
         own_scale = scale(self.lam, odd=self.odd)
         mean += float(weight @ total) / own_scale
         times = times + weight @ each / own_scale
@@ -106,6 +112,32 @@ class Part:
         mean -= size * float(lost.sum() * (2 * mean_kept - 1))
         linear = mean_kept * -lost.sum() + 2 * (lost * mean_kept + (lost.sum() - lost) * both_kept)
         return mean, np.asarray(times - size * linear)
+
+    def _moments_of_kernels(self, law: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of the kernels around the coalitions, then around their complements."""
+        key = law.tobytes()
+        if key not in self._shares:
+            self._shares[key] = moments_of_kernels(np.concatenate([self.signs, -self.signs]), self.lam, law)
+        return self._shares[key]
+
+    def again(self, rows: np.ndarray, values: np.ndarray) -> Part | None:
+        """The part of some of the same pairs, by the same knobs; without `spread`.
+
+        Args:
+            rows: places among the pairs fitted to, the first of them first; they may repeat.
+            values: (n,) of these rows.
+        """
+        signs = self.signs[rows]
+        trend = signs / 2 if self.odd else np.ones((len(rows), 1))
+        if np.linalg.matrix_rank(trend) < trend.shape[1]:
+            return None
+        found = _solve(signs, trend, values, self.lam, self.knobs, odd=self.odd, spread=False)
+        if found is not None:
+            both = np.concatenate([rows, len(self.signs) + rows])
+            found._shares.update({key: (total[both], each[both]) for key, (total, each) in self._shares.items()})
+            if self.odd:
+                found.__dict__["_of_kernels"] = self._of_kernels[rows]
+        return found
 
 
 def fit_part(masks: np.ndarray, values: np.ndarray, *, odd: bool, like: Part | None = None) -> Part | None:
@@ -142,7 +174,7 @@ def fit_part(masks: np.ndarray, values: np.ndarray, *, odd: bool, like: Part | N
         return _likelihood(signs[some], trend[some], values[some], lam, knobs[2], odd=odd)
 
     knobs = _climb(cost, start, ladders)
-    return _solve(signs, trend, values, share, knobs, odd=odd)
+    return _solve(signs, trend, values, _relevance(share, knobs), knobs, odd=odd)
 
 
 def _relevance(share: np.ndarray, knobs: tuple[float, ...]) -> np.ndarray:
@@ -196,12 +228,13 @@ def _solve(
     signs: np.ndarray,
     trend: np.ndarray,
     values: np.ndarray,
-    share: np.ndarray,
+    lam: np.ndarray,
     knobs: tuple[float, ...],
     *,
     odd: bool,
+    spread: bool = True,
 ) -> Part | None:
-    lam, noise = _relevance(share, knobs), knobs[2]
+    noise = knobs[2]
     factor = _factor(signs, lam, noise, odd=odd)
     if factor is None:
         return None
@@ -212,8 +245,8 @@ def _solve(
     coefficients = np.linalg.solve(r, q.T @ answer)
     left = answer - whitened @ coefficients
     alpha = (1 - noise) * solve_triangular(factor, left, lower=True, trans="T", check_finite=False)
-    spread = np.zeros(m)
-    if odd:
+    deviation = np.zeros(m)
+    if odd and spread:
         # What is not known: prior variance less what the coalitions tell, plus the trend's own error.
         tells = (1 - noise) * shapley_of_kernels(signs, lam) + noise * shapley_of_pairs(signs)
         told = solve_triangular(factor, tells, lower=True, check_finite=False)
@@ -221,5 +254,5 @@ def _solve(
         of_trend = np.linalg.solve(r.T, np.eye(m) - whitened.T @ told)
         unknown = prior - (told**2).sum(axis=0) + (of_trend**2).sum(axis=0)
         # The relevances were read off the same pairs, which the likelihood does not know.
-        spread = np.sqrt(np.maximum(unknown, 0) * float(left @ left) / free * (1 + m / len(values)))
-    return Part(odd, signs, lam, coefficients, alpha, spread, free, knobs)
+        deviation = np.sqrt(np.maximum(unknown, 0) * float(left @ left) / free * (1 + m / len(values)))
+    return Part(odd, signs, lam, coefficients, alpha, deviation, free, knobs)

@@ -155,4 +155,5 @@ SHAPLEY = Explainer(
     uses_bank=True,
     explain=shapley,
     complete=True,
+    claims="shapley",
 )
