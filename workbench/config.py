@@ -47,9 +47,7 @@ class Data(Section):
     validation_share: float = Field(0.15, gt=0, lt=1, description="share of a validation split that is drawn")
     test_share: float = Field(0.2, gt=0, lt=1, description="share of a test split that is drawn")
     limit: int = Field(0, ge=0, description="at most so many examples of each split; 0: all")
-    shortcut: Literal["none", "random", "class"] = Field(
-        "none", description="rehearsal: what is planted says nothing (`random`), or the class outside of test (`class`)"
-    )
+    shortcut: Literal["none", "random", "class"] = Field("none", description="a rehearsal: docs/decisions.md")
     max_skipped: float = Field(0.01, ge=0, le=1, description="share of unreadable examples that stops the run")
 
 
@@ -142,11 +140,7 @@ class Compare(Section):
     regions: tuple[Region, ...] = Field((), description="[left, top, right, bottom] as fractions, or `top-right`, ...")
     samples: int = Field(24, ge=2, description="test examples that a comparison of two runs explains under both")
     repeats: int = Field(1, ge=0, le=20, description="times an explanation is drawn again to know its noise; 0: never")
-    flips: int | None = Field(
-        None,
-        ge=0,
-        description="answers that turned and are explained under both models; empty: 200 rows of a table, else 100",
-    )
+    flips: int | None = Field(None, ge=0, description="answers that turned to explain; empty: 100, of tables 200")
 
 
 class Explain(Section):

@@ -18,7 +18,7 @@ from workbench.backbones.estimator_table import check as check_estimator
 from workbench.config import Config, build_config, read_config, read_resolved
 from workbench.engines.progress import Progress
 from workbench.errors import ConfigError, UnknownName, UsageError
-from workbench.run import ABOUT, CONFIG, MANIFEST, UNHASHED, Run, digest, write_atomically
+from workbench.run import CONFIG, MANIFEST, Run, digest, write_atomically
 from workbench.stages.session import Session
 
 AUDIT = "audit"  # the kind of a run whose model was made elsewhere
@@ -107,36 +107,34 @@ def _further(session: Session, name: str) -> str:
     return name if name != "evaluate" else "slices" if session.audited else "compare"
 
 
-def build_report(run: Run, *, progress: Progress | None = None) -> Path:
-    """Write `report.html` of a run, or `compare.html` of a comparison, damage said first; needs no torch."""
+def build_report(run: Run, *, max_mb: float | None = None, progress: Progress | None = None) -> Path:
+    """Write `report.html` of a run, or `compare.html` of a comparison; damage said first; needs no torch.
+
+    Args:
+        run: what is reported.
+        max_mb: largest size in megabytes; None: what the config says (a comparison: 3).
+        progress: says what is done.
+    """
     from workbench.report.build import build_report as build
+    from workbench.report.damage import problems_of
     from workbench.report.machine import FILES
 
     if run.manifest.get("kind") == "comparison":
-        return _build_comparison(run, progress)
+        return _build_comparison(run, max_mb, progress)
     config = read_resolved(run.path / CONFIG)
-    problems = _problems(run, progress)
+    problems, most = problems_of(run, progress and progress.say), config.report.max_mb if max_mb is None else max_mb
     with run.stage("report", digest([__version__, run.manifest["stages"]]), ("report.html", *FILES)):
-        path: Path = build(run, title=config.report.title, max_mb=config.report.max_mb, problems=problems)
+        path: Path = build(run, title=config.report.title, max_mb=most, problems=problems)
     return path
 
 
-def _problems(run: Run, progress: Progress | None) -> tuple[str, ...]:
-    """What is not as the manifest says, said aloud; what is about the run is written anew."""
-    if progress:
-        progress.say("report ...")
-    found = tuple(p for p in run.verify() if p.split(" ")[0] not in ABOUT and UNHASHED not in p)
-    if found and progress:
-        progress.say(f"  ! {run.path} is not what its manifest says, and the page says so: {'; '.join(found[:5])}")
-    return found
-
-
-def _build_comparison(run: Run, progress: Progress | None) -> Path:
+def _build_comparison(run: Run, max_mb: float | None, progress: Progress | None) -> Path:
     from workbench.report.compare import NAME, build_comparison
+    from workbench.report.damage import problems_of
 
-    problems = _problems(run, progress)
+    problems = problems_of(run, progress and progress.say)
     with run.stage("report", digest([__version__, run.manifest["stages"]]), (NAME,)):
-        path: Path = build_comparison(run, problems=problems)
+        path: Path = build_comparison(run, problems=problems, **({} if max_mb is None else {"max_mb": max_mb}))
     return path
 
 

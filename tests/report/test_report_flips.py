@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from runs import copy_of, made
 
-from workbench.report.answers import Limits
 from workbench.report.build import build_report, render
 from workbench.report.excerpts import Turn, Turns
 from workbench.report.flips import turned
+from workbench.report.limits import Limits
 from workbench.report.shapes import Fold, Table
 from workbench.report.view import RunView
 from workbench.run import Run

@@ -36,9 +36,9 @@ class FlipView(CaseView):
     def rows(self) -> dict[tuple[str, str], pd.DataFrame]:
         found = {}
         for who, folder in _FOLDERS.items():
-            rows = _by_example(self.view, f"{folder}/{self.method}.parquet").get(self.id)
-            if rows is not None:
-                found[who, self.method] = rows
+            frame = self.view.parquet(f"{folder}/{self.method}.parquet")
+            if frame is not None and (own := frame["id"] == self.id).any():
+                found[who, self.method] = frame[own].sort_values("index")
         return found
 
     def quality(self, who: str, explainer: str) -> dict[str, Any]:
@@ -55,17 +55,6 @@ class FlipView(CaseView):
         named = {"base": f"flip-picture-{self.place + 1}", "picture": source, "pixelated": tiny}
         segments = pictures.read_segments(path / self.case["segments"])
         return {**named, "width": width, "height": height, "segments": segments}
-
-
-def _by_example(view: RunView, name: str) -> dict[str, pd.DataFrame]:
-    """Rows of a file of attributions by example, read once."""
-    key = f"{name}, by example"
-    if key not in view.kept:
-        frame = view.parquet(name)
-        rows = {} if frame is None else {str(k): v.sort_values("index") for k, v in frame.groupby("id", sort=False)}
-        view.kept[key] = rows
-    found: dict[str, pd.DataFrame] = view.kept[key]
-    return found
 
 
 def turned(view: RunView, kind: str) -> list[Block]:
