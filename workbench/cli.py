@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from workbench.cli_export import export
 from workbench.errors import MissingDependency, UsageError
 from workbench.terminal import (
     DeviceOption,
@@ -112,7 +113,7 @@ def _add_stage(name: str, text: str) -> None:
 
 
 _add_stage("finetune", "Customise the backbone of a run.")
-_add_stage("export", "Write a run's model as ONNX and prove it equal to the trained one.")
+app.command("export")(export)
 _add_stage("evaluate", "Compute every measure of a run with its interval.")
 _add_stage("explain", "Explain a choice of a run's predictions.")
 _add_stage("assess", "Measure how far each explanation of a run can be trusted.")

@@ -47,6 +47,7 @@ ORDER = {
     "terminal": 6,
     "pipeline": 6,
     "inspection": 6,
+    "cli_export": 6.1,
     "cli": 7,
 }
 # Above level 1, only the stages read data; a modality decodes its pictures as the data room does.

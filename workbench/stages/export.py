@@ -9,6 +9,7 @@ import numpy as np
 
 from workbench import __version__
 from workbench.errors import ExportError
+from workbench.stages.candidates import write_model
 from workbench.stages.session import Session, do_stage
 
 _PARITY_EXAMPLES = 512
@@ -18,7 +19,7 @@ def export(session: Session) -> bool:
     """Write `onnx/model.onnx` and `onnx/parity.json`; over tolerance is an error, never a warning."""
 
     def work(entry: dict[str, Any]) -> None:
-        from workbench.backbones.export import check_parity, export_onnx, tracing_batch
+        from workbench.backbones.export import check_parity, tracing_batch
         from workbench.backbones.onnx import OnnxBackbone
 
         run, config, dataset = session.run, session.config, session.dataset
@@ -37,7 +38,8 @@ def export(session: Session) -> bool:
         thresholds = session.thresholds("tuned")
         if thresholds is not None:
             metadata["thresholds"] = thresholds.tolist()
-        content = export_onnx(tuned, tracing_batch(encoded, session.task.modality_name), metadata, config.export.opset)
+        example = tracing_batch(encoded, session.task.modality_name)
+        content, written = write_model(session, tuned, example, metadata, encoded)
         partial = run.path / "onnx" / ".model.partial.onnx"
         partial.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -53,8 +55,7 @@ def export(session: Session) -> bool:
         finally:
             partial.unlink(missing_ok=True)
         parity |= {
-            "opset": config.export.opset,
-            "exporter": "torch.onnx (dynamo)",
+            **written,
             "sha256": hashlib.sha256(content).hexdigest(),
             "bytes": len(content),
             "parameters": sum(p.numel() for p in tuned.module.parameters()),

@@ -27,6 +27,7 @@ _MADE_OF: dict[str, tuple[tuple[str, ...], str]] = {
     "evaluate": (("evaluate",), "predict"),
     "slices": (("evaluate",), "predict"),
     "compare": (("evaluate", "compare"), "predict"),
+    "variants": (("export", "evaluate", "explain"), "predict"),
     "explain": (("explain",), "predict"),
     "assess": (("assess",), "explain"),
     "overall": (("explain",), "explain"),
@@ -34,6 +35,7 @@ _MADE_OF: dict[str, tuple[tuple[str, ...], str]] = {
     "contrast": (("explain",), "explain"),
 }
 STAGES = tuple(_MADE_OF)
+_VARIANTS = {"dtypes", "latency_seconds"}  # keys of [export] that the deployed file itself does not depend on
 _TURNS = {"immutable", "ranges", "change"}  # keys of [explain] that counterfactuals alone depend on
 # Black-box methods ask the file that ships; gradients come from the model it was exported from.
 Models = Mapping[str, tuple[str, str]]  # side to the model for black-box methods and the one with gradients
@@ -108,6 +110,7 @@ class Session:
         """What a stage's result depends on: the program, its config sections and the stage before it."""
         sections, before = _MADE_OF[stage]
         left_out = {} if stage == "contrast" else {"explain": _TURNS}
+        left_out |= {} if stage == "variants" else {"export": _VARIANTS}
         own = self.config.model_dump(mode="json", include={*sections, "task", "seed"}, exclude=left_out)
         extra = [self.sha256] if stage == "prepare" else []
         return digest([stage, __version__, own, [self.key(before)] if before else [], extra])
@@ -167,10 +170,15 @@ class Session:
 
     @cached_property
     def onnx(self) -> Any:
-        """The deployed file in ONNX Runtime."""
+        """The deployed file in ONNX Runtime; on a GPU its buffers stay there."""
+        path = self.run.path / "onnx" / "model.onnx"
+        if self.torch_device == "cuda":
+            from workbench.backbones.onnx_gpu import BoundBackbone
+
+            return BoundBackbone(path, device=self.device)
         from workbench.backbones.onnx import OnnxBackbone
 
-        return OnnxBackbone(self.run.path / "onnx" / "model.onnx", device=self.device)
+        return OnnxBackbone(path, device=self.device)
 
     @cached_property
     def preparation(self) -> Any:
