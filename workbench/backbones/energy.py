@@ -29,7 +29,7 @@ class Meter:
                 self.reason = f"{zone / 'energy_uj'} may not be read (it needs root)"
         self._card = _card()
         if not self._packages and not self._card and not self.reason:
-            self.reason = "the machine has no meter that can be read (RAPL or NVML)"
+            self.reason = "no meter (RAPL or NVML) can be read"
 
     def read(self) -> tuple[list[int], int]:
         """The counters now: microjoules of each processor, millijoules of the card."""

@@ -58,6 +58,7 @@ class Judge:
             "quality": quality,
             "attributions": reasons,
             "passed": not failed,
+            "failed": failed,
             "reason": _why(failed, scores, quality, reasons),
         }
 
