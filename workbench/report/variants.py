@@ -45,9 +45,9 @@ def _table(entries: list[dict[str, Any]], measured: Mapping[str, Any], chosen: s
     rows = tuple(_row(entry, measured.get(entry["name"]) or {}, chosen) for entry in entries)
     made = " ".join(f"{_NAMES.get(e['name'], e['name'])}: {e['how']}." for e in entries[1:] if e.get("file"))
     note = (
-        f"{made} Scores differ by |variant − fp32| / (1 + |fp32|), the largest on the test split. Quality: not worse than fp32 by more than "
-        "0.5 points of accuracy (0.5 % of RMSE), shown by the interval. Same reasons: rank correlation of Shapley values "
-        "from the same masks, and overlap of the five largest parts."
+        f"{made} Scores differ by |variant − fp32| / (1 + |fp32|), the largest on the test split. Quality: not worse "
+        "than fp32 by more than 0.5 points of accuracy (0.5 % of RMSE), shown by the interval. Same reasons: rank "
+        "correlation of Shapley values from the same masks, and overlap of the five largest parts."
     )
     return Table("Variants of the deployed file", head, rows, note=f"{_recommended(chosen)}{why} {note}".strip())
 
