@@ -108,7 +108,10 @@ def _speed(measured: Mapping[str, Any]) -> Table:
     for name, own in measured.items():
         for b in own["per_batch"]:
             lead = (word(_NAMES.get(name, name)), Cell(f"{b['batch']:,}"))
-            times = (none(b["reason"]) if b[p] is None else Cell(milliseconds(b[p])) for p in ("p50", "p95", "p99"))
+            times = (
+                Cell("too few runs", kind="none") if b[p] is None else Cell(milliseconds(b[p]))
+                for p in ("p50", "p95", "p99")
+            )
             rows.append((*lead, *times, Cell(number(b["examples_per_second"])), Cell(f"{b['n']:,}")))
     note = (
         "Real test examples, two rounds of warm-up, all files in turn, in a process of its own without torch; 95 % "
