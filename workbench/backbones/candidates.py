@@ -8,8 +8,9 @@ Runtime's transformer optimiser fuses most. Which is the fastest depends on the 
 from __future__ import annotations
 
 import contextlib
-import io
+import tempfile
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,19 +76,24 @@ def _fused(backbone: TorchBackbone, example: Mapping[str, np.ndarray], metadata:
     wrapped = _Positional(backbone.module, backbone.inputs).eval()
     tensors = backbone.tensors(example)
     free = {0: "batch", 1: "sequence"} if backbone.modality == "text" else {0: "batch"}
-    sink = io.BytesIO()
-    with quiet(), torch.no_grad(), _plain_attention(backbone.module):
+    with (
+        tempfile.TemporaryDirectory(prefix="workbench-") as folder,
+        quiet(),
+        torch.no_grad(),
+        _plain_attention(backbone.module),
+    ):
+        path = Path(folder) / "traced.onnx"
         torch.onnx.export(
             wrapped,
             tuple(tensors[n] for n in backbone.inputs),
-            sink,
+            path,
             dynamo=False,
             input_names=list(backbone.inputs),
             output_names=["logits"],
             dynamic_axes={**dict.fromkeys(backbone.inputs, free), "logits": {0: "batch"}},
             opset_version=_LEGACY_OPSET,
         )
-        model = onnx.load_from_string(sink.getvalue())
+        model = onnx.load(path)
         # The runtime's own rewriting (opt_level above 0) would depend on the machine it runs on.
         fused = optimize_model(
             model, kind, num_heads=config.num_attention_heads, hidden_size=config.hidden_size, opt_level=0

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,8 @@ def _main(request: Path, data: Path) -> dict[str, Any]:
             size, i, name = key.split("|", 2)
             batches.setdefault(int(size), {}).setdefault(int(i), {})[name] = arrays[key]
     largest = batches[max(batches)][0]
-    backbones, found = {}, {}
+    backbones: dict[str, Any] = {}
+    found: dict[str, dict[str, Any]] = {}
     for name, path in asked["paths"].items():
         before = _memory("VmRSS")
         _forget_peak()
@@ -153,7 +155,7 @@ def _main(request: Path, data: Path) -> dict[str, Any]:
             rate = round(1000 * size / float(np.median(own)), 2)
             found[name]["per_batch"].append({"batch": size, **percentiles(own), "examples_per_second": rate})
     for name, backbone in backbones.items():
-        found[name] |= meter.per_1000(lambda b=backbone: b.outputs(largest), len(next(iter(largest.values()))))
+        found[name] |= meter.per_1000(partial(backbone.outputs, largest), len(next(iter(largest.values()))))
     return found
 
 

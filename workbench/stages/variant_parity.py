@@ -119,11 +119,14 @@ class Judge:
         before, after = self._decoded(self.fp32), self._decoded(theirs)
         settings = settings_of(self.session)
         if isinstance(before, LabelScores) and isinstance(after, LabelScores):
-            cells = paired_cells(all_right(before), all_right(after))
+            known = (before.targets >= 0).all(axis=1)
+            truth = before.targets[known] == 1
+            cells = paired_cells(all_right(truth, before.predicted[known]), all_right(truth, after.predicted[known]))
             tested: dict[str, Any] | None = margin_on_accuracy(cells, MARGIN, settings["confidence"])
             n = max(1, sum(cells))
-            of, flips = "whole label sets right", cells[1] / n
-            values = ((cells[0] + cells[1]) / n, (cells[0] + cells[2]) / n)
+            of = "whole label sets right"
+            flips: float | None = cells[1] / n
+            values: tuple[Any, Any] = ((cells[0] + cells[1]) / n, (cells[0] + cells[2]) / n)
         else:
             clusters = clusters_of(self.session, before.ids)
             content = compare(before, after, split="test", margin=MARGIN, clusters=clusters, **settings)
@@ -132,7 +135,8 @@ class Judge:
             measure = content["accuracy"] or next(iter(content["measures"]), None)
             if measure is None:
                 return {"passed": None, "reason": content["verdict"], "margin": MARGIN, "nfr": flips}
-            of, values = "accuracy" if content["accuracy"] else "rmse", (measure["before"], measure["after"])
+            of = "accuracy" if content["accuracy"] else "rmse"
+            values = (measure["before"], measure["after"])
         test = (tested or {}).get("noninferiority")
         found = {
             "measure": of,
