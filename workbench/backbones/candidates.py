@@ -24,7 +24,7 @@ from workbench.errors import ExportError
 
 CANONICAL = "dynamo"
 NAMES = {
-    CANONICAL: "torch.onnx (dynamo) at [export] opset",
+    CANONICAL: "torch.onnx (dynamo)",
     "dynamo-23": "torch.onnx (dynamo), opset 23, attention as one operator",
     "dynamo-20": "torch.onnx (dynamo), opset 20",
     "fused-17": "torch.onnx (TorchScript), opset 17, fused by onnxruntime.transformers",

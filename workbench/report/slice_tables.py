@@ -82,24 +82,36 @@ def _table(
 ) -> Table:
     mae = found.content["measure"] == "mae"
     unit = f" ({view.unit})" if mae and view.unit else ""
-    head = ("Group", "n", "before", "deployed", "intervals", "against the rest", "change")
+    models = {m: w for m, w in _WHO.items() if m in view.models}
+    last = () if view.audited else ("change",)
+    head = ("Group", "n", *models.values(), "intervals", "against the rest", *last)
     rows = []
     for entry in entries:
-        scores = {m: _estimate((entry["models"].get(m) or {}).get("score")) for m in _WHO}
+        scores = {m: _estimate((entry["models"].get(m) or {}).get("score")) for m in models}
         beside = [v for s in scores.values() for v in ends(s)]
         name = " and ".join(f"{p['attribute']}: {p['value']}" for p in entry["where"])
         label = word(entry["where"][0]["value"] if len(entry["where"]) == 1 else name)
         if entry["note"] == "counts only":
-            counted = [_count(entry, m) for m in _WHO]
-            rows.append((label, Cell(f"{entry['n']:,}"), *counted, *(Cell("too few", kind="none") for _ in range(3))))
+            counted = [_count(entry, m) for m in models]
+            rows.append(
+                (
+                    label,
+                    Cell(f"{entry['n']:,}"),
+                    *counted,
+                    *(Cell("too few", kind="none") for _ in range(2 + len(last))),
+                )
+            )
             continue
         values = [_value(s, beside, mae) for s in scores.values()]
-        tested = [_test(t, entry, mae) for t in (difference_of(entry), entry.get("change"))]
+        tested = [
+            _test(t, entry, mae) for t in (difference_of(entry), *(() if view.audited else (entry.get("change"),)))
+        ]
         rows.append((label, Cell(f"{entry['n']:,}"), *values, _dots(name, scores, axis), *tested))
     measure = "mean absolute error" if mae else "accuracy"
     ends_ = f"{number(axis[0], like=axis[1])} to {number(axis[1])}" if mae else (
         f"{percent(axis[0], places=0)} to {percent(axis[1], places=0)}")  # fmt: skip
-    notes = {2: f"{measure}{unit}", 3: f"{measure}{unit}", 4: ends_, 5: "deployed", 6: "after − before"}
+    said = [*[f"{measure}{unit}"] * len(models), ends_, "deployed", *(["after − before"] if last else [])]
+    notes = {i + 2: text for i, text in enumerate(said)}
     faint = frozenset(i for i, e in enumerate(entries) if e["note"] in ("counts only", "insufficient"))
     return Table(caption, head, tuple(rows), notes=notes, faint=faint)
 
@@ -136,7 +148,7 @@ def _dots(name: str, scores: Mapping[str, Estimate | None], axis: tuple[float, f
     low, width = axis[0], (axis[1] - axis[0]) or 1.0
     dots, said = [], []
     for model, who in _WHO.items():
-        score = scores[model]
+        score = scores.get(model)
         if score is not None and score.value is not None:
             place = [None if v is None else (v - low) / width for v in (score.value, score.low, score.high)]
             dots.append(Dot(who, place[0] or 0.0, place[1], place[2]))

@@ -11,6 +11,7 @@ from workbench import __version__
 from workbench.errors import ExportError
 from workbench.stages.candidates import write_model
 from workbench.stages.session import Session, do_stage
+from workbench.types import PROBABILITY
 
 _PARITY_EXAMPLES = 512
 
@@ -19,7 +20,7 @@ def export(session: Session) -> bool:
     """Write `onnx/model.onnx` and `onnx/parity.json`; over tolerance is an error, never a warning."""
 
     def work(entry: dict[str, Any]) -> None:
-        from workbench.backbones.export import check_parity, tracing_batch
+        from workbench.backbones.export import check_parity
         from workbench.backbones.onnx import OnnxBackbone
 
         run, config, dataset = session.run, session.config, session.dataset
@@ -38,8 +39,7 @@ def export(session: Session) -> bool:
         thresholds = session.thresholds("tuned")
         if thresholds is not None:
             metadata["thresholds"] = thresholds.tolist()
-        example = tracing_batch(encoded, session.task.modality_name)
-        content, written = write_model(session, tuned, example, metadata, encoded)
+        content, written = _write(session, tuned, encoded, metadata)
         partial = run.path / "onnx" / ".model.partial.onnx"
         partial.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -58,7 +58,7 @@ def export(session: Session) -> bool:
             **written,
             "sha256": hashlib.sha256(content).hexdigest(),
             "bytes": len(content),
-            "parameters": sum(p.numel() for p in tuned.module.parameters()),
+            "parameters": tuned.parameters,
         }
         if not parity["passed"]:
             raise ExportError(
@@ -71,6 +71,21 @@ def export(session: Session) -> bool:
         run.write_json("onnx/providers.json", session.onnx.describe())
 
     return do_stage(session, "export", work, ("onnx/model.onnx", "onnx/parity.json", "onnx/providers.json"))
+
+
+def _write(session: Session, tuned: Any, encoded: Any, metadata: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
+    """The file's bytes, and what wrote them: `exporter`, `opset` and, of networks, `candidate`."""
+    opset = session.config.export.opset
+    if session.uses_estimator:
+        from workbench.backbones.estimator_export import export_estimator
+
+        if tuned.link.in_probability:  # its scores are logarithms of what its trees add up to
+            metadata = {**metadata, "asked_in": PROBABILITY}
+        written = {"opset": opset, "exporter": "onnx, from the trees as arrays"}
+        return export_estimator(tuned, metadata, opset), written
+    from workbench.backbones.export import tracing_batch
+
+    return write_model(session, tuned, tracing_batch(encoded, session.task.modality_name), metadata, encoded)
 
 
 def parity_rows(session: Session) -> np.ndarray:

@@ -28,16 +28,29 @@ def slices(session: Session) -> bool:
     """Write `slices.json` and `weakness.json`."""
 
     def work(entry: dict[str, Any]) -> None:
-        before, after = (read_predictions(session.run, model) for model in MODELS)
+        after = read_predictions(session.run, MODELS[1])
+        before = after if session.audited else read_predictions(session.run, MODELS[0])
         with session.progress.task("slicing", 2) as bar:
             attributes = _attributes(session, before)
             settings = {**settings_of(session), "clusters": clusters_of(session, before.ids)}
-            session.run.write_json("slices.json", finite(slice_results(before, after, attributes, **settings)))
+            found = slice_results(before, after, attributes, **settings)
+            session.run.write_json("slices.json", finite(alone(found) if session.audited else found))
             bar.advance()
             session.run.write_json("weakness.json", finite(_weakness(session, after)))
             bar.advance()
 
     return do_stage(session, "slices", work, NAMES)
+
+
+def alone(found: dict[str, Any]) -> dict[str, Any]:
+    """The results of one model, which stood for both."""
+    first = MODELS[0]
+    entries = [
+        {**e, "models": {m: v for m, v in e["models"].items() if m != first}, "change": None} for e in found["slices"]
+    ]
+    attributes = [{**a, "gaps": {m: v for m, v in a["gaps"].items() if m != first}} for a in found["attributes"]]
+    overall = {m: v for m, v in (found.get("overall") or {}).items() if m != first}
+    return {**found, "slices": entries, "attributes": attributes, "overall": overall}
 
 
 def _attributes(session: Session, predictions: Predictions) -> list[Attribute]:

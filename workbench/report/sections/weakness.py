@@ -23,7 +23,7 @@ def weakness(view: RunView) -> Section | None:
     reason = str((search or {}).get("reason") or "")
     parts = [f"{strong} {rest}" if strong else sentence(f"Weak areas were not sought: {reason or 'no weakness.json'}")]
     if slices.names:
-        parts.append(_groups(slices))
+        parts.append(_groups(view, slices))
     elif slices.reason and slices.reason != reason:
         parts.append(sentence(slices.reason))
     blocks = [*_tree(view), *_confused(view), *slice_blocks(view)]
@@ -34,12 +34,14 @@ def weakness(view: RunView) -> Section | None:
     return Section("weakness", "Where it fails", " ".join(parts), tuple(blocks), tuple(_how(view, slices)))
 
 
-def _groups(slices: Slices) -> str:
+def _groups(view: RunView, slices: Slices) -> str:
     tested = len(slices.tested)
     if not tested:
         return f"All groups are smaller than {slices.content['few']} examples, so none was tested."
     worse, lost = len(slices.worse), len(slices.lost)
     said = f"Of {count(tested, 'tested slice')}, {worse or 'none'} {'is' if worse < 2 else 'are'} worse than the rest"
+    if view.audited:
+        return f"{said}, beyond chance."
     return f"{said} and {lost or 'none'} worse than before, beyond chance."
 
 
