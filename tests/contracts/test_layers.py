@@ -23,6 +23,7 @@ ORDER = {
     "metric_table": 0,
     "types": 0.1,
     "places": 0.1,
+    "markup": 0.1,
     "config_text": 0.2,
     "config_audit": 0.3,
     "run": 1,
