@@ -107,14 +107,10 @@ class Export(Section):
 
     opset: int = Field(20, ge=18, le=23, description="ONNX operator set")
     tolerance: float = Field(1e-4, gt=0, description="largest |difference of logits| / (1 + |logit|)")
-    candidate: Literal["dynamo", "dynamo-20", "dynamo-23", "fused-17", "fastest"] = Field(
-        "dynamo", description="how the file is written; `fastest` tries all and keeps the fastest that passes parity"
-    )
-    dtypes: tuple[Literal["fp32", "fp16", "bf16", "int8"], ...] = Field(
-        ("fp32",), description="number formats to make and to compare with fp32, which is always made"
-    )
+    candidate: Candidate = Field("dynamo", description="how the file is written; `fastest`: as is fastest, at parity")
+    dtypes: tuple[Dtype, ...] = Field(("fp32",), description="number formats to make and to compare with fp32")
     latency_seconds: float = Field(
-        0.3, ge=0, description="spent on timing each file at 1, 8 and 64 examples; 20 s give every percentile; 0: none"
+        0.3, ge=0, description="for timing a file and size; 20 s give all percentiles; 0: none"
     )
 
 
