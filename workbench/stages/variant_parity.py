@@ -11,10 +11,10 @@ from scipy.stats import spearmanr
 
 from workbench.backbones.onnx import OnnxBackbone
 from workbench.bank import evaluate
+from workbench.metrics.counted import paired_cells
 from workbench.metrics.multilabel import all_right
 from workbench.metrics.noninferiority import margin_on_accuracy
 from workbench.metrics.paired import compare
-from workbench.metrics.recall import paired_cells
 from workbench.records import finite
 from workbench.stages.evaluate import clusters_of, settings_of
 from workbench.stages.explain import Asked, shapley_values
