@@ -14,6 +14,7 @@ from workbench.errors import GateFailed, MissingDependency, UnknownName, UsageEr
 from workbench.terminal import (
     DeviceOption,
     JsonOption,
+    MaxMb,
     QuietOption,
     RunArgument,
     SetOption,
@@ -172,7 +173,7 @@ def inspect_prediction(
 
 
 @app.command()
-def report(run: RunArgument, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
+def report(run: RunArgument, max_mb: MaxMb = None, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
     """Write a run's report.html again from what the run holds."""
     with answering():
         from workbench import pipeline
@@ -180,7 +181,7 @@ def report(run: RunArgument, as_json: JsonOption = False, quiet: QuietOption = F
 
         opened = Run.open(run)
         with opened.lock():
-            path = pipeline.build_report(opened, progress=progress_of(quiet))
+            path = pipeline.build_report(opened, max_mb=max_mb, progress=progress_of(quiet))
         print_json({"run": str(run), "report": str(path)}) if as_json else print(path)
 
 
