@@ -155,8 +155,6 @@ class RunView:
     def unit(self) -> str:
         return str(self.fingerprint.get("unit") or "")
 
-    # -- models -----------------------------------------------------------------------
-
     def predictions(self, model: str, split: str = "") -> pd.DataFrame | None:
         """One model's predictions, of one split where it is named; a set of labels is one answer. Not to be changed."""
         key = f"{model}/predictions.parquet"

@@ -20,6 +20,7 @@ READS: dict[str, tuple[str, ...]] = {
     "assess": (*_ANSWERS, *_MODELS, _SOURCE, *_EXPLAINED, *_BANKS),
     "overall": (*_ANSWERS, *_MODELS, *_EXPLAINED),
     "flips": (*_ANSWERS, *_MODELS, _SOURCE, *_BANKS, "comparison.json"),
+    "variants": (*_ANSWERS, *_MODELS, _SOURCE, *_EXPLAINED, *_BANKS),
     "shift": (*_ANSWERS, *_MODELS, _SOURCE, *_EXPLAINED),
     "contrast": (*_ANSWERS, *_MODELS, *_EXPLAINED, *_BANKS, "tuned/embeddings.safetensors"),
 }
