@@ -27,9 +27,7 @@ class Data(Section):
     image: str = Field("", description="column of the picture or of its path")
     target: str = Field("", description="column of the label or value; multi-label: of all labels of a row")
     targets: tuple[str, ...] = Field((), description="multi-label: columns of 0 and 1, one for each label")
-    label_separator: str = Field(
-        ";", min_length=1, description="multi-label: what stands between the labels of one cell"
-    )
+    label_separator: str = Field(";", min_length=1, description="multi-label: what stands between labels of a cell")
     features: tuple[str, ...] = Field((), description="feature columns; empty: all but the others named")
     categorical: tuple[str, ...] = Field((), description="feature columns that are categories whatever they hold")
     ignore: tuple[str, ...] = Field((), description="columns that are left out")

@@ -96,13 +96,9 @@ def bank_arrays(example_id: str, bank: Any) -> dict[str, np.ndarray]:
 
 
 class Asked:
-    """The cases of a run: chosen, cut into features and ready to be asked of any of its models.
+    """The cases of a run: chosen (or `picked`), cut into features and ready to be asked of any of its models.
 
-    Args:
-        session: of the run.
-        picked: the cases; None chooses them as `explain` does.
-        lean: whether a bank holds the leave-one-outs and their complements alone: exact for effects of single
-            parts and of pairs.
+    A `lean` bank holds the leave-one-outs and their complements: exact for effects of single parts and of pairs.
     """
 
     previews = "previews"  # folder of the pictures
@@ -251,14 +247,11 @@ class Asked:
             if not session.config.explain.ids
             else f"{len(self.cases)} examples that were asked for.",
             "left_out": self.left_out,
-            "cases": self.described(),
+            "cases": [self.described(i, c) for i, c in enumerate(self.cases)],
         }
 
-    def described(self) -> list[dict[str, Any]]:
-        """Every case as the report reads it; pictures are written on the way."""
-        return [self._describe(i, c) for i, c in enumerate(self.cases)]
-
-    def _describe(self, number: int, case: dict[str, Any]) -> dict[str, Any]:
+    def described(self, number: int, case: dict[str, Any]) -> dict[str, Any]:
+        """A case as the report reads it; its picture is written on the way."""
         task, row, example, cut = self.session.task, case["row"], case["example"], case["cut"]
         target = target_name(self.session.dataset, example.target)
         text = {

@@ -195,6 +195,6 @@ def write_flips(run: Run, asked: Asked, found: Found, turned: Mapping[str, Seque
         "filler": asked.filler_text,
         "evaluations": sum(a.evaluations for answers in found.values() for a in answers),
         "left_out": asked.left_out,
-        "cases": asked.described(),
+        "cases": [asked.described(i, c) for i, c in enumerate(asked.cases)],
     }
     run.write_json(NAME, finite(content))

@@ -2,6 +2,24 @@
 
 from __future__ import annotations
 
+# In the order in which a run does them: what each takes from the config, and the stage whose files it reads.
+MADE_OF: dict[str, tuple[tuple[str, ...], str]] = {
+    "prepare": (("data",), ""),
+    "finetune": (("backbone", "finetune"), "prepare"),
+    "export": (("export",), "finetune"),
+    "adopt": (("audit",), "prepare"),
+    "predict": (("predict",), "export"),
+    "evaluate": (("evaluate",), "predict"),
+    "slices": (("evaluate",), "predict"),
+    "compare": (("evaluate", "compare"), "predict"),
+    "variants": (("export", "evaluate", "explain"), "predict"),
+    "explain": (("explain",), "predict"),
+    "assess": (("assess",), "explain"),
+    "overall": (("explain",), "explain"),
+    "flips": (("explain", "compare"), "explain"),
+    "shift": (("evaluate", "explain", "compare"), "explain"),
+    "contrast": (("explain",), "explain"),
+}
 _MODELS = ("base/model.safetensors", "tuned/checkpoint", "onnx/model.onnx", "onnx/contract.json")
 _ANSWERS = ("base/predictions.parquet", "onnx/predictions.parquet")
 _EXPLAINED = ("cases.json", *(f"{m}/attributions" for m in ("base", "tuned", "onnx")))
@@ -20,7 +38,7 @@ READS: dict[str, tuple[str, ...]] = {
     "assess": (*_ANSWERS, *_MODELS, _SOURCE, *_EXPLAINED, *_BANKS),
     "overall": (*_ANSWERS, *_MODELS, *_EXPLAINED),
     "flips": (*_ANSWERS, *_MODELS, _SOURCE, *_BANKS, "comparison.json"),
-    "variants": (*_ANSWERS, *_MODELS, _SOURCE, *_EXPLAINED, *_BANKS),
+    "variants": (*_ANSWERS, *_MODELS, _SOURCE),
     "shift": (*_ANSWERS, *_MODELS, _SOURCE, *_EXPLAINED),
     "contrast": (*_ANSWERS, *_MODELS, *_EXPLAINED, *_BANKS, "tuned/embeddings.safetensors"),
 }

@@ -15,31 +15,13 @@ from workbench.config import Config, read_resolved
 from workbench.engines.progress import Progress
 from workbench.errors import ArtefactError, DataError
 from workbench.run import CONFIG, Run, digest, hash_file
-from workbench.stages.reads import READS
+from workbench.stages.reads import MADE_OF, READS
 from workbench.tasks.record import Task
 from workbench.types import Dataset
 
-# In the order in which a run does them: what each takes from the config, and the stage whose files it reads.
-_MADE_OF: dict[str, tuple[tuple[str, ...], str]] = {
-    "prepare": (("data",), ""),
-    "finetune": (("backbone", "finetune"), "prepare"),
-    "export": (("export",), "finetune"),
-    "adopt": (("audit",), "prepare"),
-    "predict": (("predict",), "export"),
-    "evaluate": (("evaluate",), "predict"),
-    "slices": (("evaluate",), "predict"),
-    "compare": (("evaluate", "compare"), "predict"),
-    "variants": (("export", "evaluate", "explain"), "predict"),
-    "explain": (("explain",), "predict"),
-    "assess": (("assess",), "explain"),
-    "overall": (("explain",), "explain"),
-    "flips": (("explain", "compare"), "explain"),
-    "shift": (("evaluate", "explain", "compare"), "explain"),
-    "contrast": (("explain",), "explain"),
-}
-STAGES = tuple(name for name in _MADE_OF if name != "adopt")
+STAGES = tuple(name for name in MADE_OF if name != "adopt")
 # Of a model that was trained elsewhere: there is no model before, and nothing to train or to compare.
-AUDIT = tuple(name for name in _MADE_OF if name not in ("finetune", "export", "compare", "flips", "variants", "shift"))
+AUDIT = tuple(name for name in MADE_OF if name not in ("finetune", "export", "compare", "flips", "variants", "shift"))
 _VARIANTS = {"dtypes", "latency_seconds"}  # keys of [export] that the deployed file itself does not depend on
 _TURNS = {"immutable", "ranges", "change"}  # keys of [explain] that counterfactuals alone depend on
 # Black-box methods ask the file that ships; gradients come from the model it was exported from.
@@ -141,7 +123,7 @@ class Session:
 
     def key(self, stage: str) -> str:
         """What a stage's result depends on: the program, its config sections and the stage before it."""
-        sections, before = _MADE_OF[stage]
+        sections, before = MADE_OF[stage]
         before = "adopt" if self.audited and before == "export" else before
         left_out = {} if stage == "contrast" else {"explain": _TURNS}
         left_out |= {} if stage == "variants" else {"export": _VARIANTS}
