@@ -39,6 +39,8 @@ ORDER = {
     "modalities": 2,
     "asking": 2,
     "coalitions": 2,
+    "kernels": 2,
+    "kriging": 2.1,
     "trees": 2,
     "probe": 2.1,
     "bank": 2.2,
