@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from workbench.config_audit import Audit
-from workbench.config_text import Section, absolute, override, read_toml
+from workbench.config_text import Section, absolute, override, read_toml, with_usual_methods
 from workbench.config_text import config_error as _config_error
 from workbench.errors import ArtefactError, ConfigError
 from workbench.places import Region
@@ -53,7 +53,12 @@ class Data(Section):
 class Backbone(Section):
     """The model that is customised."""
 
-    source: str = Field("", description="hub id, directory, `package:name/path`, `fixture:glyphs` or `tabular`")
+    source: str = Field(
+        "", description="hub id, directory, `package:name/path`, `fixture:glyphs`, `tabular` or `sklearn:NAME`"
+    )
+    parameters: dict[str, bool | int | float | str] = Field(
+        {}, description='of a scikit-learn estimator, by its own names; `"none"` for its None'
+    )
     revision: str = Field("", description="revision of a hub model")
     factory: str = Field("", description="`file.py:function` that builds the user's own torch module")
     weights: str = Field("", description="safetensors or weights-only state dict for the factory's module")
@@ -141,7 +146,8 @@ class Explain(Section):
 
     methods: tuple[str, ...] = Field(
         ("integrated-gradients", "shap", "lime"),
-        description="names of `workbench list explainers`, or of `controls` beside them",
+        description="names of `workbench list explainers`, or of `controls` beside them; by default, trees of "
+        "scikit-learn have tree-shap, shap and lime",
     )
     question: Literal["predicted", "contrast"] = Field(
         "predicted", description="`predicted`: why this class; `contrast`: why this class and not another"
@@ -233,6 +239,8 @@ class Config(Section):
     assess: Assess = Assess()
     report: Report = Report()
     card: Card = Card()
+
+    _methods = model_validator(mode="before")(with_usual_methods)
 
 
 def read_config(path: str | Path, overrides: tuple[str, ...] = ()) -> Config:

@@ -14,6 +14,7 @@ import tomli_w
 
 from workbench import __version__, registry
 from workbench.assets import asset
+from workbench.backbones.estimator_table import check as check_estimator
 from workbench.config import Config, build_config, read_config, read_resolved
 from workbench.engines.progress import Progress
 from workbench.errors import ConfigError, UnknownName, UsageError
@@ -109,13 +110,14 @@ def _further(session: Session, name: str) -> str:
 def build_report(run: Run, *, progress: Progress | None = None) -> Path:
     """Write `report.html` of a run, or `compare.html` of a comparison; needs no torch."""
     from workbench.report.build import build_report as build
+    from workbench.report.machine import FILES
 
     if run.manifest.get("kind") == "comparison":
         return _build_comparison(run, progress)
     config = read_resolved(run.path / CONFIG)
     if progress:
         progress.say("report ...")
-    with run.stage("report", digest([__version__, run.manifest["stages"]]), ("report.html",)):
+    with run.stage("report", digest([__version__, run.manifest["stages"]]), ("report.html", *FILES)):
         path: Path = build(run, title=config.report.title, max_mb=config.report.max_mb)
     return path
 
@@ -217,6 +219,7 @@ def _stage(name: str) -> Callable[[Session], bool]:
 def _check_names(config: Config) -> None:
     """Refuse names that no registry knows before any work is done for them."""
     task = registry.load("tasks", config.task)
+    check_estimator(config, task.modality_name, task.kind)
     known = registry.names("explainers") | registry.names("controls")
     for method in config.explain.methods:
         if method not in known:

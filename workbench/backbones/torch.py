@@ -85,6 +85,11 @@ class TorchBackbone:
         return inputs, scores
 
     @property
+    def parameters(self) -> int:
+        """Numbers that can be trained."""
+        return sum(p.numel() for p in self.module.parameters())
+
+    @property
     def head_layer(self) -> nn.Module:
         return self.module.get_submodule(self.head)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.report.shapes import Block, Cell, Dot, Fold, Prose, Table
+from workbench.report.slice_labels import labels_by
 from workbench.report.slices import SIGNIFICANT, Slices, difference_of
 from workbench.report.view import RunView
 from workbench.report.words import (
@@ -32,6 +33,7 @@ _RATES = {
     "false_positive_rate": "flagged of the negative",
     "selection_rate": "flagged of all",
     "rmse": "typical error (RMSE)",
+    "hamming_loss": "wrong decisions",
 }
 
 
@@ -56,7 +58,10 @@ def slice_blocks(view: RunView) -> list[Block]:
             blocks.append(Prose(tuple(said)))
         if any(e["models"]["onnx"]["rates"] for e in rows):
             what = "Typical error (RMSE)" if found.content["measure"] == "mae" else "Other rates"
+            if found.sets:
+                what = "Wrong decisions"
             blocks.append(Fold(f"{what} by {one['name']}", (_rates(rows),)))
+        blocks += labels_by(rows, one["name"])
     if crossed:
         table = _table(view, found, "Two attributes at once", crossed, axis)
         blocks.append(Fold(f"{count(len(crossed), 'crossed slice')}", (table,)))
@@ -107,7 +112,7 @@ def _table(
             _test(t, entry, mae) for t in (difference_of(entry), *(() if view.audited else (entry.get("change"),)))
         ]
         rows.append((label, Cell(f"{entry['n']:,}"), *values, _dots(name, scores, axis), *tested))
-    measure = "mean absolute error" if mae else "accuracy"
+    measure = "mean absolute error" if mae else "every label right" if found.sets else "accuracy"
     ends_ = f"{number(axis[0], like=axis[1])} to {number(axis[1])}" if mae else (
         f"{percent(axis[0], places=0)} to {percent(axis[1], places=0)}")  # fmt: skip
     said = [*[f"{measure}{unit}"] * len(models), ends_, "deployed", *(["after − before"] if last else [])]
@@ -135,7 +140,7 @@ def _test(test: Mapping[str, Any] | None, entry: Mapping[str, Any], mae: bool) -
         return Cell(entry["note"] or "not tested", kind="none")
     if test["value"] is None:
         return none(str(test.get("reason", "")))
-    corrected = p_value(test.get("p_holm"))
+    corrected = p_value(test.get("p_holm")) or str(test.get("reason", ""))
     if mae:
         moved, span = change(test["value"], test["low"], test["high"])
     else:

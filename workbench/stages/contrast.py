@@ -28,6 +28,7 @@ from workbench.tasks.changes import (
     label_turned,
     turned,
 )
+from workbench.tasks.probability import asked_in
 from workbench.tasks.ranges import Range, check_ranges, ranges_of
 from workbench.types import ClassScores, LabelScores, Question, Values
 
@@ -105,6 +106,7 @@ class Contrasts:
         question = Question(
             "contrast", f"Why {names[0]} and not {names[1]}?", target=first, against=second, unit="logit"
         )
+        question = asked_in(question, self.asked.unit)
         probe = bind(
             session.task,
             session.onnx,

@@ -23,6 +23,7 @@ from workbench.stages.background import Background, choose_background
 from workbench.stages.selection import choose_cases
 from workbench.stages.session import ALONE, SIDES, Models, Session, do_stage
 from workbench.tasks.binding import bind
+from workbench.tasks.probability import asked_in
 from workbench.types import Attribution, Predictions, Question
 
 TOGETHER = 16  # cases whose banks are asked at once, so that memory does not grow with their number
@@ -137,12 +138,18 @@ class Asked:
     def _question(self, row: int) -> Question | None:
         task, settings = self.session.task, self.session.config.explain
         if settings.question == "predicted":
-            return task.question(self.after, row)
+            return asked_in(task.question(self.after, row), self.unit)
         if task.contrast is None:
             raise ConfigError(
                 f"explain.question = 'contrast', but {task.name} gives no one class", hint="set it to 'predicted'"
             )
-        return task.contrast(self.after, row, settings.against)
+        found = task.contrast(self.after, row, settings.against)
+        return found and asked_in(found, self.unit)
+
+    @property
+    def unit(self) -> str:
+        """In what questions about classes are asked: "probability", or empty for logits."""
+        return self.session.unit
 
     @property
     def filler_text(self) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from workbench import __version__
 from workbench.errors import ExportError
 from workbench.stages.session import Session, do_stage
+from workbench.types import PROBABILITY
 
 _PARITY_EXAMPLES = 512
 
@@ -18,7 +19,7 @@ def export(session: Session) -> bool:
     """Write `onnx/model.onnx` and `onnx/parity.json`; over tolerance is an error, never a warning."""
 
     def work(entry: dict[str, Any]) -> None:
-        from workbench.backbones.export import check_parity, export_onnx, tracing_batch
+        from workbench.backbones.export import check_parity
         from workbench.backbones.onnx import OnnxBackbone
 
         run, config, dataset = session.run, session.config, session.dataset
@@ -37,7 +38,7 @@ def export(session: Session) -> bool:
         thresholds = session.thresholds("tuned")
         if thresholds is not None:
             metadata["thresholds"] = thresholds.tolist()
-        content = export_onnx(tuned, tracing_batch(encoded, session.task.modality_name), metadata, config.export.opset)
+        content, exporter = _write(session, tuned, encoded, metadata)
         partial = run.path / "onnx" / ".model.partial.onnx"
         partial.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -54,10 +55,10 @@ def export(session: Session) -> bool:
             partial.unlink(missing_ok=True)
         parity |= {
             "opset": config.export.opset,
-            "exporter": "torch.onnx (dynamo)",
+            "exporter": exporter,
             "sha256": hashlib.sha256(content).hexdigest(),
             "bytes": len(content),
-            "parameters": sum(p.numel() for p in tuned.module.parameters()),
+            "parameters": tuned.parameters,
         }
         if not parity["passed"]:
             raise ExportError(
@@ -70,6 +71,21 @@ def export(session: Session) -> bool:
         run.write_json("onnx/providers.json", session.onnx.describe())
 
     return do_stage(session, "export", work, ("onnx/model.onnx", "onnx/parity.json", "onnx/providers.json"))
+
+
+def _write(session: Session, tuned: Any, encoded: Any, metadata: dict[str, Any]) -> tuple[bytes, str]:
+    """The file's bytes, and what wrote them."""
+    opset = session.config.export.opset
+    if session.uses_estimator:
+        from workbench.backbones.estimator_export import export_estimator
+
+        if tuned.link.in_probability:  # its scores are logarithms of what its trees add up to
+            metadata = {**metadata, "asked_in": PROBABILITY}
+        return export_estimator(tuned, metadata, opset), "onnx, from the trees as arrays"
+    from workbench.backbones.export import export_onnx, tracing_batch
+
+    example = tracing_batch(encoded, session.task.modality_name)
+    return export_onnx(tuned, example, metadata, opset), "torch.onnx (dynamo)"
 
 
 def parity_rows(session: Session) -> np.ndarray:

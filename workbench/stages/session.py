@@ -90,6 +90,18 @@ class Session:
         return ("onnx",) if self.audited else ("base", "tuned", "onnx")
 
     @property
+    def uses_estimator(self) -> bool:
+        """Whether the backbone is trees of scikit-learn."""
+        from workbench.backbones.estimator_table import is_estimator
+
+        return is_estimator(self.config.backbone.source)
+
+    @cached_property
+    def unit(self) -> str:
+        """What questions about classes are asked in: what the deployed file says adds up in it, else logits."""
+        return str(self.onnx.metadata.get("asked_in", ""))
+
+    @property
     def hashes(self) -> tuple[str, ...]:
         """SHA-256 of every example's input, in the dataset's order."""
         return self._read[1]
@@ -187,6 +199,11 @@ class Session:
         checkpoint = self.run.path / "tuned" / "checkpoint"
         if not (checkpoint / "model.safetensors").is_file():
             raise ArtefactError(f"no checkpoint in {checkpoint}", hint="run `workbench finetune RUN`")
+        if self.uses_estimator:
+            from workbench.backbones.estimators import load_estimator
+            from workbench.modalities.table import TablePreparation
+
+            return load_estimator(checkpoint), TablePreparation(self.dataset.columns)
         if self.config.backbone.factory:
             backbone, preparation = self.load_source()
             backbone.load_state(checkpoint / "model.safetensors")

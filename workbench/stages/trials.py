@@ -20,6 +20,7 @@ from workbench.quality import faithfulness, sanity, stability
 from workbench.stages.asking import OFF, Answers
 from workbench.stages.explain import Asked
 from workbench.stages.masking import Masking
+from workbench.tasks.probability import asked_in
 from workbench.types import Attribution, ClassScores, Question
 
 RADIUS = 0.02  # standard deviations
@@ -146,6 +147,7 @@ class Trials(Masking):
         for case in self.some(self.settings.other_class):
             runner_up = int(np.argsort(-after.logits[case["row"]], kind="stable")[1])
             question = Question("logit", f"Why {after.labels[runner_up]}?", target=runner_up, unit="logit")
+            question = asked_in(question, self.asked.unit)
             for name, values in self.explain_after(case, question=question).items():
                 mine = self.own(case, name)
                 if mine is not None:

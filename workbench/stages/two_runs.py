@@ -55,6 +55,11 @@ class Pair:
         return self.sessions[BEFORE].rows(split)
 
     @property
+    def unit(self) -> str:
+        """Probabilities where a model of either run has no logits that add up; else logits."""
+        return next((s.unit for s in self.sessions.values() if s.unit), "")
+
+    @property
     def models(self) -> dict[str, tuple[str, str]]:
         """Side to the model that black-box methods ask and the one with gradients."""
         return {side: (f"{side}.onnx", f"{side}.tuned") for side in self.sessions}

@@ -13,7 +13,8 @@ import numpy as np
 
 from workbench.errors import Refusal
 from workbench.modalities.grid import enlarge, token_grid
-from workbench.probe import Attention, Differentiable, Picture, Probe
+from workbench.probe import Attention, Differentiable, Estimator, Picture, Probe
+from workbench.tasks.probability import InProbability, probabilities
 from workbench.tasks.record import Task
 from workbench.types import Example, Question
 
@@ -54,6 +55,12 @@ def bind(
     def read(scores: np.ndarray) -> np.ndarray:
         return np.asarray(task.scalar(scores, question))
 
+    # Hidden columns are averaged over before a question is read, so probabilities are what is averaged.
+    model = InProbability(backbone.outputs, task.kind) if question.in_probability else backbone.outputs
+
+    def of_scores(scores: Any) -> Any:
+        return task.scalar(probabilities(scores, task.kind) if question.in_probability else scores, question)
+
     def differentiable() -> Differentiable:
         everything = np.ones((1, len(cut.features)), dtype=bool)
         shown = {k: v[:1] for k, v in hide(everything).items()}
@@ -62,7 +69,7 @@ def bind(
         hidden = modality.hide(cut, ~everything, preparation, filler=own, background=background)
         forward = backbone.from_coordinates(shown)
         return Differentiable(
-            forward=lambda x: task.scalar(forward(x), question),
+            forward=lambda x: of_scores(forward(x)),
             point=backbone.coordinates(shown),
             baselines=backbone.coordinates(hidden),
             pool=lambda a: (
@@ -80,25 +87,40 @@ def bind(
         def keeping(masks: np.ndarray) -> np.ndarray:
             flat = masks.reshape(len(masks), -1)
             batch = modality.hide(replace(cut, label=pixels), flat, preparation, filler=filler)
-            return read(backbone.outputs(batch))
+            return read(model(batch))
 
         return Picture(cut.frame, lambda a: modality.pool(cut, a), keeping)
 
     def attention() -> Attention:
         shown = {k: v[:1] for k, v in hide(np.ones((1, len(cut.features)), dtype=bool)).items()}
-        flow, last = backbone.attentions(shown, lambda scores: task.scalar(scores, question))
+        flow, last = backbone.attentions(shown, of_scores)
         return Attention(flow, last, lambda tokens: _place(modality, cut, tokens))
 
     def together() -> np.ndarray:
         return np.asarray(modality.hierarchy(cut) if hierarchy is None else hierarchy)
 
+    def estimator() -> Estimator:
+        everything = np.ones((1, len(cut.features)), dtype=bool)
+        shown = {k: v[:1] for k, v in hide(everything).items()}
+        return Estimator(
+            trees=backbone.trees,
+            point=backbone.encoding.rows(shown)[0],
+            background=backbone.encoding.rows(hide(~everything)),
+            weights=weights,
+            coefficients=read(backbone.link.matrix),
+            constant=float(read(backbone.link.offset[None])[0]),
+            pool=lambda a: modality.pool(cut, a, preparation.order),
+        )
+
+    link = getattr(backbone, "link", None)
+    trees = link is not None and (link.in_probability == question.in_probability)
     gradients = hasattr(backbone, "from_coordinates")
     return Probe(
         question=question,
         example_id=example.id,
         features=cut.features,
         hide=hide,
-        answer=lambda batch: read(backbone.outputs(batch)),
+        answer=lambda batch: read(model(batch)),
         filler=modality.FILLERS[filler],
         repeats=repeats,
         rows=_ROWS[task.modality_name],
@@ -108,7 +130,8 @@ def bind(
         attention=attention if getattr(backbone, "has_attention", False) else None,
         picture=picture if task.modality_name == "image" else None,
         hierarchy=together if background is None or hierarchy is not None else None,
-        model=backbone.outputs,
+        estimator=estimator if trees else None,
+        model=model,
         read=read,
         lengths=(lambda masks: modality.lengths(cut, masks)) if filler == "delete" else None,
         padding=modality.padding(preparation) if hasattr(modality, "padding") else {},
