@@ -9,6 +9,7 @@ import typer
 
 from workbench import cli_keeping
 from workbench.cli_audit import audit
+from workbench.cli_export import export
 from workbench.errors import GateFailed, MissingDependency, UnknownName, UsageError
 from workbench.terminal import (
     DeviceOption,
@@ -115,7 +116,7 @@ def _add_stage(name: str, text: str) -> None:
 
 
 _add_stage("finetune", "Customise the backbone of a run.")
-_add_stage("export", "Write a run's model as ONNX and prove it equal to the trained one.")
+app.command("export")(export)
 _add_stage("evaluate", "Compute every measure of a run with its interval.")
 _add_stage("explain", "Explain a choice of a run's predictions.")
 _add_stage("assess", "Measure how far each explanation of a run can be trusted.")
