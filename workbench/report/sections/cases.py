@@ -73,7 +73,8 @@ def _refused(view: RunView, about: Mapping[str, Any]) -> list[Block]:
         cases = {e["id"] for e in own}
         of = "any case" if len(cases) == len(about["cases"]) else count(len(cases), "case")
         models = {e["model"] for e in own}
-        side = "" if len(models) > 1 or view.audited else " before customisation" if models == {"base"} else " after customisation"
+        when = "before" if models == {"base"} else "after"
+        side = "" if len(models) > 1 or view.audited else f" {when} customisation"
         lines.append(f"{own[0]['title']} was not computed for {of}{side}: {own[0]['reason'].rstrip('.')}.")
     return [Prose(tuple(lines), "note")] if lines else []
 
