@@ -49,7 +49,7 @@ def export_onnx(
     wrapped = _Scores(backbone.module, backbone.inputs).eval()
     tensors = backbone.tensors(example)
     try:
-        with _quiet(), torch.no_grad():
+        with quiet(), torch.no_grad():
             program: Any = torch.onnx.export(
                 wrapped,
                 tuple(tensors[name] for name in backbone.inputs),
@@ -68,7 +68,15 @@ def export_onnx(
             f"{reason[0][:300] if reason else type(e).__name__}",
             hint="try another [export] opset, or WORKBENCH_DEBUG=1 for the whole story",
         ) from e
-    proto = program.model_proto
+    return with_metadata(program.model_proto, metadata)
+
+
+def with_metadata(proto: Any, metadata: Mapping[str, Any]) -> bytes:
+    """The bytes of a traced model's file, with what is needed to use it alone.
+
+    Raises:
+        ExportError: the file is over 2 GB.
+    """
     entry = proto.metadata_props.add()
     entry.key, entry.value = METADATA, json.dumps({"schema": METADATA_SCHEMA, **metadata}, ensure_ascii=False)
     proto.producer_name = "workbench"
@@ -85,7 +93,7 @@ def export_onnx(
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the exporter's progress and deprecation chatter out of the user's terminal."""
     noisy = logging.getLogger("torch.onnx")
     level = noisy.level

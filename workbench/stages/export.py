@@ -9,6 +9,7 @@ import numpy as np
 
 from workbench import __version__
 from workbench.errors import ExportError
+from workbench.stages.candidates import write_model
 from workbench.stages.session import Session, do_stage
 from workbench.types import PROBABILITY
 
@@ -38,7 +39,7 @@ def export(session: Session) -> bool:
         thresholds = session.thresholds("tuned")
         if thresholds is not None:
             metadata["thresholds"] = thresholds.tolist()
-        content, exporter = _write(session, tuned, encoded, metadata)
+        content, written = _write(session, tuned, encoded, metadata)
         partial = run.path / "onnx" / ".model.partial.onnx"
         partial.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -54,8 +55,7 @@ def export(session: Session) -> bool:
         finally:
             partial.unlink(missing_ok=True)
         parity |= {
-            "opset": config.export.opset,
-            "exporter": exporter,
+            **written,
             "sha256": hashlib.sha256(content).hexdigest(),
             "bytes": len(content),
             "parameters": tuned.parameters,
@@ -73,19 +73,19 @@ def export(session: Session) -> bool:
     return do_stage(session, "export", work, ("onnx/model.onnx", "onnx/parity.json", "onnx/providers.json"))
 
 
-def _write(session: Session, tuned: Any, encoded: Any, metadata: dict[str, Any]) -> tuple[bytes, str]:
-    """The file's bytes, and what wrote them."""
+def _write(session: Session, tuned: Any, encoded: Any, metadata: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
+    """The file's bytes, and what wrote them: `exporter`, `opset` and, of networks, `candidate`."""
     opset = session.config.export.opset
     if session.uses_estimator:
         from workbench.backbones.estimator_export import export_estimator
 
         if tuned.link.in_probability:  # its scores are logarithms of what its trees add up to
             metadata = {**metadata, "asked_in": PROBABILITY}
-        return export_estimator(tuned, metadata, opset), "onnx, from the trees as arrays"
-    from workbench.backbones.export import export_onnx, tracing_batch
+        written = {"opset": opset, "exporter": "onnx, from the trees as arrays"}
+        return export_estimator(tuned, metadata, opset), written
+    from workbench.backbones.export import tracing_batch
 
-    example = tracing_batch(encoded, session.task.modality_name)
-    return export_onnx(tuned, example, metadata, opset), "torch.onnx (dynamo)"
+    return write_model(session, tuned, tracing_batch(encoded, session.task.modality_name), metadata, encoded)
 
 
 def parity_rows(session: Session) -> np.ndarray:

@@ -28,6 +28,7 @@ _MADE_OF: dict[str, tuple[tuple[str, ...], str]] = {
     "evaluate": (("evaluate",), "predict"),
     "slices": (("evaluate",), "predict"),
     "compare": (("evaluate", "compare"), "predict"),
+    "variants": (("export", "evaluate", "explain"), "predict"),
     "explain": (("explain",), "predict"),
     "assess": (("assess",), "explain"),
     "overall": (("explain",), "explain"),
@@ -36,7 +37,8 @@ _MADE_OF: dict[str, tuple[tuple[str, ...], str]] = {
 }
 STAGES = tuple(name for name in _MADE_OF if name != "adopt")
 # Of a model that was trained elsewhere: there is no model before, and nothing to train or to compare.
-AUDIT = tuple(name for name in _MADE_OF if name not in ("finetune", "export", "compare", "shift"))
+AUDIT = tuple(name for name in _MADE_OF if name not in ("finetune", "export", "compare", "variants", "shift"))
+_VARIANTS = {"dtypes", "latency_seconds"}  # keys of [export] that the deployed file itself does not depend on
 _TURNS = {"immutable", "ranges", "change"}  # keys of [explain] that counterfactuals alone depend on
 # Black-box methods ask the file that ships; gradients come from the model it was exported from.
 Models = Mapping[str, tuple[str, str]]  # side to the model for black-box methods and the one with gradients
@@ -140,6 +142,7 @@ class Session:
         sections, before = _MADE_OF[stage]
         before = "adopt" if self.audited and before == "export" else before
         left_out = {} if stage == "contrast" else {"explain": _TURNS}
+        left_out |= {} if stage == "variants" else {"export": _VARIANTS}
         own = self.config.model_dump(mode="json", include={*sections, "task", "seed"}, exclude=left_out)
         extra = [self.sha256] if stage == "prepare" else [self.audited_sha256] if stage == "adopt" else []
         return digest([stage, __version__, own, [self.key(before)] if before else [], extra])
@@ -222,14 +225,19 @@ class Session:
 
     @cached_property
     def onnx(self) -> Any:
-        """The deployed file in ONNX Runtime."""
+        """The deployed file in ONNX Runtime; on a GPU its buffers stay there."""
+        path = self.run.path / "onnx" / "model.onnx"
         if self.audited:
             from workbench.backbones.foreign import ForeignBackbone
 
-            return ForeignBackbone(self.run.path / "onnx" / "model.onnx", device=self.device)
+            return ForeignBackbone(path, device=self.device)
+        if self.torch_device == "cuda":
+            from workbench.backbones.onnx_gpu import BoundBackbone
+
+            return BoundBackbone(path, device=self.device)
         from workbench.backbones.onnx import OnnxBackbone
 
-        return OnnxBackbone(self.run.path / "onnx" / "model.onnx", device=self.device)
+        return OnnxBackbone(path, device=self.device)
 
     @cached_property
     def preparation(self) -> Any:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.report.case import case_of
+from workbench.report.casebook import casebook
 from workbench.report.measures import meanings
 from workbench.report.panels import CaseView
-from workbench.report.shapes import Block, Gallery, Prose, Section
+from workbench.report.shapes import Block, Prose, Section
 from workbench.report.trust import fillers, overview, thresholds, title_of, trials
 from workbench.report.view import RunView
 from workbench.report.words import count, listing, sentence
@@ -21,7 +22,7 @@ def cases(view: RunView) -> Section | None:
     about = view.json("cases.json")
     if about is None or not about.get("cases"):
         return None
-    shown = view.cases[: view.limits.cases]
+    shown = view.shown
     left = len(view.cases) - len(shown)
     modality = str(about.get("modality", ""))
     noun = {"text": "words", "image": "parts", "table": "columns"}.get(modality, "parts")
@@ -48,18 +49,22 @@ def cases(view: RunView) -> Section | None:
         more = len(about["left_out"]) - _NAMED
         text = f"Not explained: {named}{f' and {more:,} more in cases.json' if more > 0 else ''}."
         blocks.append(Prose((text,), "note"))
-    blocks += _refused(about)
+    blocks += _refused(view, about)
     if left:
-        text = f"{count(left, 'case')} left out so that this file stays within its size; all are in cases.json."
+        text = (
+            f"{len(shown):,} of {count(len(view.cases), 'explained case')} are in this file, an even sample over the "
+            "reasons for which they were chosen, so that it stays within its size; all are in cases.json."
+        )
         blocks.append(Prose((text,), "note"))
     if about.get("selection"):
         blocks.append(Prose((sentence(about["selection"]),)))
     legend = tuple(title_of(view, name) for name in view.explainers) if trusted else ()
-    blocks.append(Gallery(tuple(case_of(CaseView(view, modality, case, i)) for i, case in enumerate(shown)), legend))
+    drawn = tuple(case_of(CaseView(view, modality, case, i)) for i, case in enumerate(shown))
+    blocks.append(casebook(view, drawn, legend))
     return Section("cases", "Cases", finding, tuple(blocks), _how(view))
 
 
-def _refused(about: Mapping[str, Any]) -> list[Block]:
+def _refused(view: RunView, about: Mapping[str, Any]) -> list[Block]:
     """A sentence for every method that gave no answer to some case, with the first of its reasons."""
     entries = about.get("refused") or []
     lines = []
@@ -68,7 +73,7 @@ def _refused(about: Mapping[str, Any]) -> list[Block]:
         cases = {e["id"] for e in own}
         of = "any case" if len(cases) == len(about["cases"]) else count(len(cases), "case")
         models = {e["model"] for e in own}
-        side = "" if len(models) > 1 else " before customisation" if models == {"base"} else " after customisation"
+        side = "" if len(models) > 1 or view.audited else " before customisation" if models == {"base"} else " after customisation"
         lines.append(f"{own[0]['title']} was not computed for {of}{side}: {own[0]['reason'].rstrip('.')}.")
     return [Prose(tuple(lines), "note")] if lines else []
 
