@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from opened import opened
 from runs import KINDS, TINY, config_of, contents, copy_of, made, write_data
 
 import workbench
@@ -147,7 +148,7 @@ class TestWholeRuns:
     @pytest.mark.parametrize("name", ["report.html"])
     def test_the_report_names_every_explained_case(self, kind: str, name: str) -> None:
         run = made(kind)
-        page = (run.path / name).read_text(encoding="utf-8")
+        page = opened((run.path / name).read_text(encoding="utf-8"))
         cases = run.read_json("cases.json")["cases"]
         assert len(cases) == 2 and all(case["id"] in page for case in cases)
         assert "could not be built" not in page

@@ -92,7 +92,7 @@ class Bank:
         found = replace(self, coalitions=drawn, scores=self.scores[both], outputs=None)
         # The stand-in keeps its knobs: what is asked is what other pairs would have said.
         fitted = np.flatnonzero(old.fit[0::2])
-        rows = np.searchsorted(fitted, pairs[fitted])
+        rows = np.asarray(np.searchsorted(fitted, pairs[fitted]))
         for name, part in (("odd", self.odd), ("even", self.even)):
             other = None if part is None else part.again(rows, self._told(pairs[fitted], odd=name == "odd")[1])
             found.__dict__[name] = other

@@ -18,6 +18,9 @@ def _specs() -> dict[str, dict]:
     points = points.assign(residual=points["predicted"] - points["actual"], who="deployed")
     curve = pd.DataFrame({"false_alarms": [0.0, 0.1, 1.0], "found": [0.0, 0.8, 1.0]})
     curves = pd.concat([curve.assign(who="before"), curve.assign(who="after")])
+    precise = curves.rename(columns={"false_alarms": "right"})
+    band = pd.DataFrame({"x": [0.0, 1.0], "low": [0.0, 0.9], "high": [0.2, 1.0]})
+    of_splits = pd.DataFrame({"who": ["train", "test"], "label": ["a", "b"], "n": [3, 1], "share": [0.75, 0.25]})
     losses = pd.DataFrame({"who": ["training", "validation"], "epoch": [1.0, 1.0], "loss": [0.5, 0.6]})
     bins = pd.DataFrame({"who": ["right", "wrong"], "low": [0.9, 0.9], "high": [0.95, 0.95], "n": [3, 1]})
     shifts = pd.DataFrame(
@@ -26,7 +29,10 @@ def _specs() -> dict[str, dict]:
     )  # fmt: skip
     return {
         "bands": charts.bands(shifts),
-        "roc": charts.roc(curves, "<b>yes</b>"),
+        "roc": charts.roc(curves, band, "<b>yes</b>"),
+        "precision_recall": charts.precision_recall(precise, band, "<b>yes</b>", 0.3),
+        "shares": charts.shares(of_splits),
+        "targets": charts.targets(of_splits.rename(columns={"label": "low"}).assign(low=[1.0, 2.0]), "price"),
         "training": charts.training(losses),
         "scatter": charts.scatter(points, unit="kg"),
         "residuals": charts.residuals(points, unit=""),
@@ -34,7 +40,9 @@ def _specs() -> dict[str, dict]:
     }
 
 
-@pytest.mark.parametrize("name", ["bands", "roc", "training", "scatter", "residuals", "confidence"])
+@pytest.mark.parametrize(
+    "name", ["bands", "roc", "precision_recall", "shares", "targets", "training", "scatter", "residuals", "confidence"]
+)
 def test_specs_can_be_drawn_and_take_their_colours_from_the_page(name: str) -> None:
     spec = _specs()[name]
     text = json.dumps(spec, allow_nan=False)

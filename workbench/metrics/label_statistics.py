@@ -96,10 +96,8 @@ def order_statistic(scores: LabelScores) -> Statistic:
     ranked = [_Ordered(scores.logits[:, k], scores.targets[:, k] == 1) for k in range(len(scores.labels))]
 
     def function(weights: Weights) -> Floats:
-        blocks = [
-            np.stack([label.average_precision(weights) for label in ranked], axis=1),
-            np.stack([label.area(weights) for label in ranked], axis=1),
-        ]
+        found = [label.both(weights) for label in ranked]
+        blocks = [np.stack([one[side] for one in found], axis=1) for side in (0, 1)]
         return np.concatenate([np.stack([confusion.mean_defined(b) for b in blocks], axis=1), *blocks], axis=1)
 
     keys: tuple[Key, ...] = tuple((n,) for n in OF_ORDER) + tuple((n, lab) for n in OF_ORDER for lab in scores.labels)
@@ -114,25 +112,37 @@ class _Ordered:
     """One label's rows in the order of its score."""
 
     def __init__(self, scores: Floats, holds: NDArray[np.bool_]) -> None:
-        self.ranks = Ranks.of(np.asarray(scores, dtype=np.float64), holds)
-        self.others = np.flatnonzero(~holds)
+        score = np.asarray(scores, dtype=np.float64)
+        self.ranks = Ranks.of(score, holds)
+        descending, own = -score[self.ranks.order], -score[self.ranks.positive]
+        # Where each positive's group of equal scores begins, among all rows and among the positives.
+        self.starts = np.searchsorted(descending, own, side="left")
+        self.starts_positive = np.searchsorted(own, own, side="left")
+        self.others = int((~holds).sum())
 
-    def average_precision(self, weights: Weights) -> Floats:
-        """(b,); NaN without an example that has the label."""
+    def both(self, weights: Weights) -> tuple[Floats, Floats]:
+        """Average precision and area under the ROC curve, (b,) each; NaN where they are not defined."""
+        nothing = np.full(len(weights), np.nan)
         if not len(self.ranks.positive):
-            return np.full(len(weights), np.nan)
-        return self.ranks.average_precision(weights)
-
-    def area(self, weights: Weights) -> Floats:
-        """(b,); NaN where all examples have the label, or none has."""
-        if not len(self.ranks.positive) or not len(self.others):
-            return np.full(len(weights), np.nan)
-        running = self.ranks.positives_before(weights)[1].astype(np.float64)
-        ahead = running.take(self.ranks.above[self.others], axis=1, mode="clip")
-        if self.ranks.tied:
-            ahead = (ahead + running.take(self.ranks.upto[self.others], axis=1, mode="clip")) / 2
-        negative = weights.take(self.others, axis=1, mode="clip").astype(np.float64)
-        return confusion.divide(np.einsum("bn,bn->b", negative, ahead), running[:, -1] * negative.sum(axis=1))
+            return nothing, nothing
+        ranks = self.ranks
+        own, hits = ranks.positives_before(weights)
+        everyone = weights.take(ranks.order, axis=1, mode="clip")
+        np.cumsum(everyone, axis=1, out=everyone, dtype=np.int32)
+        total, called = everyone[:, -1], everyone.take(ranks.ends - 1, axis=1, mode="clip")
+        upto, times = hits.take(ranks.ends_positive, axis=1, mode="clip"), own.astype(np.float64)
+        # Where nobody is called no positive is drawn either, and the term is 0.
+        precision = confusion.divide(np.einsum("bm,bm->b", times, upto / np.maximum(called, 1)), hits[:, -1])
+        if not self.others:
+            return precision, nothing
+        ahead = (called - upto).astype(np.float64)  # of the rows without the label, those at least as high
+        if ranks.tied:
+            before = np.where(self.starts > 0, everyone.take(self.starts - 1, axis=1, mode="clip"), 0)
+            ahead = (ahead + before - hits.take(self.starts_positive, axis=1, mode="clip")) / 2
+        negative = (total - hits[:, -1]).astype(np.float64)
+        lost = np.einsum("bm,bm->b", times, ahead)
+        won = hits[:, -1] * negative - lost
+        return precision, confusion.divide(won, hits[:, -1] * negative)
 
 
 def calibration_statistic(scores: LabelScores) -> Statistic:

@@ -49,7 +49,7 @@ def cases(view: RunView) -> Section | None:
         more = len(about["left_out"]) - _NAMED
         text = f"Not explained: {named}{f' and {more:,} more in cases.json' if more > 0 else ''}."
         blocks.append(Prose((text,), "note"))
-    blocks += _refused(about)
+    blocks += _refused(view, about)
     if left:
         text = (
             f"{len(shown):,} of {count(len(view.cases), 'explained case')} are in this file, an even sample over the "
@@ -64,7 +64,7 @@ def cases(view: RunView) -> Section | None:
     return Section("cases", "Cases", finding, tuple(blocks), _how(view))
 
 
-def _refused(about: Mapping[str, Any]) -> list[Block]:
+def _refused(view: RunView, about: Mapping[str, Any]) -> list[Block]:
     """A sentence for every method that gave no answer to some case, with the first of its reasons."""
     entries = about.get("refused") or []
     lines = []
@@ -73,7 +73,8 @@ def _refused(about: Mapping[str, Any]) -> list[Block]:
         cases = {e["id"] for e in own}
         of = "any case" if len(cases) == len(about["cases"]) else count(len(cases), "case")
         models = {e["model"] for e in own}
-        side = "" if len(models) > 1 else " before customisation" if models == {"base"} else " after customisation"
+        when = "before" if models == {"base"} else "after"
+        side = "" if len(models) > 1 or view.audited else f" {when} customisation"
         lines.append(f"{own[0]['title']} was not computed for {of}{side}: {own[0]['reason'].rstrip('.')}.")
     return [Prose(tuple(lines), "note")] if lines else []
 
