@@ -48,6 +48,7 @@ class OnnxBackbone:
         self.providers: list[str] = self._session.get_providers()
         self.inputs = tuple(i.name for i in self._session.get_inputs())
         self._types = {i.name: np.int64 if "int64" in i.type else np.float32 for i in self._session.get_inputs()}
+        self.shapes: dict[str, list[int | str]] = {i.name: list(i.shape) for i in self._session.get_inputs()}
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -74,9 +75,17 @@ class OnnxBackbone:
 
     def outputs(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
         """Scores of a batch: (n, K) float32."""
+        return self.run(batch, ["logits"])[0]
+
+    def run(self, batch: Mapping[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
+        """Some of the file's outputs for a batch.
+
+        Raises:
+            StageError: the runtime failed.
+        """
         feed = {n: np.ascontiguousarray(batch[n], dtype=self._types[n]) for n in self.inputs}
         try:
-            return self._session.run(["logits"], feed)[0]
+            return list(self._session.run(outputs, feed))
         except Exception as e:  # the runtime's errors share no base class
             shapes = {k: list(v.shape) for k, v in feed.items()}
             raise StageError(f"ONNX Runtime could not run {self.path.name} on {shapes}: {str(e)[:300]}") from e

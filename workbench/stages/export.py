@@ -9,16 +9,20 @@ import numpy as np
 
 from workbench import __version__
 from workbench.errors import ExportError
-from workbench.stages.session import Session, do_stage
+from workbench.stages.gradients import traced, write_gradients
+from workbench.stages.session import GRAPH, Session, do_stage
 
 _PARITY_EXAMPLES = 512
 
 
 def export(session: Session) -> bool:
-    """Write `onnx/model.onnx` and `onnx/parity.json`; over tolerance is an error, never a warning."""
+    """Write `onnx/model.onnx`, `onnx/explain.onnx` and `onnx/parity.json`.
+
+    Scores over tolerance are an error, never a warning; gradients over it are left to torch.
+    """
 
     def work(entry: dict[str, Any]) -> None:
-        from workbench.backbones.export import check_parity, export_onnx, tracing_batch
+        from workbench.backbones.export import check_parity, scores_only, tracing_batch, with_metadata
         from workbench.backbones.onnx import OnnxBackbone
 
         run, config, dataset = session.run, session.config, session.dataset
@@ -37,7 +41,10 @@ def export(session: Session) -> bool:
         thresholds = session.thresholds("tuned")
         if thresholds is not None:
             metadata["thresholds"] = thresholds.tolist()
-        content = export_onnx(tuned, tracing_batch(encoded, session.task.modality_name), metadata, config.export.opset)
+        example = tracing_batch(encoded, session.task.modality_name)
+        graph, facts, reason = traced(session, tuned, example, encoded)
+        content = with_metadata(scores_only(graph), metadata)
+        rows = parity_rows(session)
         partial = run.path / "onnx" / ".model.partial.onnx"
         partial.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -46,7 +53,7 @@ def export(session: Session) -> bool:
                 tuned,
                 OnnxBackbone(partial, device=session.device),
                 encoded,
-                parity_rows(session),
+                rows,
                 config.export.tolerance,
                 thresholds,
             )
@@ -66,10 +73,12 @@ def export(session: Session) -> bool:
                 hint="try another [export] opset; the file was not kept",
             )
         run.write_bytes("onnx/model.onnx", content)
+        parity["gradients"] = write_gradients(session, tuned, graph, facts, reason, encoded, rows)
         run.write_json("onnx/parity.json", parity)
         run.write_json("onnx/providers.json", session.onnx.describe())
 
-    return do_stage(session, "export", work, ("onnx/model.onnx", "onnx/parity.json", "onnx/providers.json"))
+    outputs = ("onnx/model.onnx", GRAPH, "onnx/parity.json", "onnx/providers.json")
+    return do_stage(session, "export", work, outputs)
 
 
 def parity_rows(session: Session) -> np.ndarray:

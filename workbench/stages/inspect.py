@@ -20,7 +20,6 @@ import numpy as np
 import tomli_w
 
 from workbench import registry
-from workbench.backbones.onnx import OnnxBackbone
 from workbench.backbones.remembered import Remembered
 from workbench.bank import remember
 from workbench.config import Assess, Config
@@ -35,7 +34,7 @@ from workbench.stages.assess import CONTROL, assess, card_rng
 from workbench.stages.contrast import Contrasts
 from workbench.stages.explain import Asked, explain
 from workbench.stages.familiar import EMBEDDINGS, EXCERPTS, Familiar
-from workbench.stages.session import SIDES, Session
+from workbench.stages.session import SIDES, Session, deployed
 from workbench.types import Dataset, Example, Predictions
 
 # The card of the masks alone: further trials ask for more time than one answer may take, and for other examples.
@@ -189,7 +188,7 @@ class Models:
     @cached_property
     def onnx(self) -> Any:
         """The deployed file, asked each input once."""
-        return Remembered(OnnxBackbone(self._home.run.path / "onnx" / "model.onnx", device=self._home.device))
+        return Remembered(deployed(self._home.run, self._home.device, self._home.gradients))
 
     @cached_property
     def lone(self) -> Session:

@@ -35,8 +35,9 @@ _MADE_OF: dict[str, tuple[tuple[str, ...], str]] = {
 }
 STAGES = tuple(_MADE_OF)
 _TURNS = {"immutable", "ranges", "change"}  # keys of [explain] that counterfactuals alone depend on
-# Black-box methods ask the file that ships; gradients come from the model it was exported from.
-Models = Mapping[str, tuple[str, str]]  # side to the model for black-box methods and the one with gradients
+# Methods ask the file that ships; what it does not offer comes from the model it was exported from.
+Models = Mapping[str, tuple[str, str]]  # side to the model that is asked and the trained one
+PARITY, GRAPH = "onnx/parity.json", "onnx/explain.onnx"
 SIDES: Models = {"base": ("base", "base"), "after": ("onnx", "tuned")}
 
 
@@ -168,9 +169,15 @@ class Session:
     @cached_property
     def onnx(self) -> Any:
         """The deployed file in ONNX Runtime."""
-        from workbench.backbones.onnx import OnnxBackbone
+        return deployed(self.run, self.device, self.gradients)
 
-        return OnnxBackbone(self.run.path / "onnx" / "model.onnx", device=self.device)
+    @cached_property
+    def gradients(self) -> dict[str, Any]:
+        """What the export found out about the gradient graph; empty where there is none that may be used."""
+        if not self.run.has(PARITY):
+            return {}
+        found: dict[str, Any] = self.run.read_json(PARITY).get("gradients", {})
+        return found if found.get("passed") else {}
 
     @cached_property
     def preparation(self) -> Any:
@@ -208,6 +215,17 @@ class Session:
             "unit": self.dataset.unit,
             "groups": {k: np.array([e.meta.get(k, "") for e in examples], dtype=object) for k in slices},
         }
+
+
+def deployed(run: Run, device: str, gradients: dict[str, Any]) -> Any:
+    """A run's deployed file in ONNX Runtime, with its gradients where their graph was proved equal."""
+    from workbench.backbones.gradients import GradientBackbone
+    from workbench.backbones.onnx import OnnxBackbone
+
+    path = run.path / "onnx" / "model.onnx"
+    if not gradients:
+        return OnnxBackbone(path, device=device)
+    return GradientBackbone(path, run.path / GRAPH, gradients, device=device)
 
 
 def do_stage(session: Session, stage: str, work: Callable[[dict[str, Any]], None], outputs: tuple[str, ...]) -> bool:

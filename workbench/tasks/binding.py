@@ -13,7 +13,7 @@ import numpy as np
 
 from workbench.errors import Refusal
 from workbench.modalities.grid import enlarge, token_grid
-from workbench.probe import Attention, Differentiable, Picture, Probe
+from workbench.probe import Attention, Differentiable, LayerMap, Picture, Probe
 from workbench.tasks.record import Task
 from workbench.types import Example, Question
 
@@ -60,11 +60,10 @@ def bind(
         # Deleting words would change the length; gradient methods keep it and mask instead.
         own = "pad" if filler == "delete" else filler
         hidden = modality.hide(cut, ~everything, preparation, filler=own, background=background)
-        forward = backbone.from_coordinates(shown)
         return Differentiable(
-            forward=lambda x: task.scalar(forward(x), question),
-            point=backbone.coordinates(shown),
-            baselines=backbone.coordinates(hidden),
+            **_answers(task, backbone, shown, question),
+            point=_array(backbone.coordinates(shown)),
+            baselines=_array(backbone.coordinates(hidden)),
             pool=lambda a: (
                 modality.pool(cut, a, preparation.order) if background is not None else modality.pool(cut, a)
             ),
@@ -73,6 +72,16 @@ def bind(
             filler=_PADDED if filler in ("delete", "pad") else "",
             weights=weights,
         )
+
+    def layer(name: str) -> LayerMap:
+        shown = {k: v[:1] for k, v in hide(np.ones((1, len(cut.features)), dtype=bool)).items()}
+        frame = cut.frame.shape[0], cut.frame.shape[1]
+        if hasattr(backbone, "layer_map"):
+            found: LayerMap = backbone.layer_map(shown, _weights(task, backbone.classes, question), name, frame)
+            return found
+        from workbench.backbones.autograd import layer_map
+
+        return layer_map(backbone, shown, lambda scores: task.scalar(scores, question), name, frame)
 
     def picture() -> Picture:
         pixels = np.arange(cut.label.size).reshape(cut.label.shape)
@@ -92,7 +101,8 @@ def bind(
     def together() -> np.ndarray:
         return np.asarray(modality.hierarchy(cut) if hierarchy is None else hierarchy)
 
-    gradients = hasattr(backbone, "from_coordinates")
+    torch, picture_in = hasattr(backbone, "from_coordinates"), task.modality_name == "image"
+    gradients = torch or hasattr(backbone, "slopes")
     return Probe(
         question=question,
         example_id=example.id,
@@ -104,15 +114,47 @@ def bind(
         rows=_ROWS[task.modality_name],
         differentiable=differentiable if gradients else None,
         weights=weights,
-        module=backbone.module if gradients else None,
+        module=backbone.module if torch else None,
+        layer=layer if picture_in and (torch or getattr(backbone, "has_layer", False)) else None,
         attention=attention if getattr(backbone, "has_attention", False) else None,
-        picture=picture if task.modality_name == "image" else None,
+        picture=picture if picture_in else None,
         hierarchy=together if background is None or hierarchy is not None else None,
         model=backbone.outputs,
         read=read,
         lengths=(lambda masks: modality.lengths(cut, masks)) if filler == "delete" else None,
         padding=modality.padding(preparation) if hasattr(modality, "padding") else {},
     )
+
+
+def _answers(task: Task, backbone: Any, shown: Mapping[str, np.ndarray], question: Question) -> dict[str, Any]:
+    """The answer to a question as a function of coordinates, from a gradient graph or a torch module."""
+    if hasattr(backbone, "slopes"):
+        slopes, weights = backbone.slopes(shown), _weights(task, backbone.classes, question)
+
+        def answers(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            scores, gradients = slopes(x, weights)
+            return np.asarray(task.scalar(scores.astype(np.float64), question)), gradients
+
+        return {"slopes": answers, "library": backbone.library}
+    from workbench.backbones.autograd import slopes_of
+
+    scores_at = backbone.from_coordinates(shown)
+
+    def forward(x: Any) -> Any:
+        return task.scalar(scores_at(x), question)
+
+    return {"slopes": slopes_of(forward, backbone.device), "forward": forward}
+
+
+def _weights(task: Task, classes: int, question: Question) -> np.ndarray:
+    """(K,) weights of the scores in the answer: a task's scalar is linear in them."""
+    each = np.asarray(task.scalar(np.eye(classes), question), dtype=np.float64)
+    return np.asarray(each - np.asarray(task.scalar(np.zeros((1, classes)), question)))
+
+
+def _array(coordinates: Any) -> np.ndarray:
+    """Coordinates as an array, whoever gave them."""
+    return np.asarray(coordinates.detach().cpu().numpy() if hasattr(coordinates, "detach") else coordinates)
 
 
 def _place(modality: Any, cut: Any, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
