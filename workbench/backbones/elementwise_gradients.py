@@ -122,10 +122,10 @@ def _binary(slopes: Callable[[Tape, str, str, str], tuple[Any, Any]]) -> Rule:
     """A rule from two functions: the gradient `g` to that of each input, before summing what was repeated."""
 
     def rule(t: Tape, node: onnx.NodeProto, g: Sequence[str]) -> list[str | None]:
-        y = node.output[0]
+        (a, b), y = node.input, node.output[0]
         return [
             t.summed(slope(g[0]), name, y) if name in t.wanted else None
-            for name, slope in zip(node.input, slopes(t, *node.input, y), strict=True)
+            for name, slope in zip((a, b), slopes(t, a, b, y), strict=True)
         ]
 
     return rule

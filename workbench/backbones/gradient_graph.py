@@ -28,37 +28,10 @@ RULES: dict[str, Rule] = ELEMENTWISE | MOVING | LAYERS
 # Their answers step or count: the slope is zero, and nothing is lost by leaving them.
 _FLAT = frozenset(
     {
-        *(
-            "And",
-            "ArgMax",
-            "ArgMin",
-            "Ceil",
-            "ConstantOfShape",
-            "Equal",
-            "Floor",
-            "Greater",
-        ),
-        *(
-            "GreaterOrEqual",
-            "IsInf",
-            "IsNaN",
-            "Less",
-            "LessOrEqual",
-            "NonZero",
-            "Not",
-            "OneHot",
-        ),
-        *(
-            "Or",
-            "Range",
-            "Round",
-            "Shape",
-            "Sign",
-            "Size",
-            "Xor",
-        ),
+        "And", "ArgMax", "ArgMin", "Ceil", "ConstantOfShape", "Equal", "Floor", "Greater", "GreaterOrEqual", "IsInf",
+        "IsNaN", "Less", "LessOrEqual", "NonZero", "Not", "OneHot", "Or", "Range", "Round", "Shape", "Sign", "Size", "Xor",
     }
-)
+)  # fmt: skip
 
 
 def gradient_graph(model: onnx.ModelProto, coordinates: str, metadata: Mapping[str, Any]) -> bytes:

@@ -13,18 +13,20 @@ import hashlib
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 from markupsafe import Markup
 
 from workbench.assets import asset
 from workbench.errors import StageError, WorkbenchError
-from workbench.report.sections import SECTIONS, Entry
 from workbench.report.shapes import Chart, Finding, Findings, Fold, Pair, Prose, Section
 from workbench.report.view import Limits, RunView
 from workbench.report.words import clean, count, date, sentence
 from workbench.run import Run, write_atomically
+
+if TYPE_CHECKING:
+    from workbench.report.sections import Entry
 
 NAME = "report.html"
 # What is left out, step by step, until the file fits.
@@ -75,9 +77,16 @@ def build_report(
     return path
 
 
+def _sections() -> Sequence[Entry]:
+    """Imported when they are drawn: the page of one prediction needs none of them, nor what they import."""
+    from workbench.report.sections import SECTIONS
+
+    return SECTIONS
+
+
 def render(
     view: RunView,
-    table: Sequence[Entry] = SECTIONS,
+    table: Sequence[Entry] = (),
     *,
     brand: str = "Audit report",
     summary: tuple[str, ...] | None = None,
@@ -86,11 +95,11 @@ def render(
 
     Args:
         view: of the run.
-        table: its sections, the first screen first.
+        table: its sections, the first screen first; empty: those of a run's report.
         brand: what the page is.
         summary: its line of facts; None: what was trained on what.
     """
-    sections = [_section(view, *entry) for entry in table]
+    sections = [_section(view, *entry) for entry in table or _sections()]
     first, failed = sections[0], [s for s in sections if s.failed]
     if failed:
         broken = Findings(

@@ -8,6 +8,7 @@ run itself does not hold what is needed.
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,7 +26,7 @@ from workbench.bank import remember
 from workbench.config import Assess, Config
 from workbench.data.single import single_input
 from workbench.engines.progress import Progress
-from workbench.errors import ArtefactError, DataError, UsageError
+from workbench.errors import ArtefactError, DataError, MissingDependency, UsageError
 from workbench.explainers import run_explainer
 from workbench.quality.card import quality_card
 from workbench.records import finite, read_predictions, write_predictions
@@ -72,7 +73,8 @@ def inspect(
         id: of an example of the run's data.
         value: a new input instead (see `workbench.data.single.single_input`).
         before: whether the model before customisation is explained too; None: unless it is a
-            text, where that takes as long again. What it decides is always said.
+            text, where that takes as long again, or torch is not installed. What it decides is said where torch
+            is there, or the example is one of the run's.
         device: "auto", "cpu" or "cuda".
 
     Raises:
@@ -86,8 +88,11 @@ def inspect(
     if id and _is_stored(home.run, id):
         return Inspected(home.run, id, True)
     predicted = _predictions(home.run, id) if id else None
-    before = home.task.modality_name != "text" if before is None else before
-    models = Models(home, base=before or predicted is None)
+    models = Models(home)
+    if before and not models.torch:
+        raise MissingDependency("torch", "the model before customisation")
+    before = (home.task.modality_name != "text" and models.torch) if before is None else before
+    models.with_base = models.torch and (before or predicted is None)
     if id:
         example = _example(home, id)
     else:
@@ -107,8 +112,11 @@ def inspect(
     familiar = Familiar(home.run) if home.run.has(EMBEDDINGS) and home.run.has(EXCERPTS) else None
     contrasts = Contrasts(one, asked, familiar)
     told = {example.id: _ahead(one, contrasts)}
-    write_predictions(one.run, "base", predicted[0] if predicted else one.predict("base"))
+    if predicted or models.with_base:
+        write_predictions(one.run, "base", predicted[0] if predicted else one.predict("base"))
     explain(one)
+    if not (predicted or models.with_base):
+        _leave_before_open(one.run)
     assess(one)
     one.run.write_json("contrasts.json", finite(contrasts.with_neighbours(told)))
     return Inspected(one.run, example.id, False)
@@ -128,6 +136,14 @@ def _ahead(one: One, contrasts: Contrasts) -> dict[str, Any]:
     chance = run_explainer(registry.load("controls", CONTROL), probe, bank=bank, seed=one.config.seed)
     quality_card(remember(probe, bank)[0], chance, bank=bank, rng=card_rng(one, case))
     return told
+
+
+def _leave_before_open(run: Run) -> None:
+    """What the model before decides is not known where there is no torch to ask it."""
+    content = run.read_json("cases.json")
+    for case in content["cases"]:
+        case["before"] = None
+    run.write_json("cases.json", content)
 
 
 def _check_complete(run: Run) -> None:
@@ -173,17 +189,24 @@ def _example(home: Session, id: str) -> Example:
 
 
 class Models:
-    """The three models of a run, loaded without its data where that can be done."""
+    """The three models of a run, loaded without its data where that can be done.
 
-    def __init__(self, home: Session, *, base: bool) -> None:
-        self._home, self._with_base = home, base
+    Torch's are loaded only where they are asked: the trained one by methods that the deployed
+    file cannot serve, the one before where `with_base`.
+    """
+
+    def __init__(self, home: Session) -> None:
+        self._home = home
         self.table = home.task.modality_name == "table"
-        self._torch: Future[tuple[Any, Any]] = Future()
+        self.torch = _is_installed("torch")
+        self.with_base = False
+        self._base: Future[Any] | None = None
 
     def begin(self) -> None:
-        """Load torch's models beside what follows: importing torch alone takes seconds."""
+        """Load the model before beside what follows: importing torch alone takes seconds."""
         self.lone.dataset  # noqa: B018 - read once, here
-        self._torch = ThreadPoolExecutor(1).submit(self._load)
+        if self.with_base:
+            self._base = ThreadPoolExecutor(1).submit(lambda: self.lone.base)
 
     @cached_property
     def onnx(self) -> Any:
@@ -203,16 +226,26 @@ class Models:
         session.onnx = self.onnx
         return session
 
-    def _load(self) -> tuple[Any, Any]:
-        return self.lone.tuned, self.lone.base if self._with_base else None
-
-    @property
+    @cached_property
     def tuned(self) -> Any:
-        return self._torch.result()[0]
+        """The trained network."""
+        if not self.torch:
+            raise MissingDependency("torch", "a method that looks inside the trained network")
+        if self._base is not None:
+            self._base.result()  # transformers is not imported twice at once
+        return self.lone.tuned
 
     @property
     def base(self) -> Any:
-        return self._torch.result()[1]
+        assert self._base is not None
+        return self._base.result()
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 @dataclass

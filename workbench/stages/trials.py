@@ -103,14 +103,12 @@ class Trials(Masking):
     @cached_property
     def randomised(self) -> dict[str, float | str]:
         """Of each method, how alike its explanations stay on copies of the model with random weights, or why not."""
-        from workbench.backbones.randomised import randomised
-
         own: dict[str, list[np.ndarray]] = {}
         other: dict[str, list[np.ndarray]] = {}
         failed: dict[str, str] = {}
         for case in self.some(self.settings.randomised):
             seed = int(self.rng(case, 3).integers(2**31))
-            probe = self.bind(case, randomised(self.session.tuned, seed))
+            probe = self.bind(case, self._with_random_weights(seed))
             for name, values in self.explain(case, probe, failed).items():
                 mine = self.own(case, name)
                 if mine is not None:
@@ -123,6 +121,11 @@ class Trials(Masking):
             measures[name] = found["similarity"] if found["n"] else why
             self.facts.setdefault("randomisation", {})[name] = {**found, "reason": "" if found["n"] else why}
         return measures
+
+    def _with_random_weights(self, seed: int) -> Any:
+        from workbench.backbones.randomised import randomised
+
+        return randomised(self.session.tuned, seed)
 
     # -- another class --------------------------------------------------------------------
 
