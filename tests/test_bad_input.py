@@ -87,7 +87,7 @@ class TestConfigs:
         refused(call("run", write_data("values", tmp_path), "--device", device), 2, "--device", "auto, cpu and cuda")
 
     def test_cuda_where_there_is_none(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("workbench.backbones.onnx.cuda_devices", lambda: 0)
+        monkeypatch.setattr("workbench.backbones.devices.cuda_devices", lambda: 0)
         refused(run(write_data("values", tmp_path), "--device", "cuda"), 6, "no CUDA device", "--device auto")
 
 

@@ -315,7 +315,7 @@ class TestBefore:
             assert (run.path / "manifest.json").read_text() == content
 
     def test_cuda_where_there_is_none(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("workbench.backbones.onnx.cuda_devices", lambda: 0)
+        monkeypatch.setattr("workbench.backbones.devices.cuda_devices", lambda: 0)
         with pytest.raises(StageError, match="no CUDA device"):
             pipeline.run_config(self.config(tmp_path), (f"out={str(tmp_path / 'out')!r}",), device="cuda")
 

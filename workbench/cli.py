@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from workbench.errors import UsageError
+from workbench.errors import MissingDependency, UsageError
 from workbench.terminal import (
     DeviceOption,
     JsonOption,
@@ -282,11 +282,12 @@ def list_names(
 def doctor(as_json: JsonOption = False) -> None:
     """Say what this machine has and what is missing, with what to do about it."""
     with answering():
-        from workbench.stages.doctor import diagnose
+        from workbench.stages.doctor import as_text, diagnose, healthy
 
         findings = diagnose()
-        lines = [f"{'ok ' if f['ok'] else '!  '} {f['what']}: {f['text']}" for f in findings]
-        print_json(findings) if as_json else print(*lines, sep="\n")
+        print_json(findings) if as_json else print(as_text(findings))
+        if not healthy(findings):
+            raise typer.Exit(MissingDependency.exit_code)
 
 
 def main() -> None:

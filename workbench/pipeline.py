@@ -216,7 +216,10 @@ def _check_names(config: Config) -> None:
 
 def _identify(session: Session, name: str) -> None:
     """Write the config as resolved and the manifest's identity."""
+    from workbench.backbones.devices import device_sentence
+
     config, made = session.config, session.run
+    session.progress.say(device_sentence(session.device))
     created = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
     if made.has(MANIFEST):  # a newer or damaged one is refused before anything is written
         created = made.manifest.get("created", created)

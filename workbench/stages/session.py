@@ -116,7 +116,7 @@ class Session:
     @cached_property
     def torch_device(self) -> str:
         """ "cuda" or "cpu", as asked and as there is."""
-        from workbench.backbones.onnx import choose_device
+        from workbench.backbones.devices import choose_device
 
         return choose_device(self.device)
 
