@@ -29,7 +29,8 @@ RULES: dict[str, Rule] = ELEMENTWISE | MOVING | LAYERS
 _FLAT = frozenset(
     {
         "And", "ArgMax", "ArgMin", "Ceil", "ConstantOfShape", "Equal", "Floor", "Greater", "GreaterOrEqual", "IsInf",
-        "IsNaN", "Less", "LessOrEqual", "NonZero", "Not", "OneHot", "Or", "Range", "Round", "Shape", "Sign", "Size", "Xor",
+        "IsNaN", "Less", "LessOrEqual", "NonZero", "Not", "OneHot", "Or", "Range", "Round", "Shape", "Sign", "Size",
+        "Xor",
     }
 )  # fmt: skip
 
@@ -60,6 +61,10 @@ def gradient_graph(model: onnx.ModelProto, coordinates: str, metadata: Mapping[s
         raise Unsupported(f"{LOGITS} does not depend on {coordinates}", hint="the model can be explained with torch")
     tape = Tape(found, wanted)
     forward = list(graph.node)
+    leading = _leading(graph, LOGITS)
+    for node in forward:  # what has no rule is named before anything else is said
+        if node.op_type not in _FLAT and coordinates not in node.output and wanted & leading & set(node.output):
+            _rule(node)
     (score,) = (o for o in graph.output if o.name == LOGITS)
     target = helper.make_tensor_value_info(TARGET, TensorProto.FLOAT, [])
     target.type.CopyFrom(score.type)
@@ -97,6 +102,15 @@ def _depending(graph: onnx.GraphProto, name: str) -> frozenset[str]:
     for node in graph.node:
         if node.op_type not in _FLAT and reached & set(node.input):
             reached |= {o for o in node.output if o}
+    return frozenset(reached)
+
+
+def _leading(graph: onnx.GraphProto, name: str) -> frozenset[str]:
+    """The tensors on which one depends, itself included."""
+    reached = {name}
+    for node in reversed(graph.node):
+        if reached & set(node.output):
+            reached |= set(node.input)
     return frozenset(reached)
 
 

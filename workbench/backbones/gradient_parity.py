@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -130,6 +131,10 @@ def binding(deployed: GradientBackbone, encoded: Any, rows: np.ndarray, rng: np.
     return float(np.median(found)) if found else 1.0
 
 
+def _column(k: int, scores: torch.Tensor) -> torch.Tensor:
+    return scores[:, k]
+
+
 def check_layer(trained: TorchBackbone, deployed: GradientBackbone, encoded: Any, rows: np.ndarray) -> bool:
     """Whether the layer that Grad-CAM reads, and its gradient, are those of the trained network on every example."""
     for row in rows:
@@ -138,7 +143,7 @@ def check_layer(trained: TorchBackbone, deployed: GradientBackbone, encoded: Any
         best = int(np.argmax(deployed.outputs(batch)[0]))
         weights = np.eye(deployed.classes)[best]
         try:
-            expected = layer_map(trained, batch, lambda scores, k=best: scores[:, k], "", frame)
+            expected = layer_map(trained, batch, partial(_column, best), "", frame)
         except Refusal:
             return False
         found = deployed.layer_map(batch, weights, "", frame)

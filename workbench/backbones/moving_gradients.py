@@ -140,16 +140,4 @@ MOVING: dict[str, Rule] = {
     "GatherND": _picked("GatherND"),
     "Pad": _pad,
     "Tile": _tile,
-    "DepthToSpace": lambda t, node, g: [
-        t.scattered(
-            g[0],
-            node.input[0],
-            t.op(
-                "DepthToSpace",
-                t.places(node.input[0]),
-                blocksize=attribute(node, "blocksize"),
-                mode=attribute(node, "mode", "DCR"),
-            ),
-        )
-    ],
 }

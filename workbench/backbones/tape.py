@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,7 +32,9 @@ class Tape:
         self.graph, self.wanted = model.graph, wanted
         self.opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
         self._shapes: dict[str, tuple[Dim, ...]] = {}
-        known = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+        known = model.graph
+        with contextlib.suppress(onnx.shape_inference.InferenceError):  # an operator that it does not know
+            known = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
         for value in [*known.value_info, *known.input, *known.output]:
             if value.type.tensor_type.HasField("shape"):
                 self._shapes[value.name] = tuple(

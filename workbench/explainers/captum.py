@@ -49,7 +49,7 @@ def deep_lift(
     found, answers = [], []
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Setting forward, backward hooks")
-        for baselines in nothing.split(max(1, form.batch // 2)):  # input and baseline go through together
+        for baselines in torch.split(nothing, max(1, form.batch // 2)):  # input and baseline go through together
             point = here.expand_as(baselines).detach().clone().requires_grad_(True)
             try:
                 values = method.attribute(point, baselines=baselines.detach().requires_grad_(True))
