@@ -118,7 +118,7 @@ def judged_run(path: Path, files: dict[str, Any] | None = None) -> Run:
 def rehash(run: Run) -> None:
     """Write a manifest that vouches for the files as they are."""
     facts = {"schema": 1, "name": run.path.name, "task": "tabular-classification", "stages": {}}
-    run.write_json("manifest.json", {**facts, "files": {n: hash_file(run.path / n) for n in run.files()}})
+    run.write_manifest({**facts, "files": {n: hash_file(run.path / n) for n in run.files()}})
 
 
 def policy(path: Path, text: str) -> Path:

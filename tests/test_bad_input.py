@@ -274,7 +274,7 @@ class TestRuns:
             content[len(content) // 2] ^= 1
             path.write_bytes(content)
         assert sorted(made.verify()) == sorted(f"{n} has changed" for n in names)
-        refused(call("verify", made.path), 1, f"{len(names)} files are not what the manifest says")
+        refused(call("verify", made.path), 1, f"{len(names)} things are not as the manifest says")
 
     def test_a_config_that_is_damaged(self, tmp_path: Path) -> None:
         made = copy_of("values", tmp_path)

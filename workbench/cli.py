@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from workbench import cli_keeping
 from workbench.errors import MissingDependency, UsageError
 from workbench.terminal import (
     DeviceOption,
@@ -242,25 +243,6 @@ def compare(
         print_json({"comparison": str(made.path), "report": str(path), **shown}) if as_json else print(path)
 
 
-@app.command()
-def verify(run: RunArgument, as_json: JsonOption = False) -> None:
-    """Check every file of a run against the hash in its manifest."""
-    with answering():
-        from workbench.errors import GateFailed
-        from workbench.run import Run
-
-        problems = Run.open(run).verify()
-        if as_json:
-            print_json({"run": str(run), "problems": problems})
-        if problems:
-            raise GateFailed(
-                f"{run}: {len(problems)} files are not what the manifest says: {'; '.join(problems[:5])}",
-                hint="run the config again to rebuild what is damaged",
-            )
-        if not as_json:
-            print(f"{run}: every file is what the manifest says")
-
-
 @app.command("list")
 def list_names(
     what: Annotated[str, typer.Argument(metavar="tasks|backbones|explainers|controls|metrics|fixtures")],
@@ -288,6 +270,9 @@ def doctor(as_json: JsonOption = False) -> None:
         print_json(findings) if as_json else print(as_text(findings))
         if not healthy(findings):
             raise typer.Exit(MissingDependency.exit_code)
+
+
+cli_keeping.add_to(app)
 
 
 def main() -> None:

@@ -197,3 +197,10 @@ def read_attributions(run: Run, model: str, explainer: str, cases: Mapping[str, 
             )
         )
     return found
+
+
+def attribution_rows(run: Run, name: str, ids: Sequence[str]) -> dict[str, np.ndarray]:
+    """The values of some examples in an attribution file, by id, in the order of their features."""
+    table = read_table(run, name).to_pandas()
+    chosen = table[table["id"].isin(list(ids))].sort_values(["id", "question", "index"])
+    return {str(k): v["value"].to_numpy(np.float64) for k, v in chosen.groupby("id", sort=False)}

@@ -27,6 +27,11 @@ MANIFEST = "manifest.json"
 CONFIG = "config.toml"
 # Written about a run after the fact: no part of what is judged.
 ABOUT = ("gate.json", "report.html", "compare.html")
+SEAL = "seal.json"
+SIGNATURE = "signature.json"
+BESIDE = (SEAL, SIGNATURE)  # speak of the manifest, so they cannot stand in it; see workbench.sealing
+INSPECTED = "inspect/"  # pages of single predictions, made whenever somebody asks
+ADDED = "is not in the manifest"  # what `verify` says of a file that no stage wrote
 _LOCK = ".lock"
 _START_AGAIN = "restore it, or delete it and run the config again"
 
@@ -35,6 +40,11 @@ def digest(value: Any) -> str:
     """SHA-256 of a JSON value with sorted keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def json_bytes(value: Any) -> bytes:
+    """A JSON value as this program writes it; NaN and infinity are refused."""
+    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def hash_file(path: Path) -> str:
@@ -121,6 +131,11 @@ class Run:
             raise ArtefactError(f"{path} lacks its stages or files", hint=_START_AGAIN)
         return manifest
 
+    @property
+    def sealed(self) -> bool:
+        """Whether the run was sealed: nothing of it may be written again."""
+        return self.has(SEAL)
+
     def has(self, name: str) -> bool:
         """Whether the run has a file of this name."""
         return (self.path / name).is_file()
@@ -139,8 +154,12 @@ class Run:
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file atomically; NaN and infinity are refused."""
-        text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
-        write_atomically(self.path / name, (text + "\n").encode())
+        write_atomically(self.path / name, json_bytes(value))
+
+    def write_manifest(self, manifest: dict[str, Any]) -> None:
+        """Write the manifest with a hash of its own content, by which `verify` finds any change of it."""
+        rest = {key: value for key, value in manifest.items() if key != "sha256"}
+        self.write_json(MANIFEST, {**rest, "sha256": digest(rest)})
 
     def write_bytes(self, name: str, content: bytes) -> None:
         """Write a file atomically."""
@@ -166,7 +185,7 @@ class Run:
         old = self.manifest if self.has(MANIFEST) else {"stages": {}, "files": {}}
         own = {CONFIG: hash_file(self.path / CONFIG)} if self.has(CONFIG) else {}
         files = dict(sorted({**old["files"], **own}.items()))
-        self.write_json(MANIFEST, {**old, "files": files, "schema": SCHEMA, **identity})
+        self.write_manifest({**old, "files": files, "schema": SCHEMA, **identity})
 
     def fresh(self, stage: str, key: str) -> bool:
         """Whether a stage was done with this key and its files are still what they were."""
@@ -190,7 +209,7 @@ class Run:
         """
         manifest = self.manifest
         if manifest["stages"].pop(name, None) is not None:
-            self.write_json(MANIFEST, manifest)  # what is being rewritten no longer counts as done
+            self.write_manifest(manifest)  # what is being rewritten no longer counts as done
         begun = time.perf_counter()
         entry: dict[str, Any] = dict(facts)
         yield entry
@@ -201,18 +220,28 @@ class Run:
         hashes: dict[str, str] = {k: v for k, v in manifest["files"].items() if (self.path / k).is_file()}
         hashes |= {n: hash_file(self.path / n) for n in done}
         manifest["files"] = dict(sorted(hashes.items()))
-        self.write_json(MANIFEST, manifest)
+        self.write_manifest(manifest)
 
     def verify(self) -> list[str]:
-        """What is not as the manifest says: files missing or changed; empty where all is well."""
-        problems = []
-        for name, expected in self.manifest["files"].items():
+        """What is not as the manifest says: files missing, changed or added; empty where all is well.
+
+        A manifest that was edited has changed too, unless its own hash was made anew: against
+        that only a signature helps. Pages below `inspect/` belong to no manifest.
+        """
+        manifest = self.manifest
+        rest = {key: value for key, value in manifest.items() if key != "sha256"}
+        whole = manifest.get("sha256") == digest(rest)
+        as_written = (self.path / MANIFEST).read_bytes() == json_bytes(manifest)
+        problems = [] if whole and as_written else [f"{MANIFEST} has changed"]
+        for name, expected in manifest["files"].items():
             path = self.path / name
             if not path.is_file():
                 problems.append(f"{name} is missing")
             elif hash_file(path) != expected:
                 problems.append(f"{name} has changed")
-        return problems
+        known = {*manifest["files"], *BESIDE}
+        added = [name for name in self.files() if name not in known and not name.startswith(INSPECTED)]
+        return problems + [f"{name} {ADDED}" for name in added]
 
     def files_sha256(self) -> str:
         """Hash of the manifest's list of files, those `ABOUT` the run left out: what a gate has judged."""
@@ -220,22 +249,41 @@ class Run:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the run for writing; a second process is told who holds it."""
+        """Hold the run for writing; a second process is told who holds it, and a sealed run is refused."""
+        if self.sealed:
+            raise StageError(
+                f"{self.path} is sealed and cannot be changed", hint="choose another name with --set name=NAME"
+            )
         path = self.path / _LOCK
+        handle = self._locked(path)
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as e:
-            raise _cannot_write(path, e) from e
-        try:
-            if not _try_lock(handle):
-                holder = os.read(handle, 64).decode(errors="replace").strip()
-                who = f"process {holder}" if holder else "another process"
-                raise StageError(f"{self.path} is in use by {who}", hint="wait for it, or stop it")
             os.ftruncate(handle, 0)
             os.write(handle, str(os.getpid()).encode())
+            for rest in self.path.rglob(".*.partial"):  # of a process that was killed while it wrote
+                if rest.is_file():
+                    rest.unlink()
             yield
         finally:
+            with contextlib.suppress(OSError):  # Windows does not remove what is open
+                path.unlink()
             os.close(handle)
+
+    def _locked(self, path: Path) -> int:
+        """A handle of the lock file, held."""
+        while True:
+            try:
+                handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            except OSError as e:
+                raise _cannot_write(path, e) from e
+            if not _try_lock(handle):
+                holder = os.read(handle, 64).decode(errors="replace").strip()
+                os.close(handle)
+                who = f"process {holder}" if holder else "another process"
+                raise StageError(f"{self.path} is in use by {who}", hint="wait for it, or stop it")
+            with contextlib.suppress(OSError):
+                if os.path.samestat(os.fstat(handle), path.stat()):
+                    return handle
+            os.close(handle)  # its last holder removed the file between opening and locking: take the new one
 
 
 def _try_lock(handle: int) -> bool:

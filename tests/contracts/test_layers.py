@@ -30,6 +30,8 @@ ORDER = {
     "registry": 1,
     "stats": 1,
     "engines": 1.1,
+    "archive": 1.1,
+    "sealing": 1.1,
     "records": 1.1,
     "data": 1.1,
     "modalities": 2,
@@ -46,7 +48,9 @@ ORDER = {
     "report": 5,
     "terminal": 6,
     "pipeline": 6,
+    "verification": 6,
     "inspection": 6,
+    "cli_keeping": 6.5,
     "cli": 7,
 }
 # Above level 1, only the stages read data; a modality decodes its pictures as the data room does.

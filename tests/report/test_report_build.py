@@ -184,7 +184,7 @@ def test_a_run_without_a_manifest_is_refused(tmp_path: Path) -> None:
 
 def test_a_newer_schema_is_refused(copied: Callable[[str], Run]) -> None:
     run = copied("regression")
-    run.write_json("manifest.json", {**run.manifest, "schema": 99})
+    run.write_manifest({**run.manifest, "schema": 99})
     with pytest.raises(ArtefactError, match="schema 99"):
         build_report(run)
 

@@ -55,7 +55,7 @@ def test_a_gate_of_other_files_is_no_verdict_on_these(copied: Callable[[str], Ru
     judge(run, tmp_path, "[parity]\n")
     manifest = run.manifest
     manifest["files"]["onnx/parity.json"] = "0" * 64
-    run.write_json("manifest.json", manifest)
+    run.write_manifest(manifest)
     (line,) = gate_finding(RunView(Run.open(run.path)))
     assert line.level == "open" and "other files" in line.strong
 

@@ -108,7 +108,7 @@ def comparison(copied: Callable[[str], Run]) -> Run:
     (run.path / "config.toml").unlink()
     run.write_json(FILE, content(named=True))
     runs = {"base": {"name": "first", "path": "/a/first"}, "after": {"name": "second<i>", "path": "/a/second"}}
-    run.write_json("manifest.json", run.manifest | {"kind": "comparison", "runs": runs})
+    run.write_manifest(run.manifest | {"kind": "comparison", "runs": runs})
     side = {"run": "first", "model": "onnx", "seed": 3, "data_sha256": "d" * 64, "files": {"onnx/model.onnx": "e" * 64}}
     test = {"passed": False, "sentence": "Underpowered: no claim.", "power": 0.3, "needed": 900, "n": 300}
     more = {

@@ -256,10 +256,10 @@ def test_a_file_that_nobody_vouches_for_is_no_evidence(tmp_path: Path) -> None:
     run = judged_run(tmp_path / "run")
     manifest = run.manifest
     del manifest["files"]["onnx/parity.json"]
-    run.write_json("manifest.json", manifest)
+    run.write_manifest(manifest)
     found = gate(run.path, policy(tmp_path / "p.toml", "[parity]\n"))
     assert not found["passed"] and "not in the manifest" in found["rules"][1]["reason"]
-    run.write_json("manifest.json", {**manifest, "files": {}})
+    run.write_manifest({**manifest, "files": {}})
     assert "lists no file" in gate(run.path, tmp_path / "p.toml")["rules"][0]["found"]
 
 

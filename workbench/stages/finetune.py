@@ -93,7 +93,13 @@ def finetune(session: Session) -> bool:
         "finetune",
         work,
         (
-            *("base/model.safetensors", "tuned/checkpoint", "tuned/history.jsonl", "tuned/finetune.json"),
+            *(
+                "base/model.safetensors",
+                "tuned/checkpoint",
+                "tuned/history.jsonl",
+                "tuned/finetune.json",
+                "tuned/tensorboard",
+            ),
             *("base/thresholds.json", "tuned/thresholds.json"),  # multi-label alone
         ),
     )

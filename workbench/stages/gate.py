@@ -13,7 +13,7 @@ from workbench.errors import NotChecked
 from workbench.metrics.paired import compare as compare_predictions
 from workbench.policy import PolicyFile, read_policy
 from workbench.records import finite, read_predictions
-from workbench.run import ABOUT, CONFIG, MANIFEST, Run, digest, hash_file
+from workbench.run import ABOUT, ADDED, CONFIG, Run, digest, hash_file
 from workbench.stages.gate_rules import check
 from workbench.stages.outcome import Evidence, Outcome
 
@@ -51,12 +51,12 @@ def _write(run: Run, content: dict[str, Any]) -> None:
     manifest = run.manifest
     manifest["stages"].pop("gate", None)
     manifest["files"].pop(NAME, None)
-    run.write_json(MANIFEST, manifest)
+    run.write_manifest(manifest)
     run.write_json(NAME, finite(content))
     key = digest([__version__, content["policy"]["sha256"], content["files_sha256"]])
     manifest["stages"]["gate"] = {"key": key, "outputs": [NAME], "seconds": 0.0}
     manifest["files"] = dict(sorted({**manifest["files"], NAME: hash_file(run.path / NAME)}.items()))
-    run.write_json(MANIFEST, manifest)
+    run.write_manifest(manifest)
 
 
 def _judge(run: Run, asked: PolicyFile, reference: Run | None) -> dict[str, Any]:
@@ -92,7 +92,8 @@ def _named(run: Run) -> dict[str, Any]:
 
 def _verified(run: Run, name: str) -> Outcome:
     asked = "every file is what the manifest says"
-    problems = [p for p in run.verify() if p.split(" ")[0] not in ABOUT]
+    # a file that the manifest does not list is no evidence, and no damage to what is
+    problems = [p for p in run.verify() if p.split(" ")[0] not in ABOUT and not p.endswith(ADDED)]
     files = len([n for n in run.manifest["files"] if n not in ABOUT])
     if not files:
         return Outcome(name, asked, "the manifest lists no file", "failed", where="manifest.json")
