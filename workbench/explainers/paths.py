@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from workbench.bank import Bank
 from workbench.explainers.quadrature import Path
@@ -126,7 +126,7 @@ def expected_gradients(
             pooled[i] = form.pool(product)
     spread = pooled.reshape(count, each, -1).var(axis=1, ddof=1)
     error = np.sqrt((share[:, None] ** 2 * spread / each).sum(axis=0))
-    half = float(stats.t.ppf((1 + confidence) / 2, count * (each - 1))) * error
+    half = float(stdtrit(count * (each - 1), (1 + confidence) / 2)) * error
     facts = {
         "points": count * each,
         "baselines": count,

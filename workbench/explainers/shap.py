@@ -10,8 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import stats
-from scipy.special import gammaln
+from scipy.special import gammaln, stdtrit
 
 from workbench.bank import Bank
 from workbench.explainers.record import Explainer, Explanation
@@ -118,7 +117,7 @@ def _jackknife(
     free = 1 - leverage
     shift = np.where(free > 1e-8, residual / np.maximum(free, 1e-8), 0.0)
     moved = (to_values @ (u * shift[:, None]).T) * np.sqrt(np.clip(1 - inclusion, 0, 1))
-    quantile = float(stats.t.ppf((1 + confidence) / 2, spare))
+    quantile = float(stdtrit(spare, (1 + confidence) / 2))
     return np.asarray(quantile * np.sqrt((moved**2).sum(axis=1)))
 
 
