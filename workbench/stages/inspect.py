@@ -8,10 +8,8 @@ run itself does not hold what is needed.
 from __future__ import annotations
 
 import difflib
-import importlib.util
 import shutil
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +19,6 @@ import numpy as np
 import tomli_w
 
 from workbench import registry
-from workbench.backbones.remembered import Remembered
 from workbench.bank import remember
 from workbench.config import Assess, Config
 from workbench.data.single import single_input
@@ -35,8 +32,9 @@ from workbench.stages.assess import CONTROL, assess, card_rng
 from workbench.stages.contrast import Contrasts
 from workbench.stages.explain import Asked, explain
 from workbench.stages.familiar import EMBEDDINGS, EXCERPTS, Familiar
-from workbench.stages.session import SIDES, Session, deployed
-from workbench.types import Dataset, Example, Predictions
+from workbench.stages.lone_models import Models
+from workbench.stages.session import SIDES, Session
+from workbench.types import Example, Predictions
 
 # The card of the masks alone: further trials ask for more time than one answer may take, and for other examples.
 _ASSESS = Assess(seeds=0, randomised=0, other_class=0, perturbed=0, masked=0, second_filler="none")
@@ -186,66 +184,6 @@ def _example(home: Session, id: str) -> Example:
         raise DataError(
             f"{home.config.data.source} no longer has the example {id!r}", hint="bring the data back as they were"
         ) from None
-
-
-class Models:
-    """The three models of a run, loaded without its data where that can be done.
-
-    Torch's are loaded only where they are asked: the trained one by methods that the deployed
-    file cannot serve, the one before where `with_base`.
-    """
-
-    def __init__(self, home: Session) -> None:
-        self._home = home
-        self.table = home.task.modality_name == "table"
-        self.torch = _is_installed("torch")
-        self.with_base = False
-        self._base: Future[Any] | None = None
-
-    def begin(self) -> None:
-        """Load the model before beside what follows: importing torch alone takes seconds."""
-        self.lone.dataset  # noqa: B018 - read once, here
-        if self.with_base:
-            self._base = ThreadPoolExecutor(1).submit(lambda: self.lone.base)
-
-    @cached_property
-    def onnx(self) -> Any:
-        """The deployed file, asked each input once."""
-        return Remembered(deployed(self._home.run, self._home.device, self._home.gradients))
-
-    @cached_property
-    def lone(self) -> Session:
-        """A session that knows of the data what the deployed file says, and none of its examples."""
-        if self.table:  # the linear model that stands for "before" is built from the training rows
-            return self._home
-        known = self.onnx.metadata
-        session = Session(self._home.run, self._home.config, self._home.device, self._home.progress)
-        labels, unit = tuple(known["labels"]), known.get("unit", "")
-        empty = Dataset(session.config.name, session.task.modality_name, (), labels, (), known["target"], unit)
-        session._read = (empty, (), "")
-        session.onnx = self.onnx
-        return session
-
-    @cached_property
-    def tuned(self) -> Any:
-        """The trained network."""
-        if not self.torch:
-            raise MissingDependency("torch", "a method that looks inside the trained network")
-        if self._base is not None:
-            self._base.result()  # transformers is not imported twice at once
-        return self.lone.tuned
-
-    @property
-    def base(self) -> Any:
-        assert self._base is not None
-        return self._base.result()
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        return importlib.util.find_spec(package) is not None
-    except (ImportError, ValueError):
-        return False
 
 
 @dataclass
