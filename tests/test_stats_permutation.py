@@ -9,7 +9,7 @@ import pytest
 from scipy import stats as scipy_stats
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from workbench.stats import fisher_exact, newcombe_independent, permutation_gap, permutation_p, swap_p
+from workbench.stats import fisher_exact, newcombe_independent, permutation_gap, permutation_p, permutation_ratio_p
 
 SCORES = np.array([0.1, 2.0, 1.4, 3.3, 0.7, 2.9, 5.1])
 GROUPS = np.array([0, 0, 1, 1, 1, 2, 2])
@@ -62,16 +62,29 @@ def test_a_group_against_the_rest_as_by_every_choice_of_rows() -> None:
     assert np.isnan(found[3:]).all()
 
 
-def test_swaps_as_by_every_sign() -> None:
-    differences = np.array([0.5, -0.2, 1.1, 0.8, 0.3, -0.1, 0.9])
-    members = [np.ones(7, dtype=bool), np.arange(7) < 3, np.zeros(7, dtype=bool)]
-    found = swap_p(differences, members, permutations=DRAWS)
-    for p, rows in zip(found[:2], members[:2], strict=True):
-        d = differences[rows]
-        sums = np.array([abs(np.dot(s, d)) for s in itertools.product((-1, 1), repeat=len(d))])
-        assert p == pytest.approx((sums >= abs(d.sum()) - 1e-9).mean(), abs=NOISE)
-    assert np.isnan(found[2])
-    assert swap_p(np.zeros(5), [np.ones(5, dtype=bool)])[0] == 1
+def test_a_ratio_is_shuffled_as_by_a_plain_loop() -> None:
+    rng = np.random.default_rng(3)
+    top, bottom = rng.integers(0, 3, (12, 2)).astype(float), rng.integers(1, 4, (12, 2)).astype(float)
+    members = [np.arange(12) < 5, np.ones(12, dtype=bool), np.zeros(12, dtype=bool)]
+    found = permutation_ratio_p(top, bottom, members, permutations=DRAWS)
+    assert np.isnan(found[1:]).all()
+    for k in range(2):
+        t, b = top[:, k], bottom[:, k]
+        ratios = np.array([
+            t[list(c)].sum() / b[list(c)].sum()
+            - (t.sum() - t[list(c)].sum()) / (b.sum() - b[list(c)].sum())
+            for c in itertools.combinations(range(12), 5)
+        ])  # fmt: skip
+        mine = t[:5].sum() / b[:5].sum() - t[5:].sum() / b[5:].sum()
+        tails = ((ratios >= mine - 1e-9).mean(), (ratios <= mine + 1e-9).mean())
+        assert found[0, k] == pytest.approx(min(1.0, 2 * min(tails)), abs=2 * NOISE)
+
+
+def test_a_ratio_over_ones_is_the_mean() -> None:
+    members = [GROUPS == 0, GROUPS == 1]
+    mean = permutation_p(SCORES, members, permutations=DRAWS)
+    ratio = permutation_ratio_p(SCORES[:, None], np.ones((len(SCORES), 1)), members, permutations=DRAWS, seed=1)
+    np.testing.assert_allclose(ratio[:, 0], mean, atol=3 * NOISE)
 
 
 def test_equal_seeds_give_equal_p_values() -> None:

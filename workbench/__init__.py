@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Config",
     "Run",
+    "audit",
     "build_report",
     "compare_runs",
     "gate",
@@ -26,6 +27,7 @@ __all__ = [
 _WHERE = {
     "Config": "workbench.config",
     "Run": "workbench.run",
+    "audit": "workbench.auditing",
     "build_report": "workbench.pipeline",
     "compare_runs": "workbench.pipeline",
     "gate": "workbench.pipeline",
@@ -36,6 +38,7 @@ _WHERE = {
 }
 
 if TYPE_CHECKING:
+    from workbench.auditing import audit
     from workbench.config import Config
     from workbench.inspection import inspect_one
     from workbench.pipeline import build_report, compare_runs, gate, run_config, run_demo, run_stage

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from workbench import cli_keeping
-from workbench.errors import MissingDependency, UsageError
+from workbench.cli_audit import audit
+from workbench.errors import GateFailed, MissingDependency, UnknownName, UsageError
 from workbench.terminal import (
     DeviceOption,
     JsonOption,
@@ -194,7 +195,6 @@ def gate(
     """Judge a run by a policy: exit code 1 unless every rule holds."""
     with answering():
         from workbench import pipeline
-        from workbench.errors import GateFailed
         from workbench.run import write_atomically
         from workbench.stages import gate_output
 
@@ -251,7 +251,6 @@ def list_names(
     """List what there is by name."""
     with answering():
         from workbench import registry
-        from workbench.errors import UnknownName
 
         if what not in registry.TABLES:
             raise UnknownName("list", what, registry.TABLES)
@@ -273,6 +272,7 @@ def doctor(as_json: JsonOption = False) -> None:
 
 
 cli_keeping.add_to(app)
+app.command()(audit)
 
 
 def main() -> None:

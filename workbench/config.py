@@ -8,19 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
-from workbench.config_text import absolute, override, read_toml
+from workbench.config_audit import Audit
+from workbench.config_text import Section, absolute, override, read_toml, with_usual_methods
 from workbench.config_text import config_error as _config_error
 from workbench.errors import ArtefactError, ConfigError
 from workbench.places import Region
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
-
-
-class Data(_Section):
+class Data(Section):
     """Where the examples come from and which columns mean what."""
 
     source: str = Field(description="folder, file, `hf:name`, saved dataset directory or `fixture:name`")
@@ -53,10 +50,15 @@ class Data(_Section):
     max_skipped: float = Field(0.01, ge=0, le=1, description="share of unreadable examples that stops the run")
 
 
-class Backbone(_Section):
+class Backbone(Section):
     """The model that is customised."""
 
-    source: str = Field("", description="hub id, directory, `package:name/path`, `fixture:glyphs` or `tabular`")
+    source: str = Field(
+        "", description="hub id, directory, `package:name/path`, `fixture:glyphs`, `tabular` or `sklearn:NAME`"
+    )
+    parameters: dict[str, bool | int | float | str] = Field(
+        {}, description='of a scikit-learn estimator, by its own names; `"none"` for its None'
+    )
     revision: str = Field("", description="revision of a hub model")
     factory: str = Field("", description="`file.py:function` that builds the user's own torch module")
     weights: str = Field("", description="safetensors or weights-only state dict for the factory's module")
@@ -70,7 +72,7 @@ class Backbone(_Section):
     blocks: int = Field(0, ge=0, description="residual blocks of `tabular`; 0: by the data")
 
 
-class Finetune(_Section):
+class Finetune(Section):
     """How the backbone is customised."""
 
     strategy: str = Field(
@@ -100,21 +102,21 @@ class Finetune(_Section):
     lora_alpha: int = Field(16, ge=1, description="scale of the adapters, over their rank")
 
 
-class Export(_Section):
+class Export(Section):
     """How the model is written to ONNX and what counts as equal."""
 
     opset: int = Field(20, ge=18, le=23, description="ONNX operator set")
     tolerance: float = Field(1e-4, gt=0, description="largest |difference of logits| / (1 + |logit|)")
 
 
-class Predict(_Section):
+class Predict(Section):
     """How predictions are computed."""
 
     batch_size: int = Field(64, ge=1, description="examples at once")
     shard_size: int = Field(2048, ge=1, description="examples a resumable shard")
 
 
-class Evaluate(_Section):
+class Evaluate(Section):
     """How sure the intervals are, and by which rules a threshold is chosen."""
 
     resamples: int = Field(2000, ge=100, description="bootstrap resamples")
@@ -128,7 +130,7 @@ class Evaluate(_Section):
     capacity: float = Field(0.1, gt=0, le=1, description="largest share of all examples that can be looked at")
 
 
-class Compare(_Section):
+class Compare(Section):
     """What counts as not worse, and where a change of reasons is looked for."""
 
     margin: float = Field(0.0, ge=0, lt=1, description="largest acceptable loss: of accuracy or of RMSE; 0: none")
@@ -139,12 +141,13 @@ class Compare(_Section):
     repeats: int = Field(1, ge=0, le=20, description="times an explanation is drawn again to know its noise; 0: never")
 
 
-class Explain(_Section):
+class Explain(Section):
     """Which predictions are explained, by what, and at what cost."""
 
     methods: tuple[str, ...] = Field(
         ("integrated-gradients", "shap", "lime"),
-        description="names of `workbench list explainers`, or of `controls` beside them",
+        description="names of `workbench list explainers`, or of `controls` beside them; by default, trees of "
+        "scikit-learn have tree-shap, shap and lime",
     )
     question: Literal["predicted", "contrast"] = Field(
         "predicted", description="`predicted`: why this class; `contrast`: why this class and not another"
@@ -187,7 +190,7 @@ class Explain(_Section):
     )
 
 
-class Assess(_Section):
+class Assess(Section):
     """How far explanations are put to the test beyond hiding parts; each of these costs evaluations."""
 
     seeds: int = Field(5, ge=0, description="seeds of the stability of each explanation; below 2: not measured")
@@ -200,14 +203,14 @@ class Assess(_Section):
     sensitivity_n: bool = Field(False, description="sensitivity-n for hidden sets of several sizes too")
 
 
-class Report(_Section):
+class Report(Section):
     """What the report is called and how large it may be."""
 
     title: str = Field("", description="empty: the run's name")
     max_mb: float = Field(3.0, gt=0, description="megabytes; pictures, then cases, are left out to fit")
 
 
-class Card(_Section):
+class Card(Section):
     """What only a person can say of the model; printed in the report."""
 
     purpose: str = Field("", description="what the model is for")
@@ -217,7 +220,7 @@ class Card(_Section):
     users: str = Field("", description="who uses it")
 
 
-class Config(_Section):
+class Config(Section):
     """Everything that a run is asked for."""
 
     task: str = Field(description="a name of `workbench list tasks`")
@@ -228,6 +231,7 @@ class Config(_Section):
     backbone: Backbone = Backbone()
     finetune: Finetune = Finetune()
     export: Export = Export()
+    audit: Audit = Audit()
     predict: Predict = Predict()
     evaluate: Evaluate = Evaluate()
     compare: Compare = Compare()
@@ -235,6 +239,8 @@ class Config(_Section):
     assess: Assess = Assess()
     report: Report = Report()
     card: Card = Card()
+
+    _methods = model_validator(mode="before")(with_usual_methods)
 
 
 def read_config(path: str | Path, overrides: tuple[str, ...] = ()) -> Config:
@@ -274,7 +280,11 @@ def build_config(
     for text in overrides:
         override(raw, text)
     of_data = ("source", "validation", "test", "rationale")
-    for section, keys in (("data", of_data), ("backbone", ("source", "weights", "factory"))):
+    for section, keys in (
+        ("data", of_data),
+        ("backbone", ("source", "weights", "factory")),
+        ("audit", ("model", "tokenizer")),
+    ):
         table = raw.get(section)
         if beside is not None and isinstance(table, dict):
             for key in keys:

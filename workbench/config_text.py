@@ -7,9 +7,17 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from workbench.errors import ConfigError
+
+TREE_METHODS = ("tree-shap", "shap", "lime")
+
+
+class Section(BaseModel):
+    """A part of a config: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -50,6 +58,17 @@ def override(raw: dict[str, Any], text: str) -> None:
         table[last] = tomllib.loads(f"x = {value}")["x"]
     except tomllib.TOMLDecodeError:
         table[last] = value  # an unquoted string
+
+
+def with_usual_methods(raw: Any) -> Any:
+    """A config with the explainers that are usual for trees, where it names none: trees have no gradient."""
+    if not isinstance(raw, dict):
+        return raw
+    backbone, explain = raw.get("backbone"), raw.get("explain", {})
+    source = backbone.get("source", "") if isinstance(backbone, dict) else getattr(backbone, "source", "")
+    if str(source).startswith("sklearn") and isinstance(explain, dict) and "methods" not in explain:
+        return {**raw, "explain": {**explain, "methods": TREE_METHODS}}
+    return raw
 
 
 def config_error(error: ValidationError, where: str, model: Any) -> ConfigError:

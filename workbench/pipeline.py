@@ -14,12 +14,14 @@ import tomli_w
 
 from workbench import __version__, registry
 from workbench.assets import asset
+from workbench.backbones.estimator_table import check as check_estimator
 from workbench.config import Config, build_config, read_config, read_resolved
 from workbench.engines.progress import Progress
-from workbench.errors import ConfigError, UnknownName
+from workbench.errors import ConfigError, UnknownName, UsageError
 from workbench.run import CONFIG, MANIFEST, Run, digest, write_atomically
-from workbench.stages.session import STAGES, Session
+from workbench.stages.session import Session
 
+AUDIT = "audit"  # the kind of a run whose model was made elsewhere
 DEMO = ("digits", "scipy-docs", "breast-cancer", "diabetes")
 _PACKAGES = (
     "torch",
@@ -71,14 +73,19 @@ def run_config(
     session = Session(made, config, device, progress or Progress())
     with made.lock():
         _identify(session, name)
-        advance(session, STAGES[-1])
+        advance(session, session.stages[-1])
         build_report(made, progress=session.progress)
     return made
 
 
 def advance(session: Session, until: str) -> None:
     """Bring a run up to date through one stage; what is done is left alone."""
-    for stage in STAGES[: STAGES.index(until) + 1]:
+    if until not in session.stages:
+        raise UsageError(
+            f"{session.run.path} audits a model that was not trained here, so it has no {until}",
+            hint=f"its stages are {', '.join(session.stages)}",
+        )
+    for stage in session.stages[: session.stages.index(until) + 1]:
         _stage(stage)(session)
 
 
@@ -91,8 +98,13 @@ def run_stage(path: str | Path, name: str, overrides: tuple[str, ...] = (), **op
         _check_names(session.config)
     with session.run.lock():
         _identify(session, session.run.manifest["name"])
-        advance(session, "compare" if name == "evaluate" else name)
+        advance(session, _further(session, name))
     return session.run
+
+
+def _further(session: Session, name: str) -> str:
+    """The last stage that a command stands for: what is evaluated is sliced and compared too."""
+    return name if name != "evaluate" else "slices" if session.audited else "compare"
 
 
 def build_report(run: Run, *, progress: Progress | None = None) -> Path:
@@ -206,6 +218,7 @@ def _stage(name: str) -> Callable[[Session], bool]:
 def _check_names(config: Config) -> None:
     """Refuse names that no registry knows before any work is done for them."""
     task = registry.load("tasks", config.task)
+    check_estimator(config, task.modality_name, task.kind)
     known = registry.names("explainers") | registry.names("controls")
     for method in config.explain.methods:
         if method not in known:
@@ -228,6 +241,7 @@ def _identify(session: Session, name: str) -> None:
     write_atomically(made.path / CONFIG, tomli_w.dumps(resolved).encode())
     made.begin(
         name=name,
+        **({"kind": AUDIT} if session.audited else {}),
         task=config.task,
         title=config.report.title,
         seed=config.seed,
@@ -243,9 +257,10 @@ def _identify(session: Session, name: str) -> None:
 
 
 def _device_text(session: Session) -> str:
+    did = "run" if session.audited else "trained and run"
     if session.torch_device == "cuda":
-        return "trained and run on a CUDA device"
-    return "trained and run on the CPU" + ("" if session.device == "cpu" else ": no CUDA device was found")
+        return f"{did} on a CUDA device"
+    return f"{did} on the CPU" + ("" if session.device == "cpu" else ": no CUDA device was found")
 
 
 def _versions() -> dict[str, str]:

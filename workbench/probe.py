@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from workbench.asking import Asker, Model
+from workbench.trees import Trees
 from workbench.types import Feature, Question
 
 Hide = Callable[[np.ndarray], dict[str, np.ndarray]]
@@ -27,6 +28,7 @@ OFFERS = {
     "attention": "attention",
     "picture": "picture",
     "hierarchy": "hierarchy",
+    "estimator": "estimator",
 }
 
 
@@ -120,6 +122,29 @@ class Attention:
 
 
 @dataclass(frozen=True)
+class Estimator:
+    """The trees behind the answer, for methods that read them.
+
+    Attributes:
+        trees: T trees over F features with O outputs.
+        point: (F,) features of the example, NaN where a value is missing.
+        background: (B, F) features of the rows that stand for what is hidden.
+        weights: (B,) shares of these rows that sum to 1; None: all alike.
+        coefficients: (O,): the answer is `constant` plus the outputs times these.
+        constant: of the answer.
+        pool: (F,) values of the trees' features to (M,) features of the example; it sums.
+    """
+
+    trees: Trees
+    point: np.ndarray
+    background: np.ndarray
+    weights: np.ndarray | None
+    coefficients: np.ndarray
+    constant: float
+    pool: Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
 class Probe:
     """A question bound to one example and one backbone.
 
@@ -141,6 +166,7 @@ class Probe:
         attention: reads the attention of a transformer.
         picture: the pixels, where the example is a picture.
         hierarchy: (M - 1, 4) linkage matrix as scipy's: which features belong together.
+        estimator: reads the trees that answer, where trees do and the question is what they add up to.
         model: a batch of model inputs to (rows, K) scores, where several questions and examples
             may share it; `answer` is then `read` of its scores.
         read: (rows, K) scores to the (rows,) answer; linear in the scores, as the mean over
@@ -165,6 +191,7 @@ class Probe:
     attention: Callable[[], Attention] | None = None
     picture: Callable[[], Picture] | None = None
     hierarchy: Callable[[], np.ndarray] | None = None
+    estimator: Callable[[], Estimator] | None = None
     model: Model | None = None
     read: Callable[[np.ndarray], np.ndarray] | None = None
     lengths: Callable[[np.ndarray], np.ndarray] | None = None

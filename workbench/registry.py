@@ -39,6 +39,14 @@ EXPLAINERS = {
         "workbench.explainers.shap:SHAPLEY",
         "Shapley values: exact where every coalition fits the budget, else kernel regression on paired masks.",
     ),
+    "tree-shap": (
+        "workbench.explainers.tree_shap:TREE_SHAP",
+        "Exact Shapley values of decision trees, hidden columns taken from background rows (interventional).",
+    ),
+    "path-tree-shap": (
+        "workbench.explainers.tree_shap:PATH_TREE_SHAP",
+        "Another game: hidden columns by how many training rows went each way (path-dependent TreeSHAP).",
+    ),
     "lime": (
         "workbench.explainers.lime:LIME",
         "A weighted linear surrogate of the model around the input, judged on masks it was not fitted to.",
@@ -133,6 +141,11 @@ BACKBONES = {
     ),
     "DIRECTORY or HUB/ID": ("workbench.backbones.hf:load_text", "Any transformers model that fits the task."),
     "factory": ("workbench.backbones.own:load_own", "The user's own torch module: backbone.factory, backbone.weights."),
+    "sklearn:NAME": (
+        "workbench.backbones.estimator_fit:fit_estimator",
+        "Trees of scikit-learn for tables: hist-gradient-boosting, gradient-boosting, random-forest, extra-trees, "
+        "decision-tree.",
+    ),
     "tabular": ("workbench.backbones.tabular:load_tabular", "The workbench's own network for tables."),
 }
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 SPLITS = ("train", "validation", "test")
+PROBABILITY = "probability"
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +241,8 @@ class Measure:
 class Question:
     """Which number of which prediction is explained.
 
-    `kind` is "logit" (of class `target`), "contrast" (logit of `target` minus logit of
-    `against`) or "value" (the predicted value). `text` is the question in words.
+    `kind` is "logit" (of class `target`), "probability" (of it), "contrast" (of `target` minus
+    that of `against`, in its `unit`) or "value" (the predicted value). `text` says it in words.
     """
 
     kind: str
@@ -256,6 +257,11 @@ class Question:
         if self.kind == "contrast":
             return f"contrast:{self.target}-{self.against}"
         return self.kind if self.target is None else f"{self.kind}:{self.target}"
+
+    @property
+    def in_probability(self) -> bool:
+        """Whether a probability, or the difference of two, is asked for."""
+        return self.unit == PROBABILITY
 
 
 @dataclass(frozen=True, slots=True)

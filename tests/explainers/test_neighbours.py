@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from workbench.explainers import neighbours
-from workbench.explainers.neighbours import nearest, share_nearer, unit
+from workbench.explainers.neighbours import nearest, share_nearer, sharing_leaves, unit
 
 
 def distance(a: list[float], b: list[float]) -> float:
@@ -50,3 +50,14 @@ def test_a_row_of_zeros_is_far_from_everything() -> None:
 def test_share() -> None:
     assert share_nearer(0.2, np.array([0.1, 0.2, 0.3, 0.4])) == 0.5
     assert share_nearer(0.2, np.zeros(0)) is None
+
+
+def test_proximity_is_the_share_of_trees_with_one_leaf() -> None:
+    rng = np.random.default_rng(3)
+    known, queries = rng.integers(0, 4, (40, 25)).astype(np.int32), rng.integers(0, 4, (6, 25)).astype(np.float32)
+    rows, distances = sharing_leaves(queries, known, 5)
+    far = 1 - (queries[:, None].astype(int) == known[None]).mean(axis=2)
+    order = np.argsort(far, axis=1, kind="stable")[:, :5]
+    assert np.array_equal(rows, order)
+    assert np.allclose(distances, np.take_along_axis(far, order, axis=1))
+    assert sharing_leaves(known[:1], known, 99)[1][0, 0] == 0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from workbench import __version__
-from workbench.metrics import classification
+from workbench.metrics import evaluated
 from workbench.metrics.calibration import expected_calibration_error, murphy
 from workbench.metrics.catalogue import MEASURES
 from workbench.metrics.classification import baseline_accuracy, classification_measures
@@ -262,11 +262,11 @@ def test_clusters_are_drawn_whole() -> None:
 
 
 def test_very_many_classes_draw_fewer_resamples_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(classification, "MOST_WORK", 300)
+    monkeypatch.setattr(evaluated, "MOST_WORK", 300)
     m = of(scores(300, 3), resamples=900)
     assert "resamples:300|" in m["auroc"].signature and "resamples:300|" in m["ece"].signature
     assert "resamples:900|" in m["f1"].signature
-    monkeypatch.setattr(classification, "MOST_WORK", 1)
+    monkeypatch.setattr(evaluated, "MOST_WORK", 1)
     assert "resamples:200|" in of(scores(300, 3), resamples=900)["auroc"].signature
     assert "resamples:150|" in of(scores(300, 3), resamples=150)["auroc"].signature
 

@@ -213,6 +213,6 @@ def test_clusters_widen_the_intervals() -> None:
 def test_equal_seeds_give_equal_numbers_and_many_rows_fewer_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = drawn(80)
     assert label_measures(scores, resamples=50) == label_measures(scores, resamples=50)
-    monkeypatch.setattr("workbench.metrics.label_evaluation.MOST_WORK", 100)
-    monkeypatch.setattr("workbench.metrics.label_evaluation.FEWEST", 10)
+    monkeypatch.setattr("workbench.metrics.evaluated.MOST_WORK", 100)
+    monkeypatch.setattr("workbench.metrics.evaluated.FEWEST", 10)
     assert "resamples:31" in label_measures(scores, resamples=50, splits=["test"])[1 + 1].signature

@@ -80,6 +80,11 @@ class TorchBackbone:
         return pooled(inputs, of_maps=isinstance(self.head_layer, nn.Conv2d)), scores
 
     @property
+    def parameters(self) -> int:
+        """Numbers that can be trained."""
+        return sum(p.numel() for p in self.module.parameters())
+
+    @property
     def head_layer(self) -> nn.Module:
         return self.module.get_submodule(self.head)
 

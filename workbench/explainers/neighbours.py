@@ -1,6 +1,7 @@
 """Nearest training examples: what the model has seen that is like this, in its own embedding.
 
-Distance is 1 - cosine between the inputs of the model's head. Explaining by examples:
+Distance is 1 - cosine between the inputs of the model's head; of trees 1 - proximity, the share
+of trees in which both end in the same leaf (Breiman 2001, "Random forests"). Explaining by examples:
 Caruana et al. 1999, "Case-based explanation of non-case-based learning methods"; the
 distance to the nearest one as a hint at the unfamiliar: Sun et al. 2022,
 "Out-of-distribution detection with deep nearest neighbors".
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+COSINE, LEAVES = "1 - cosine", "1 - share of trees in which both end in the same leaf"
 _AT_ONCE = 1 << 24  # similarities in memory at once
 
 
@@ -41,6 +43,30 @@ def nearest(queries: np.ndarray, known: np.ndarray, k: int) -> tuple[np.ndarray,
         order = np.argsort(far, axis=1, kind="stable")[:, :k]
         rows[start : start + step] = order
         distances[start : start + step] = np.take_along_axis(far, order, axis=1)
+    return rows, distances
+
+
+def sharing_leaves(queries: np.ndarray, known: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The `k` known rows that share most leaves with each query.
+
+    Args:
+        queries: (q, T) the leaf of each tree.
+        known: (n, T) those of the known rows.
+        k: neighbours; fewer come back where fewer are known.
+
+    Returns:
+        As `nearest`; distances are 1 - the share of trees, in [0, 1].
+    """
+    k = min(k, len(known))
+    rows, distances = np.zeros((len(queries), k), np.int64), np.zeros((len(queries), k))
+    by_tree = np.ascontiguousarray(known.T)
+    for q, query in enumerate(np.asarray(queries).astype(known.dtype)):
+        shared = np.zeros(len(known), dtype=np.int32)
+        for tree, leaf in zip(by_tree, query, strict=True):
+            shared += tree == leaf
+        far = 1.0 - shared / max(len(by_tree), 1)
+        rows[q] = np.argsort(far, kind="stable")[:k]
+        distances[q] = far[rows[q]]
     return rows, distances
 
 

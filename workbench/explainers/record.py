@@ -17,7 +17,7 @@ from workbench.probe import Probe
 from workbench.types import Attribution
 
 BUDGET = 512
-INSIDE = frozenset({"gradient", "module", "attention"})
+INSIDE = frozenset({"gradient", "module", "attention", "estimator"})
 
 
 @dataclass(frozen=True)
@@ -118,10 +118,7 @@ def run_explainer(
         ExplainError: the bank belongs to another question, or the values are not finite.
     """
     if missing := explainer.needs - probe.offers:
-        raise Refusal(
-            f"{explainer.name} needs {' and '.join(sorted(missing))}, which this model or input does not offer",
-            hint="use a method that needs only scores: shap or lime",
-        )
+        raise _lacking(explainer.name, missing)
     if not probe.features:
         raise ExplainError(f"example {probe.example_id!r} has no feature to hide", hint="choose another example")
     rng = np.random.default_rng(seed)
@@ -166,6 +163,14 @@ def run_explainer(
         params={"library": _library(explainer), "filler": probe.filler, **own, **params, **found.facts},
         dense=found.dense,
     )
+
+
+def _lacking(name: str, missing: frozenset[str]) -> Refusal:
+    if missing == {"estimator"}:
+        why = "reads decision trees that add up to the answer, and this model has none"
+    else:
+        why = f"needs {' and '.join(sorted(missing))}, which this model or input does not offer"
+    return Refusal(f"{name} {why}", hint="use a method that needs only scores: shap or lime")
 
 
 def _ends(found: Explanation, probe: Probe, bank: Bank | None) -> tuple[float, float]:

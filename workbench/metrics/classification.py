@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.metrics import notes
 from workbench.metrics.calibration import BINS, FLOOR_RESAMPLES, calibration_floor, murphy_groups
 from workbench.metrics.catalogue import MEASURES
+from workbench.metrics.counted import Counting
+from workbench.metrics.evaluated import affordable, estimate_of, measure_of
+from workbench.metrics.honesty import GROUPED
 from workbench.metrics.selective import selective_statistic
 from workbench.metrics.settings import Settings
 from workbench.metrics.splits import class_rows, splits_of
@@ -26,8 +29,6 @@ from workbench.metrics.statistics import (
 from workbench.stats import Drawn, Plan, Statistic, bootstrap, evaluate, wilson
 from workbench.types import ClassScores, Estimate, Measure
 
-MOST_WORK = 20_000_000  # rows x classes up to which every resample is drawn
-FEWEST = 200  # resamples that are drawn however much work it is
 FROM_COUNTS = ("accuracy", "balanced_accuracy", "mcc", "precision", "recall", "f1", "f1_macro", "f1_weighted")
 
 
@@ -109,11 +110,7 @@ class _Evaluation:
     @property
     def affordable(self) -> Settings:
         """The settings for measures that look at every row and class: fewer resamples of very many."""
-        work = self.n * len(self.scores.labels)
-        if work <= MOST_WORK:
-            return self.settings
-        fewer = max(FEWEST, self.settings.resamples * MOST_WORK // work)
-        return replace(self.settings, resamples=min(self.settings.resamples, fewer))
+        return affordable(self.settings, self.n * len(self.scores.labels))
 
     def undefined(self, reason: str) -> list[Measure]:
         return [self._measure(name, Estimate(None, n=self.n, reason=reason)) for name in self.names]
@@ -139,7 +136,7 @@ class _Evaluation:
             together = [*by_row, confusion_statistic(scores, cells, rows=True)]
             drawn = self._bootstrap(together, Plan.rows(self.n, clusters=clusters), self.affordable)
         numbers = {"/".join(key): self._estimate(key, value) for key, value in drawn.items()}
-        numbers |= self._baseline() | self._floor(numbers["ece"].value)
+        numbers |= self._baseline(clusters) | self._floor(numbers["ece"].value, clusters is not None)
         if clusters is None:
             numbers |= self._proportions(cells)
         return numbers
@@ -149,13 +146,10 @@ class _Evaluation:
         return bootstrap(statistics, plan, resamples=how.resamples, confidence=how.confidence, seed=how.seed)
 
     def _estimate(self, key: tuple[str, ...], drawn: Drawn) -> Estimate:
-        if not np.isfinite(drawn.value):
-            label = key[1] if len(key) == 2 else None
-            return Estimate(None, n=self.n, reason=notes.undefined(key[0], self.scores, label))
-        reason = f"no interval: {drawn.interval.reason}" if drawn.interval.reason else ""
-        if not reason and len(key) == 1:
-            reason = notes.left_out(key[0], self.scores)
-        return Estimate(drawn.value, drawn.interval.low, drawn.interval.high, self.n, drawn.interval.method, reason)
+        label = key[1] if len(key) == 2 else None
+        undefined = "" if np.isfinite(drawn.value) else notes.undefined(key[0], self.scores, label)
+        note = notes.left_out(key[0], self.scores) if label is None else ""
+        return estimate_of(drawn, self.n, undefined=undefined, note=note)
 
     def _proportions(self, cells: Cells) -> dict[str, Estimate]:
         """Accuracy, precision and recall are shares of a count: Wilson's interval."""
@@ -175,9 +169,10 @@ class _Evaluation:
     def _reference(self) -> NDArray[np.int64]:
         return self.train if len(self.train) else self.scores.targets
 
-    def _baseline(self) -> dict[str, Estimate]:
-        hits = int(np.sum(self.scores.targets == majority_class(self._reference)))
-        return {"baseline_accuracy": wilson(hits, self.n, self.settings.confidence)}
+    def _baseline(self, clusters: NDArray[np.generic] | None) -> dict[str, Estimate]:
+        hits = self.scores.targets == majority_class(self._reference)
+        counting = Counting.of(clusters, self.settings.confidence)
+        return {"baseline_accuracy": counting.share(hits, np.ones(self.n, dtype=bool))}
 
     def _knows_nothing(self) -> dict[str, float]:
         """What a model would score that answers the class shares of training, whatever the example."""
@@ -192,7 +187,7 @@ class _Evaluation:
         del values["brier_uncertainty"]
         return {name: value for name, value in values.items() if np.isfinite(value)}
 
-    def _floor(self, ece: float | None) -> dict[str, Estimate]:
+    def _floor(self, ece: float | None, grouped: bool) -> dict[str, Estimate]:
         errors = calibration_floor(self.scores.probabilities.max(axis=1), np.random.default_rng(self.settings.seed))
         low, high = np.quantile(errors, [0.05, 0.95])
         mean = float(errors.mean())
@@ -201,6 +196,8 @@ class _Evaluation:
             f"the model's own {ece:.3f} is {'above' if above else 'within'} what chance explains: "
             f"95 % of perfectly calibrated models stay below {high:.3f}"
         )
+        if grouped:
+            reason += f"; {GROUPED}"
         # Few examples give few different errors: a rare large one can lift the mean above the band.
         ends = min(float(low), mean), max(float(high), mean)
         return {"ece_floor": Estimate(mean, *ends, self.n, "simulated-5-95", reason)}
@@ -225,20 +222,7 @@ class _Evaluation:
         if baseline is not None:
             knobs["baseline"] = f"class shares of {'train' if len(self.train) else self.split}"
         signature = settings.signature(name, self.n, self.unknown, estimate.interval, **knobs)
-        return Measure(
-            name=name,
-            split=self.split,
-            value=estimate.value,
-            low=estimate.low,
-            high=estimate.high,
-            n=self.n,
-            interval=estimate.interval,
-            better=MEASURES[name].better,
-            signature=signature,
-            per_class=per_class or {},
-            reason=estimate.reason,
-            baseline=baseline,
-        )
+        return measure_of(name, self.split, estimate, signature, n=self.n, parts=per_class, baseline=baseline)
 
     def _knobs(self, name: str) -> dict[str, object]:
         labels = self.scores.labels

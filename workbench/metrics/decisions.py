@@ -7,27 +7,25 @@ The content of `<model>/decisions.json` (docs/artefacts.md).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.errors import ConfigError
-from workbench.metrics.calibration import BINS, FLOOR_RESAMPLES, calibration_floor, reliability
-from workbench.metrics.calibration import expected_calibration_error as ece_of
+from workbench.metrics.abstention import abstention
+from workbench.metrics.calibration import BINS
+from workbench.metrics.counted import Counting
+from workbench.metrics.honesty import honesty, reliability_bins
+from workbench.metrics.label_decisions import label_decisions
 from workbench.metrics.net_benefit import decision_curve, worth_using
 from workbench.metrics.residuals import residual_report
-from workbench.metrics.selective import aurc, oracle_aurc, risk_coverage
 from workbench.metrics.settings import Settings
-from workbench.metrics.shares import shares
 from workbench.metrics.splits import ClassRows, class_rows, value_rows
 from workbench.metrics.temperature import Temperature, fit_temperature, scaled, temperature_changes
 from workbench.metrics.thresholds import Wanted, choose_thresholds, judge_thresholds
 from workbench.types import ClassScores, Predictions, Values
 
-COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.25)
-CURVE_POINTS = 200
 HISTOGRAM = 20
 SEVERAL = "with more than two classes a threshold needs one that is looked for: name it with evaluate.positive"
 PARTS = ("temperature", "reliability", "thresholds", "net_benefit", "risk_coverage")
@@ -84,8 +82,7 @@ def decisions(
         about |= {"kind": "value", "n": n, "unit": predictions.unit, "reason": of_values.problem}
         return {**about, "residuals": found, "signature": signature}
     if not isinstance(predictions, ClassScores):
-        reason = "where several labels may hold each has a threshold of its own, and no one answer to abstain from"
-        return {**about, "kind": "labels", "n": int(np.sum(test)), "reason": reason} | dict.fromkeys(PARTS)
+        return about | label_decisions(predictions, wanted, settings, clusters)
     if clusters is None:
         settings = Settings(resamples, confidence, seed, "rows within true class")
     rows, held_out = class_rows(predictions, test), class_rows(predictions, predictions.splits == "validation")
@@ -99,10 +96,17 @@ def decisions(
         return about | dict.fromkeys(PARTS)
     return about | {
         "temperature": _temperature(rows, fitted, settings, units),
-        "reliability": _reliability(rows.scores, fitted.value, settings),
+        "reliability": _reliability(rows.scores, fitted.value, settings, units),
         "thresholds": _thresholds(rows, held_out, place, wanted, settings, units),
         "net_benefit": _net_benefit(rows, place, settings, units),
-        "risk_coverage": _risk_coverage(rows, settings, units),
+        "risk_coverage": abstention(
+            rows.scores.probabilities.max(axis=1),
+            rows.scores.predicted == rows.scores.targets,
+            settings,
+            units,
+            unknown=rows.unknown,
+            measure="largest probability",
+        ),
     }
 
 
@@ -120,33 +124,15 @@ def _temperature(rows: ClassRows, fitted: Temperature, settings: Settings, clust
     }
 
 
-def _reliability(scores: ClassScores, temperature: float | None, settings: Settings) -> dict[str, Any]:
+def _reliability(
+    scores: ClassScores, temperature: float | None, settings: Settings, clusters: Clusters
+) -> dict[str, Any]:
     sure, right = scores.probabilities.max(axis=1), scores.predicted == scores.targets
-    floor = calibration_floor(sure, np.random.default_rng(settings.seed))
-    ece, p95 = ece_of(sure, right), float(np.quantile(floor, 0.95))
-    counts, edges = np.histogram(sure, bins=HISTOGRAM, range=(0, 1))
+    counting = Counting.of(clusters, settings.confidence)
     after = None
     if temperature is not None:
-        after = _bins(scaled(scores, temperature).probabilities.max(axis=1), right, settings.confidence)
-    knobs = {"label": "top", "bins": BINS, "binning": "equal-mass", "simulations": FLOOR_RESAMPLES}
-    return {
-        "ece": ece,
-        "floor": float(floor.mean()),
-        "floor_p95": p95,
-        "above": bool(ece > p95),
-        "bins": _bins(sure, right, settings.confidence),
-        "scaled": after,
-        "histogram": [
-            {"low": float(a), "high": float(b), "n": int(n)}
-            for a, b, n in zip(edges[:-1], edges[1:], counts, strict=True)
-        ],
-        "signature": settings.signature("reliability", len(sure), 0, "wilson", **knobs),
-    }
-
-
-def _bins(sure: NDArray[np.float64], right: NDArray[np.bool_], confidence: float) -> list[dict[str, Any]]:
-    columns = {k: v.tolist() for k, v in asdict(reliability(sure, right, level=confidence)).items()}
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        after = reliability_bins(scaled(scores, temperature).probabilities.max(axis=1), right, counting)
+    return honesty(sure, right, counting, settings, label="top") | {"scaled": after}
 
 
 def _thresholds(
@@ -184,39 +170,4 @@ def _net_benefit(rows: ClassRows, place: int | None, settings: Settings, cluster
         "curve": curve,
         "worth_using": worth_using(curve) if curve else None,
         "signature": settings.signature("net_benefit", len(rows.index), rows.unknown, "bootstrap"),
-    }
-
-
-def _risk_coverage(rows: ClassRows, settings: Settings, clusters: Clusters) -> dict[str, Any]:
-    scores = rows.scores
-    sure, right = scores.probabilities.max(axis=1), scores.predicted == scores.targets
-    curve, n = risk_coverage(sure, right), len(sure)
-    ends = [int(np.argmax(curve.coverage >= c - 1e-12)) for c in COVERAGES]
-    accuracy = shares({i: (right, sure >= curve.least[end]) for i, end in enumerate(ends)}, settings, clusters)
-    table = [
-        {
-            "wanted": c,
-            "coverage": float(curve.coverage[end]),
-            "n": int(curve.n[end]),
-            "least": float(curve.least[end]),
-            "accuracy": asdict(accuracy[i]),
-        }
-        for i, (c, end) in enumerate(zip(COVERAGES, ends, strict=True))
-    ]
-    kept = np.unique(np.linspace(0, len(curve.n) - 1, min(CURVE_POINTS, len(curve.n))).round().astype(int))
-    wrong = int((~right).sum())
-    if len(curve.n) == 1:
-        reason = "every answer is given with the same confidence: there is no surest part"
-    else:
-        reason = "" if wrong else "no answer on the test split is wrong: there is no risk to avoid"
-    return {
-        "aurc": aurc(sure, right),
-        "oracle": float(oracle_aurc(n, wrong)),
-        "random": wrong / n,
-        "reason": reason,
-        "table": table,
-        "curve": [{"coverage": float(curve.coverage[i]), "risk": float(curve.risk[i])} for i in kept],
-        "signature": settings.signature(
-            "risk_coverage", n, rows.unknown, "wilson" if clusters is None else "bootstrap", sure="largest probability"
-        ),
     }

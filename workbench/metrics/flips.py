@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.metrics.recall import paired_cells
+from workbench.metrics.counted import paired_cells
 from workbench.types import ClassScores
 
 

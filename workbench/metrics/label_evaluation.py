@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from workbench.metrics import multilabel as several
 from workbench.metrics.calibration import BINS
 from workbench.metrics.catalogue import MEASURES
-from workbench.metrics.classification import FEWEST, MOST_WORK
+from workbench.metrics.counted import Counting
+from workbench.metrics.evaluated import affordable, estimate_of, measure_of
 from workbench.metrics.label_statistics import OF_COUNTS, label_statistics
 from workbench.metrics.notes import FEW, TOO_FEW
 from workbench.metrics.settings import Settings
@@ -80,10 +81,8 @@ class _Evaluation:
 
     @property
     def affordable(self) -> Settings:
-        """The settings, with fewer resamples of very many rows and labels."""
-        work = self.n * len(self.scores.labels)
-        fewer = max(FEWEST, self.settings.resamples * MOST_WORK // max(work, 1))
-        return replace(self.settings, resamples=min(self.settings.resamples, fewer))
+        """The settings for measures that look at every row and label: fewer resamples of very many."""
+        return affordable(self.settings, self.n * len(self.scores.labels))
 
     def undefined(self, reason: str) -> list[Measure]:
         return [self._measure(name, Estimate(None, n=self.n, reason=reason)) for name in self.names]
@@ -97,8 +96,9 @@ class _Evaluation:
         numbers = {"/".join(key): self._estimate(key, value) for key, value in drawn.items()}
         reference = self.train if len(self.train) else self.scores.targets == 1
         usual = several.commonest_set(reference == 1)
-        hits = int(several.all_right(self.scores.targets == 1, np.tile(usual, (self.n, 1))).sum())
-        numbers["baseline_subset_accuracy"] = wilson(hits, self.n, how.confidence)
+        hits = several.all_right(self.scores.targets == 1, np.tile(usual, (self.n, 1)))
+        counting = Counting.of(clusters, how.confidence)
+        numbers["baseline_subset_accuracy"] = counting.share(hits, np.ones(self.n, dtype=bool))
         if clusters is None:
             numbers |= self._proportions()
         nothing = self._knowing_nothing(usual, (reference == 1).mean(axis=0))
@@ -118,12 +118,9 @@ class _Evaluation:
         return {k[0]: float(v[0]) for k, v in found.items() if len(k) == 1 and np.isfinite(v[0])}
 
     def _estimate(self, key: tuple[str, ...], drawn: Drawn) -> Estimate:
-        if not np.isfinite(drawn.value):
-            return Estimate(None, n=self.n, reason=self._why(key[0], key[1] if len(key) == 2 else None))
-        reason = f"no interval: {drawn.interval.reason}" if drawn.interval.reason else ""
-        if not reason and len(key) == 1:
-            reason = self._left_out(key[0])
-        return Estimate(drawn.value, drawn.interval.low, drawn.interval.high, self.n, drawn.interval.method, reason)
+        label = key[1] if len(key) == 2 else None
+        undefined = "" if np.isfinite(drawn.value) else self._why(key[0], label)
+        return estimate_of(drawn, self.n, undefined=undefined, note=self._left_out(key[0]) if label is None else "")
 
     def _proportions(self) -> dict[str, Estimate]:
         """Subset accuracy and each label's precision and recall are shares of a count: Wilson's interval."""
@@ -202,20 +199,7 @@ class _Evaluation:
         if baseline is not None:
             knobs["baseline"] = f"label shares of {'train' if len(self.train) else self.split}"
         signature = self.affordable.signature(name, self.n, self.unknown, estimate.interval, **knobs)
-        return Measure(
-            name=name,
-            split=self.split,
-            value=estimate.value,
-            low=estimate.low,
-            high=estimate.high,
-            n=self.n,
-            interval=estimate.interval,
-            better=MEASURES[name].better,
-            signature=signature,
-            per_class=per_label or {},
-            reason=estimate.reason,
-            baseline=baseline,
-        )
+        return measure_of(name, self.split, estimate, signature, n=self.n, parts=per_label, baseline=baseline)
 
     def _knobs(self, name: str) -> dict[str, object]:
         knobs: dict[str, object] = {}

@@ -13,6 +13,7 @@ from workbench.metrics import multilabel as several
 from workbench.metrics.calibration import Bins, equal_mass_bins
 from workbench.metrics.catalogue import MEASURES
 from workbench.metrics.ranking import Ranks
+from workbench.metrics.statistics import macro_trials
 from workbench.stats import Statistic
 from workbench.types import LabelScores
 
@@ -104,7 +105,9 @@ def order_statistic(scores: LabelScores) -> Statistic:
     keys: tuple[Key, ...] = tuple((n,) for n in OF_ORDER) + tuple((n, lab) for n in OF_ORDER for lab in scores.labels)
     support = (scores.targets == 1).sum(axis=0)
     rarer = [float(v) if v else None for v in np.minimum(support, len(scores.targets) - support)]
-    return Statistic(keys, function, ((0.0, 1.0),) * len(keys), (None, None, *rarer, *rarer))
+    both = macro_trials(np.minimum(support, len(scores.targets) - support).astype(np.float64))
+    logit = tuple(key[0] == "mean_average_precision" for key in keys)
+    return Statistic(keys, function, ((0.0, 1.0),) * len(keys), (both, both, *rarer, *rarer), logit=logit)
 
 
 class _Ordered:

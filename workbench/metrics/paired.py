@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from workbench.metrics.catalogue import MEASURES
 from workbench.metrics.clustered import use_clusters
+from workbench.metrics.counted import Counting, paired_cells
 from workbench.metrics.flips import flip_lists
 from workbench.metrics.noninferiority import margin_by_bootstrap, margin_on_accuracy, right_statistic
-from workbench.metrics.recall import compare_recall, paired_cells
+from workbench.metrics.recall import compare_recall
 from workbench.metrics.settings import Settings
 from workbench.metrics.splits import class_rows, paired_rows, value_rows
 from workbench.metrics.statistics import (
@@ -67,8 +68,8 @@ def compare(
         confidence: coverage of the intervals.
         seed: of the resamples.
         names: what the two are called in the result.
-        clusters: (n,) the unit that each row of `before` belongs to; drawn as a whole. Recall
-            per class takes rows as independent even then.
+        clusters: (n,) the unit that each row of `before` belongs to; drawn, and swapped between
+            the models, as a whole.
         margin: the largest loss that was declared acceptable: of accuracy as a proportion, of
             RMSE as a share of the RMSE before; 0 for none.
 
@@ -139,13 +140,14 @@ def _classification(
         plan = Plan.rows(n, clusters=np.asarray(clusters)[first.index])
     measures = _measures(COMPARED, _statistics(a), _statistics(b), statistics, plan, settings, "")
     _use_delong(measures, a, b, settings)
+    units = None if clusters is None else np.asarray(clusters)[first.index]
+    counting = Counting.of(units, settings.confidence, seed=settings.seed)
     moved = right_statistic(right_b.astype(np.float64) - right_a.astype(np.float64))
     tested: dict[str, Any] | None = None
-    if clusters is None:
+    if units is None:
         accuracy |= {"p": accuracy["mcnemar_p"], "test": "mcnemar"}
         tested = margin_on_accuracy(cells, margin, settings.confidence) if margin else None
     else:
-        units = np.asarray(clusters)[first.index]
         use_clusters(accuracy, right_a, right_b, units, plan, settings)
         if margin:
             tested = margin_by_bootstrap(
@@ -166,7 +168,7 @@ def _classification(
         "margin": tested,
         "calibration": calibration_change(accuracy, measures),
         "measures": measures,
-        "classes": compare_recall(a, right_a, right_b, settings.confidence),
+        "classes": compare_recall(a, right_a, right_b, counting),
     }
 
 

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.metrics.catalogue import MEASURES
+from workbench.metrics.clustered import use_clusters
+from workbench.metrics.counted import Counting, paired_cells
 from workbench.metrics.label_statistics import label_statistics
 from workbench.metrics.multilabel import all_right
-from workbench.metrics.recall import paired_cells
 from workbench.metrics.settings import Settings
 from workbench.metrics.splits import label_rows, paired_rows
 from workbench.metrics.verdict import verdict_on_accuracy
@@ -55,11 +56,11 @@ def compare_labels(
 ) -> dict[str, Any]:
     """Compare two multi-label models on the examples of one split, paired by id.
 
-    Subset accuracy: Newcombe's interval of the paired difference and McNemar's exact test.
-    Each label: the same of its yes-or-no decisions, p-values corrected over the labels
-    (Holm), and the difference of its F1 by bootstrap. Other measures: bootstrap of the
-    difference, both models on the same resamples. Arguments are those of
-    `workbench.metrics.paired.compare`.
+    Subset accuracy: Newcombe's interval of the paired difference and McNemar's exact test;
+    with clusters those of whole clusters, as in `workbench.metrics.paired.compare`. Each
+    label: the same of its yes-or-no decisions, p-values corrected over the labels (Holm), and
+    the difference of its F1 by bootstrap. Other measures: bootstrap of the difference, both
+    models on the same resamples. Arguments are those of `workbench.metrics.paired.compare`.
 
     Returns:
         The content of `comparison.json` (docs/artefacts.md); `accuracy` is subset accuracy,
@@ -92,7 +93,12 @@ def compare_labels(
     n = len(truth)
     accuracy: dict[str, Any] = {"name": HEADLINE, **_shares(right_a, right_b, confidence)}
     changed = (a.predicted != b.predicted).any(axis=1)
-    plan = Plan.rows(n, clusters=None if clusters is None else clusters[ours.index])
+    units = None if clusters is None else clusters[ours.index]
+    plan = Plan.rows(n, clusters=units)
+    if units is None:
+        accuracy |= {"p": accuracy["mcnemar_p"], "test": "mcnemar"}
+    else:
+        use_clusters(accuracy, right_a, right_b, units, plan, settings)
     drawn, values = _differences(a, b, plan, settings)
     return result | {
         "verdict": verdict_on_accuracy(accuracy, n, int(changed.sum()), confidence, "subset accuracy"),
@@ -105,7 +111,7 @@ def compare_labels(
             "churn": float(changed.mean()),
         },
         "measures": [_measure(name, drawn[(name,)], values[(name,)]) for name in COMPARED],
-        "classes": _labels(a, b, drawn, values, confidence),
+        "classes": _labels(a, b, drawn, values, Counting.of(units, confidence, seed=seed)),
     }
 
 
@@ -169,13 +175,21 @@ def _moved(drawn: Drawn, values: tuple[float, float]) -> dict[str, Any]:
 
 
 def _labels(
-    a: LabelScores, b: LabelScores, drawn: dict[tuple[str, ...], Drawn], values: Pairs, confidence: float
+    a: LabelScores, b: LabelScores, drawn: dict[tuple[str, ...], Drawn], values: Pairs, counting: Counting
 ) -> list[dict[str, Any]]:
-    """Right decisions on each label before and after; exact tests corrected over the labels."""
+    """Right decisions on each label before and after; tests corrected over the labels."""
     truth, entries = a.targets == 1, []
+    everything = np.ones(len(truth), dtype=bool)
     for k, label in enumerate(a.labels):
-        shares = _shares(a.predicted[:, k] == truth[:, k], b.predicted[:, k] == truth[:, k], confidence)
-        shares["p"] = shares.pop("mcnemar_p")
+        right = (a.predicted[:, k] == truth[:, k], b.predicted[:, k] == truth[:, k])
+        shares = _shares(*right, counting.confidence)
+        del shares["mcnemar_p"]
+        change = counting.change(*right, everything)
+        shares |= {key: change[key] for key in ("low", "high", "p")}
+        if counting.codes is not None:
+            shares["method"] = change["method"]
+        if change.get("reason"):
+            shares["reason"] = change["reason"]
         key = ("label_f1", label)
         f1 = _moved(drawn[key], values[key])
         if f1["difference"] is None:

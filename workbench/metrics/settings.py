@@ -20,6 +20,8 @@ class Settings:
         """One line that names every knob, e.g. `f1_macro|average:macro|n:360|...`."""
         parts = [name, *(f"{knob}:{value}" for knob, value in knobs.items())]
         parts += [f"n:{n}", f"unknown:{unknown}", f"confidence:{self.confidence:g}", f"interval:{interval or 'none'}"]
+        if interval.startswith("jackknife"):
+            parts.append(f"left_out:one of {self.drawn}")
         if interval.startswith("bootstrap"):
             parts += [f"resamples:{self.resamples}", f"drawn:{self.drawn}", f"seed:{self.seed}"]
         return "|".join([*parts, f"workbench:{__version__}"])

@@ -1,4 +1,4 @@
-"""The numbers of one slice: counts and exact tests for decisions, bootstrap and permutations for errors."""
+"""The numbers of one slice of decisions: counts, intervals and tests against the rest and of the change."""
 
 from __future__ import annotations
 
@@ -9,22 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.metrics.confusion import divide
-from workbench.metrics.recall import paired_cells
-from workbench.stats import (
-    Drawn,
-    Plan,
-    Statistic,
-    bootstrap,
-    fisher_exact,
-    mcnemar_exact,
-    newcombe_independent,
-    newcombe_paired,
-    permutation_p,
-    swap_p,
-    wilson,
-)
-from workbench.types import ClassScores, Estimate, Values
+from workbench.metrics.counted import Counting
+from workbench.types import ClassScores
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.bool_]
@@ -32,37 +18,23 @@ Rates = dict[str, tuple[Floats, Rows]]
 
 
 class Tests(Protocol):
-    """What `slice_results` asks, for decisions or for errors."""
+    """What `slice_results` asks, for decisions, errors or sets of labels."""
 
     def fill(self, entries: list[dict[str, Any]], members: Sequence[Rows], fewest: int, few: int) -> None: ...
     def overall(self) -> dict[str, Any]: ...
     def rates(self, model: str) -> Rates: ...
-    def two_groups(self, first: Floats, second: Floats) -> dict[str, Any]: ...
+    def two_groups(self, scores: Floats, first: Rows, second: Rows) -> dict[str, Any]: ...
 
 
-def class_tests(before: ClassScores, after: ClassScores, confidence: float) -> Tests:
+def class_tests(before: ClassScores, after: ClassScores, counting: Counting) -> Tests:
     """Accuracy of slices; with two classes the rates of the second one, the positive, too."""
-    return _Decisions({"base": before, "onnx": after}, confidence)
-
-
-def value_tests(
-    before: Values,
-    after: Values,
-    confidence: float,
-    resamples: int,
-    seed: int,
-    permutations: int,
-    clusters: NDArray[np.generic] | None,
-) -> Tests:
-    """Mean absolute error of slices, with the RMSE beside it."""
-    errors = {m: p.values - p.targets for m, p in (("base", before), ("onnx", after))}
-    return _Errors(errors, confidence, resamples, seed, permutations, Plan.rows(len(before.targets), clusters=clusters))
+    return _Decisions({"base": before, "onnx": after}, counting)
 
 
 @dataclass(frozen=True)
 class _Decisions:
     predictions: dict[str, ClassScores]
-    confidence: float
+    counting: Counting
 
     def rates(self, model: str) -> Rates:
         scores = self.predictions[model]
@@ -77,163 +49,59 @@ class _Decisions:
             found["selection_rate"] = (said.astype(np.float64), everything)
         return found
 
-    def _share(self, scores: Floats, rows: Rows) -> dict[str, Any]:
-        return asdict(wilson(int(scores[rows].sum()), int(rows.sum()), self.confidence))
-
     def overall(self) -> dict[str, Any]:
         return {
-            model: {name: self._share(scores, rows) for name, (scores, rows) in self.rates(model).items()}
+            model: {
+                name: asdict(self.counting.share(hits > 0, rows)) for name, (hits, rows) in self.rates(model).items()
+            }
             for model in self.predictions
         }
 
-    def two_groups(self, first: Floats, second: Floats) -> dict[str, Any]:
-        gap = newcombe_independent(int(first.sum()), len(first), int(second.sum()), len(second), self.confidence)
-        return {"low": gap.low, "high": gap.high}
+    def two_groups(self, scores: Floats, first: Rows, second: Rows) -> dict[str, Any]:
+        return ends_apart(self.counting, scores > 0, first, second)
 
     def fill(self, entries: list[dict[str, Any]], members: Sequence[Rows], fewest: int, few: int) -> None:
         for model in self.predictions:
             rates = self.rates(model)
-            right = rates["accuracy"][0]
+            right = rates["accuracy"][0] > 0
             for entry, rows in zip(entries, members, strict=True):
-                n, k = int(rows.sum()), int(right[rows].sum())
-                found: dict[str, Any] = {"right": k, "score": None, "rest": None, "difference": None, "rates": {}}
+                found = counted_slice(self.counting, entry, right, rows, fewest)
                 entry["models"][model] = found
-                if n < fewest:
-                    continue
-                found["score"] = asdict(wilson(k, n, self.confidence))
-                found["rates"] = {
-                    name: self._share(scores, rows & counted)
-                    for name, (scores, counted) in rates.items()
-                    if name != "accuracy"
-                }
-                found["rest"] = self._share(right, ~rows)
-                if not entry["note"]:
-                    others = len(rows) - n, int(right.sum()) - k
-                    gap = newcombe_independent(k, n, others[1], others[0], self.confidence)
-                    p = fisher_exact(k, n, others[1], others[0])
-                    found["difference"] = _difference(gap, p, "newcombe, fisher exact")
+                if int(rows.sum()) >= fewest:
+                    found["rates"] = {
+                        name: asdict(self.counting.share(scores > 0, rows & among))
+                        for name, (scores, among) in rates.items()
+                        if name != "accuracy"
+                    }
         first, second = (p.predicted == p.targets for p in self.predictions.values())
-        for entry, rows in zip(entries, members, strict=True):
-            if int(rows.sum()) >= few:
-                cells = paired_cells(first[rows], second[rows])
-                change = _difference(
-                    newcombe_paired(*cells, self.confidence),
-                    mcnemar_exact(cells[1], cells[2]),
-                    "newcombe paired, mcnemar exact",
-                )
-                entry["change"] = change | {"b": cells[1], "c": cells[2]}
+        fill_changes(self.counting, entries, members, first, second, few)
 
 
-@dataclass(frozen=True)
-class _Errors:
-    errors: dict[str, Floats]
-    confidence: float
-    resamples: int
-    seed: int
-    permutations: int
-    plan: Plan
-
-    def rates(self, model: str) -> Rates:
-        size = np.abs(self.errors[model])
-        return {"mae": (size, np.ones(len(size), dtype=bool))}
-
-    def two_groups(self, first: Floats, second: Floats) -> dict[str, Any]:
-        """The gap's interval by resampling rows within each of the two groups."""
-        values = np.concatenate([first, second])
-        ours = np.arange(len(values)) < len(first)
-        plan = Plan.rows(len(values), strata=(~ours).astype(np.int64))
-        statistic = Statistic((("gap",),), lambda w: (_means(w, values, ours) - _means(w, values, ~ours))[:, None])
-        (drawn,) = bootstrap([statistic], plan, **self._settings).values()
-        return {"low": drawn.interval.low, "high": drawn.interval.high}
-
-    @property
-    def _settings(self) -> dict[str, Any]:
-        return {"resamples": self.resamples, "confidence": self.confidence, "seed": self.seed}
-
-    def overall(self) -> dict[str, Any]:
-        everything = np.ones(len(self.plan.counts), dtype=bool)
-        drawn = bootstrap([_slice_statistic(self.errors, ["all"], [everything])], self.plan, **self._settings)
-        n = len(everything)
-        return {m: {k: _estimate(drawn[("all", m, k)], n) for k in ("mae", "rmse")} for m in self.errors}
-
-    def fill(self, entries: list[dict[str, Any]], members: Sequence[Rows], fewest: int, few: int) -> None:
-        large = [i for i, rows in enumerate(members) if rows.sum() >= fewest]
-        names, rows_of = [str(i) for i in large], [members[i] for i in large]
-        statistics = [_slice_statistic(self.errors, names, rows_of)] if large else []
-        drawn = bootstrap(statistics, self.plan, **self._settings)
-        for entry in entries:
-            entry["models"] = {
-                m: {"right": None, "score": None, "rest": None, "difference": None, "rates": {}} for m in self.errors
-            }
-        for model, errors in self.errors.items():
-            p = permutation_p(np.abs(errors), list(members), permutations=self.permutations, seed=self.seed)
-            for i in large:
-                found, n = entries[i]["models"][model], int(members[i].sum())
-                found["score"] = _estimate(drawn[(str(i), model, "mae")], n)
-                found["rates"] = {"rmse": _estimate(drawn[(str(i), model, "rmse")], n)}
-                found["rest"] = _estimate(drawn[(str(i), model, "rest")], len(errors) - n)
-                if not entries[i]["note"]:
-                    gap = Estimate(**_estimate(drawn[(str(i), model, "difference")], n))
-                    found["difference"] = _difference(gap, float(p[i]), f"{gap.interval}, permutation")
-        before, after = (np.abs(e) for e in self.errors.values())
-        p = swap_p(after - before, list(members), permutations=self.permutations, seed=self.seed)
-        for i in large:
-            if members[i].sum() >= few:
-                change = Estimate(**_estimate(drawn[(str(i), "change")], int(members[i].sum())))
-                entries[i]["change"] = _difference(change, float(p[i]), f"paired {change.interval}, random swaps")
+def counted_slice(counting: Counting, entry: dict[str, Any], right: Rows, rows: Rows, fewest: int) -> dict[str, Any]:
+    """How many answers of a slice are right, with the rest and the difference from it."""
+    n = int(rows.sum())
+    found: dict[str, Any] = {"right": int(right[rows].sum()), "score": None, "rest": None, "difference": None}
+    found["rates"] = {}
+    if n >= fewest:
+        found |= {"score": asdict(counting.share(right, rows)), "rest": asdict(counting.share(right, ~rows))}
+        if not entry["note"]:
+            found["difference"] = counting.apart(right, rows)
+    return found
 
 
-def _slice_statistic(errors: dict[str, Floats], names: Sequence[str], members: Sequence[Rows]) -> Statistic:
-    """Of every slice: MAE, RMSE, MAE of the rest and the difference of both models, and the change.
-
-    Slices are unions of cells, the rows that lie in the same slices: weights are added up once
-    for each cell, whatever the number of slices.
-    """
-    patterns, cell = np.unique(np.stack(members), axis=1, return_inverse=True)
-    inside = patterns.astype(np.float64)  # (slices, cells)
-    order = np.argsort(cell.ravel(), kind="stable")
-    starts = np.searchsorted(cell.ravel()[order], np.arange(inside.shape[1]))
-    sizes = [np.abs(e)[order] for e in errors.values()]
-
-    def function(weights: NDArray[np.int32]) -> Floats:
-        drawn = weights.take(order, axis=1).astype(np.float64)
-
-        def sums(values: Floats | float) -> tuple[Floats, Floats]:
-            """Of the rows in each slice, (b, slices), and of all, (b, 1)."""
-            cells = np.add.reduceat(drawn * values, starts, axis=1)
-            # Not a matrix product: its last bits would depend on the number of threads of the BLAS.
-            return np.einsum("bc,sc->bs", cells, inside), cells.sum(axis=1, keepdims=True)
-
-        counts, total = sums(1.0)
-        columns = []
-        for size in sizes:
-            absolute, everything = sums(size)
-            mae = divide(absolute, counts)
-            rest = divide(everything - absolute, np.rint(total - counts))
-            columns += [mae, np.sqrt(divide(sums(size**2)[0], counts)), rest, mae - rest]
-        values = np.stack([*columns, columns[4] - columns[0]], axis=2)
-        return values.reshape(len(weights), -1)
-
-    of_model = [(m, k) for m in errors for k in ("mae", "rmse", "rest", "difference")]
-    keys = [key for name in names for key in (*((name, *one) for one in of_model), (name, "change"))]
-    ends = [(0.0, np.inf)] * 3 + [(-np.inf, np.inf)]
-    return Statistic(tuple(keys), function, tuple([*ends, *ends, (-np.inf, np.inf)] * len(names)))
+def fill_changes(
+    counting: Counting, entries: list[dict[str, Any]], members: Sequence[Rows], before: Rows, after: Rows, few: int
+) -> None:
+    """The change of each slice that is large enough."""
+    for entry, rows in zip(entries, members, strict=True):
+        if int(rows.sum()) >= few:
+            entry["change"] = counting.change(before, after, rows)
 
 
-def _difference(estimate: Estimate, p: float, method: str) -> dict[str, Any]:
-    found = {"value": estimate.value, "low": estimate.low, "high": estimate.high, "p": p, "method": method}
-    return found | ({"reason": estimate.reason} if estimate.reason else {})
-
-
-def _estimate(drawn: Drawn, n: int) -> dict[str, Any]:
-    value = drawn.value if np.isfinite(drawn.value) else None
-    reason = drawn.interval.reason
-    return asdict(Estimate(value, drawn.interval.low, drawn.interval.high, n, drawn.interval.method, reason))
-
-
-def _means(weights: NDArray[np.int32], values: Floats, rows: Rows) -> Floats:
-    """Means of the values of some rows for weights (b, n): (b,); NaN where no such row was drawn."""
-    index = np.flatnonzero(rows)
-    mine = weights[:, index].astype(np.float64)
-    # Not a matrix product: its last bits would depend on the number of threads of the BLAS.
-    return divide(np.einsum("bn,n->b", mine, values[index]), mine.sum(axis=1))
+def ends_apart(counting: Counting, hits: Rows, first: Rows, second: Rows) -> dict[str, Any]:
+    """The interval of the share of the first rows minus that of the second; others left out."""
+    both = first | second
+    codes = None if counting.codes is None else counting.codes[both]
+    own = Counting(counting.confidence, codes, permutations=1)
+    gap = own.apart(hits[both], first[both])
+    return {"low": gap["low"], "high": gap["high"]}

@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 
 from workbench import __version__
 from workbench.metrics.attributes import Attribute
-from workbench.metrics.slice_tests import Tests, class_tests, value_tests
-from workbench.metrics.splits import class_rows, paired_rows, value_rows
-from workbench.stats import holm, permutation_gap
+from workbench.metrics.counted import Counting
+from workbench.metrics.slice_errors import value_tests
+from workbench.metrics.slice_labels import MOST_LABELS, label_tests, sliced_labels
+from workbench.metrics.slice_tests import Tests, class_tests
+from workbench.metrics.splits import class_rows, label_rows, paired_rows, value_rows
+from workbench.stats import LEAST_GROUPS, Plan, codes_of, grouped_gap, holm, permutation_gap
 from workbench.stats.permutation import PERMUTATIONS
-from workbench.types import ClassScores, Predictions, Values
+from workbench.types import ClassScores, LabelScores, Predictions, Values
 
 FEW = 30  # examples below which a slice is not tested
 FEWEST = 10  # examples below which a slice is only counted
@@ -29,6 +32,7 @@ GAP_PERMUTATIONS = 1999  # at most: gaps are few, so their correction needs no s
 MOST_CROSSED = 100  # crossed slices that are listed, the largest
 MODELS = ("base", "onnx")
 UNKNOWN_TASK = "slices are not computed for this task"
+Codes = NDArray[np.int64] | None
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,10 @@ def slice_results(
     Proportions: Wilson's interval, Newcombe's of the difference from the rest, Fisher's exact
     test; the change by Newcombe's paired interval and McNemar's exact test. Errors of a
     regression: bootstrap intervals; permutation of rows against the rest, random swaps of the
-    two models for the change. P-values are corrected (Holm) over all tested slices of a model.
+    two models for the change. Sets of labels: the share of whole sets as a proportion, and with
+    bootstrap and permutation the share of wrong decisions and the F1 of each label. With
+    clusters every interval is linearised over whole groups, every test shuffles groups or turns
+    their signs (`workbench.stats.grouped`). P-values are corrected (Holm) over all tested slices of a model.
     The gap of an attribute (largest minus smallest value of its slices) stands beside the gap
     that shuffled values give. Source: science.md, sections 1, 2 and 4.
 
@@ -73,8 +80,7 @@ def slice_results(
         confidence: coverage of the intervals.
         seed: of resamples and permutations.
         permutations: of the permutation tests.
-        clusters: (n,) the unit of each row of `before`, drawn whole by the bootstrap; the
-            tests of proportions and the permutations take rows as independent.
+        clusters: (n,) the unit of each row of `before`; None where rows are independent.
 
     Returns:
         The content of `slices.json` (docs/artefacts.md).
@@ -84,7 +90,7 @@ def slice_results(
     """
     result: dict[str, Any] = {"split": split, "n": 0, "few": FEW, "fewest": FEWEST, "confidence": confidence}
     result |= {"measure": "", "unit": "", "reason": "", "attributes": [], "slices": [], "left_out": []}
-    if not isinstance(before, ClassScores | Values):
+    if not isinstance(before, ClassScores | LabelScores | Values):
         return result | {"reason": UNKNOWN_TASK}
     mine = np.flatnonzero(before.splits == split)
     a, b = paired_rows(before, after, split)
@@ -93,15 +99,27 @@ def slice_results(
         return result | {"reason": f"slices are not computed: {problem}"}
     a, b = a.where(index), b.where(index)
     mine = mine[index]
+    units = None if clusters is None else np.asarray(clusters)[mine]
+    counting = Counting.of(units, confidence, permutations, seed)
+    left_out: list[dict[str, Any]] = []
     if isinstance(a, ClassScores) and isinstance(b, ClassScores):
-        tests: Tests = class_tests(a, b, confidence)
+        tests: Tests = class_tests(a, b, counting)
         measure, unit = "accuracy", ""
+    elif isinstance(a, LabelScores) and isinstance(b, LabelScores):
+        tests = label_tests(a, b, counting, resamples, Plan.rows(len(mine), clusters=units))
+        measure, unit = "subset_accuracy", ""
+        result["labels"] = sliced_labels(b)
+        more = len(b.labels) - MOST_LABELS
+        if more > 0:
+            left_out.append(
+                {"attribute": "", "reason": f"F1 of {more:,} labels beyond the {MOST_LABELS} most frequent"}
+            )
     elif isinstance(a, Values) and isinstance(b, Values):
-        units = None if clusters is None else np.asarray(clusters)[mine]
         tests = value_tests(a, b, confidence, resamples, seed, permutations, units)
         measure, unit = "mae", a.unit
+    codes = None if units is None else codes_of(units)
     here = [dataclasses.replace(one, values=one.values[mine]) for one in attributes]
-    found, left_out = _slices(here)
+    found, absent = _slices(here)
     entries = [_entry(one, len(index)) for one in found]
     tests.fill(entries, [one.rows for one in found], FEWEST, FEW)
     _correct(entries)
@@ -113,9 +131,10 @@ def slice_results(
         "measure": measure,
         "unit": unit,
         "overall": tests.overall(),
-        "attributes": _attributes(here, tests, permutations, seed),
+        "attributes": _attributes(here, tests, permutations, seed, codes),
         "slices": entries,
-        "left_out": left_out,
+        "left_out": absent + left_out,
+        "groups": None if codes is None else int(codes.max()) + 1,
         "signature": f"{measure}|n:{len(index)}|confidence:{confidence:g}|{drawn}|workbench:{__version__}",
     }
 
@@ -126,6 +145,9 @@ def _known(a: Predictions, b: Predictions) -> tuple[NDArray[np.int64], str]:
     if isinstance(a, ClassScores) and isinstance(b, ClassScores):
         first, second = class_rows(a, everything), class_rows(b, everything)
         return np.sort(first.index), first.problem or second.problem
+    if isinstance(a, LabelScores) and isinstance(b, LabelScores):
+        mine, others = label_rows(a, everything), label_rows(b, everything)
+        return np.sort(mine.index), mine.problem or others.problem
     assert isinstance(a, Values) and isinstance(b, Values)  # paired_rows refuses two types
     ours, theirs = value_rows(a, everything), value_rows(b, everything)
     return np.sort(ours.index), ours.problem or theirs.problem
@@ -183,6 +205,10 @@ def _correct(entries: list[dict[str, Any]]) -> None:
     """Holm's correction over all slices: once a model for the differences, once for the changes."""
     families = [[e["models"][m]["difference"] for e in entries if m in e["models"]] for m in MODELS]
     families.append([e["change"] for e in entries])
+    for model in MODELS:
+        own = [e["models"].get(model) or {} for e in entries]
+        for kind in ("parts", "labels"):  # of sets of labels: wrong decisions, and each label's F1
+            families.append([part["difference"] for m in own for part in (m.get(kind) or {}).values()])
     for family in families:
         tests = [t for t in family if t is not None]
         adjusted = holm([np.nan if t["p"] is None else t["p"] for t in tests])
@@ -190,13 +216,15 @@ def _correct(entries: list[dict[str, Any]]) -> None:
             test["p_holm"] = None if test["p"] is None else p
 
 
-def _attributes(attributes: Sequence[Attribute], tests: Tests, permutations: int, seed: int) -> list[dict[str, Any]]:
+def _attributes(
+    attributes: Sequence[Attribute], tests: Tests, permutations: int, seed: int, codes: Codes
+) -> list[dict[str, Any]]:
     """Each attribute with the gaps between its large enough slices, corrected over all gaps of a model."""
     permutations = min(permutations, GAP_PERMUTATIONS)
     found: list[dict[str, Any]] = []
     for one in attributes:
         entry = {"name": one.name, "kind": one.kind, "edges": list(one.edges), "values": list(one.order)}
-        found.append(entry | {"gaps": {m: _gaps(one, tests, m, permutations, seed) for m in MODELS}})
+        found.append(entry | {"gaps": {m: _gaps(one, tests, m, permutations, seed, codes) for m in MODELS}})
     for model in MODELS:
         gaps = [g for entry in found for g in entry["gaps"][model]]
         adjusted = holm([np.nan if g["p"] is None else g["p"] for g in gaps])
@@ -205,7 +233,7 @@ def _attributes(attributes: Sequence[Attribute], tests: Tests, permutations: int
     return found
 
 
-def _gaps(one: Attribute, tests: Tests, model: str, permutations: int, seed: int) -> list[dict[str, Any]]:
+def _gaps(one: Attribute, tests: Tests, model: str, permutations: int, seed: int, codes: Codes) -> list[dict[str, Any]]:
     """The gap of each measure: largest minus smallest value, with what chance gives."""
     found = []
     for measure, (scores, counted) in tests.rates(model).items():
@@ -217,12 +245,20 @@ def _gaps(one: Attribute, tests: Tests, model: str, permutations: int, seed: int
             found.append(gap | {"reason": f"fewer than two groups have {FEW} examples"})
             continue
         rows = counted & np.isin(one.values, np.array(large, dtype=object))
-        codes = np.array([large.index(value) for value in one.values[rows].tolist()], dtype=np.int64)
-        test = permutation_gap(scores[rows], codes, permutations=permutations, seed=seed)
+        kinds = np.array([large.index(value) for value in one.values[rows].tolist()], dtype=np.int64)
+        if codes is None:
+            test = permutation_gap(scores[rows], kinds, permutations=permutations, seed=seed)
+        else:
+            of_groups = grouped_gap(scores[rows], kinds, codes[rows], resamples=permutations, seed=seed)
+            if of_groups is None:
+                few = f"the examples of one of them are of fewer than {LEAST_GROUPS} groups"
+                found.append(gap | {"reason": few})
+                continue
+            test = of_groups
         gap |= {"value": test.value, "expected": test.expected, "p95": test.p95, "p": test.p}
         gap |= {"lowest": large[test.lowest], "highest": large[test.highest]}
         if len(large) == 2:
-            high, low = (scores[counted & (one.values == large[i])] for i in (test.highest, test.lowest))
-            gap |= tests.two_groups(high, low)
+            high, low = (counted & (one.values == large[i]) for i in (test.highest, test.lowest))
+            gap |= tests.two_groups(scores, high, low)
         found.append(gap)
     return found

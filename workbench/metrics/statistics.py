@@ -134,7 +134,8 @@ def ranking_statistic(scores: ClassScores) -> Statistic:
     support = np.bincount(scores.targets, minlength=k).astype(np.float64)
     rarer = _or_none(np.minimum(support, support.sum() - support))
     single = (rarer[1], rarer[1]) if k == 2 else (macro_trials(support),) * len(names)
-    return Statistic(keys, function, ((0.0, 1.0),) * len(keys), (*single, *rarer, *rarer))
+    logit = tuple(key[0] == "average_precision" for key in keys)
+    return Statistic(keys, function, ((0.0, 1.0),) * len(keys), (*single, *rarer, *rarer), logit=logit)
 
 
 def calibration_statistic(scores: ClassScores) -> Statistic:

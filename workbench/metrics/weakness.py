@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.metrics.attributes import MISSING, spell
-from workbench.stats import Plan, Statistic, bootstrap, fisher_exact, holm, newcombe_independent, permutation_p, wilson
+from workbench.metrics.counted import Counting, difference
+from workbench.stats import Plan, Statistic, bootstrap, holm, permutation_p
+from workbench.types import Estimate
 
 DEPTH = 3
 LEAST_SHARE = 0.05  # of the growing examples that an area must hold
@@ -196,6 +198,7 @@ def judge(
     resamples: int = 2000,
     permutations: int = 4999,
     seed: int = 0,
+    clusters: NDArray[np.generic] | None = None,
 ) -> dict[str, Any]:
     """Count every area on examples that the tree has not seen.
 
@@ -208,13 +211,15 @@ def judge(
         properties: of the judging examples, named as those of the growing ones.
         errors: (n,) 1 for a wrong and 0 for a right decision, or the size of the error.
         decisions: which of the two.
+        clusters: (n,) the unit of each row, which is then shuffled as a whole; None where rows are independent.
 
     Returns:
         `tree` (nested), `areas` (those named, the most certain first), `tested` (how many).
     """
     nodes = root.walk()
     inside = [members(node, properties) for node in nodes] if properties else [np.ones(len(errors), dtype=bool)]
-    counted = [_count(errors, rows, decisions, confidence) for rows in inside]
+    counting = Counting.of(clusters, confidence, permutations, seed)
+    counted = [_count(errors, rows, decisions, counting) for rows in inside]
     tested = [
         i
         for i, node in enumerate(nodes)
@@ -222,13 +227,17 @@ def judge(
     ]
     settings = {"confidence": confidence, "resamples": resamples, "seed": seed}
     if decisions:
-        tests = [_against_rest(errors, inside[i], confidence) for i in tested]
+        tests = [counting.apart(errors > 0, inside[i]) for i in tested]
+    elif counting.codes is not None:
+        tests = [counting.ratio_apart(errors, np.ones(len(errors)), inside[i]) for i in tested]
     else:
         p = permutation_p(errors, [inside[i] for i in tested], permutations=permutations, seed=seed)
         tests = [_errors_against_rest(errors, inside[i], float(q), settings) for i, q in zip(tested, p, strict=True)]
-    for test, adjusted in zip(tests, holm([t["p"] for t in tests]).tolist(), strict=True):
-        test["p_holm"] = adjusted
-    order = sorted(range(len(tested)), key=lambda j: (tests[j]["p"], -len(nodes[tested[j]].conditions)))
+    known = [np.nan if t["p"] is None else t["p"] for t in tests]
+    for test, adjusted in zip(tests, holm(known).tolist(), strict=True):
+        test["p_holm"] = None if test["p"] is None else adjusted
+    judged = [j for j in range(len(tested)) if tests[j]["p"] is not None]
+    order = sorted(judged, key=lambda j: (tests[j]["p"], -len(nodes[tested[j]].conditions)))
     named: list[int] = []
     for j in order:
         found = tests[j]
@@ -242,29 +251,21 @@ def judge(
     ]
     marks = {id(nodes[tested[j]]) for j in named}
     facts = {id(node): c for node, c in zip(nodes, counted, strict=True)}
-    return {"tree": _nested(root, facts, marks), "areas": areas, "tested": len(tested)}
+    return {"tree": _nested(root, facts, marks), "areas": areas, "tested": len(judged)}
 
 
-def _count(errors: Floats, rows: Rows, decisions: bool, confidence: float) -> dict[str, Any]:
+def _count(errors: Floats, rows: Rows, decisions: bool, counting: Counting) -> dict[str, Any]:
     n = int(rows.sum())
     found: dict[str, Any] = {"n": n, "of": len(errors), "errors": None, "all_errors": None, "value": None, "rest": None}
     if decisions:
-        wrong = int(errors[rows].sum())
-        share = wilson(wrong, n, confidence)
-        found |= {"errors": wrong, "all_errors": int(errors.sum()), "low": share.low, "high": share.high}
+        share = counting.share(errors > 0, rows)
+        found |= {"errors": int(errors[rows].sum()), "all_errors": int(errors.sum()), "low": share.low}
+        found["high"] = share.high
     if n:
         found["value"] = float(errors[rows].mean())
     if n < len(errors):
         found["rest"] = float(errors[~rows].mean())
     return found
-
-
-def _against_rest(errors: Floats, rows: Rows, confidence: float) -> dict[str, Any]:
-    k, n = int(errors[rows].sum()), int(rows.sum())
-    others, m = int(errors.sum()) - k, len(errors) - n
-    gap = newcombe_independent(k, n, others, m, confidence)
-    p = fisher_exact(k, n, others, m)
-    return {"value": gap.value, "low": gap.low, "high": gap.high, "p": p, "method": "newcombe, fisher exact"}
 
 
 def _errors_against_rest(errors: Floats, rows: Rows, p: float, settings: dict[str, Any]) -> dict[str, Any]:
@@ -275,8 +276,8 @@ def _errors_against_rest(errors: Floats, rows: Rows, p: float, settings: dict[st
 
     plan = Plan.rows(len(errors), strata=rows.astype(np.int64))
     (drawn,) = bootstrap([Statistic((("gap",),), function)], plan, **settings).values()
-    method = f"{drawn.interval.method}, permutation"
-    return {"value": drawn.value, "low": drawn.interval.low, "high": drawn.interval.high, "p": p, "method": method}
+    own = Estimate(drawn.value, drawn.interval.low, drawn.interval.high, len(errors), drawn.interval.method)
+    return difference(own, p, f"{drawn.interval.method}, permutation")
 
 
 def _nested(node: Node, facts: dict[int, dict[str, Any]], marks: set[int]) -> dict[str, Any]:

@@ -25,9 +25,10 @@ FILLERS = {
 
 @dataclass(frozen=True)
 class TablePreparation:
-    """What turns a row into `numeric` (raw values, NaN missing) and `categorical` (codes)."""
+    """What turns a row into `numeric` (raw values, NaN missing, of `dtype`) and `categorical` (codes)."""
 
     columns: tuple[Column, ...]
+    dtype: str = "float32"
 
     modality = "table"
 
@@ -58,6 +59,7 @@ class TablePreparation:
         return {
             "modality": self.modality,
             "inputs": list(self.inputs),
+            **({} if self.dtype == "float32" else {"dtype": self.dtype}),
             "columns": [
                 {"name": c.name, "kind": c.kind, "categories": list(c.categories), "unit": c.unit} for c in self.columns
             ],
@@ -66,7 +68,8 @@ class TablePreparation:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> TablePreparation:
         return cls(
-            tuple(Column(c["name"], c["kind"], tuple(c["categories"]), c.get("unit", "")) for c in value["columns"])
+            tuple(Column(c["name"], c["kind"], tuple(c["categories"]), c.get("unit", "")) for c in value["columns"]),
+            value.get("dtype", "float32"),
         )
 
 
@@ -100,7 +103,8 @@ def encode(inputs: Sequence[Mapping[str, Any]], preparation: TablePreparation) -
     arrays: dict[str, np.ndarray] = {}
     if preparation.numeric:
         arrays["numeric"] = np.array(
-            [[_number(row.get(columns[i].name)) for i in preparation.numeric] for row in inputs], dtype=np.float32
+            [[_number(row.get(columns[i].name)) for i in preparation.numeric] for row in inputs],
+            dtype=preparation.dtype,
         ).reshape(len(inputs), len(preparation.numeric))
     if preparation.categorical:
         arrays["categorical"] = np.array(

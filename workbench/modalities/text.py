@@ -25,8 +25,8 @@ FILLERS = {
 }
 
 # Scripts written without spaces (kana, CJK ideographs) count one character as one word.
-_SPACELESS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_WORD = re.compile(rf"[{_SPACELESS}]|[^\s{_SPACELESS}]+")
+SPACELESS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_WORD = re.compile(rf"[{SPACELESS}]|[^\s{SPACELESS}]+")
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,9 @@ from markupsafe import Markup
 
 from workbench.assets import asset
 from workbench.errors import StageError, WorkbenchError
+from workbench.report.answers import Limits
 from workbench.report.shapes import Chart, Finding, Findings, Fold, Pair, Prose, Section
-from workbench.report.view import Limits, RunView
+from workbench.report.view import RunView
 from workbench.report.words import clean, count, date, sentence
 from workbench.run import Run, write_atomically
 
@@ -156,13 +157,17 @@ def _summary(view: RunView) -> tuple[str, ...]:
     if view.labels:
         facts.append(count(len(view.labels), *(("label",) if view.multilabel else ("class", "classes"))))
     backbone = (view.finetune.get("backbone") or {}).get("source") or view.config.get("backbone", {}).get("source")
+    if view.audited:
+        backbone = ""
+        facts.append(f"{Path(view.config.get('audit', {}).get('model', '')).name}, made elsewhere")
     if backbone:
         verb = "trained" if backbone == "tabular" else "customised"
         backbone = "network for tables" if backbone == "tabular" else backbone
         trained = f" {verb} on {count(splits['train'], 'example')}" if splits.get("train") else ""
         facts.append(f"{Path(str(backbone)).name if Path(str(backbone)).is_absolute() else backbone}{trained}")
     if splits.get("test"):
-        facts.append(f"judged on {splits['test']:,} it never saw")
+        known = "examples" if view.audited else "it never saw"
+        facts.append(f"judged on {splits['test']:,} {known}")
     return tuple(facts)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from workbench.report.contrasts import beside
 from workbench.report.label_sets import written
-from workbench.report.panels import SIDES, CaseView, card, panel
+from workbench.report.panels import CaseView, card, panel
 from workbench.report.shapes import Case, Cell, Fold, Method, Table
 from workbench.report.trust import agreement, title_of
 from workbench.report.view import RunView
@@ -39,13 +39,13 @@ def case_of(shown: CaseView) -> Case:
     fillers = {str(a.about["filler"]) for a in answers if a and a.about.get("filler")}  # some methods hide nothing
     same = fillers.pop() if len(fillers) == 1 else ""
     for explainer in view.explainers:
-        panels = tuple(panel(shown, explainer, who) for who in SIDES)
+        panels = tuple(panel(shown, explainer, who) for who in view.sides)
         some, title = view.answer("after", explainer) or view.answer("before", explainer), title_of(view, explainer)
         filler = some.about.get("filler", "") if some else ""
         caption = f"a hidden part is replaced by {filler}" if filler and not same else ""
         methods.append(Method(title, caption, panels, card(shown, explainer)))
-        if panels[1].light:
-            lights.append((title, panels[1].light))
+        if panels[-1].light:
+            lights.append((title, panels[-1].light))
     headline, level, turn = _regressed(view, case) if view.regression else _decided(case)
     picture = shown.picture if shown.modality == "image" else {}
     cut = case.get("cut")
@@ -64,7 +64,7 @@ def case_of(shown: CaseView) -> Case:
         else "every value is zero",
         ends=("lowers it", "raises it") if view.regression else ("against", "for"),
         methods=tuple(methods),
-        answers=_answers(case),
+        answers=_answers(view, case),
         notes=(f"The last {count(cut, 'word')} never reached the model: the text was cut.",) if cut else (),
         lights=tuple(lights),
         agreement=table,
@@ -109,19 +109,27 @@ def _decided(case: Mapping[str, Any]) -> tuple[str, str, str]:
     if "labels" in after:
         sides = [f"{who} {written(s['labels'])}" for who, s in (("before", before), ("after", after)) if "labels" in s]
         headline = f"Decided {written(after['labels'])}{said.get(after.get('right'), ', truth unknown')}"  # type: ignore[arg-type]
-        return headline, level, " → ".join(sides)
+        return headline, level, _turned(sides)
     headline = f"Decided {after.get('label', 'nothing')}{said.get(after.get('right'), ', truth unknown')}"  # type: ignore[arg-type]
     sides = [
         f"{who} {side['label']} ({chance(side['probability'])})"
         for who, side in (("before", before), ("after", after))
         if side.get("label") is not None and side.get("probability") is not None
     ]
-    return headline, level, " → ".join(sides)
+    return headline, level, _turned(sides)
 
 
-def _answers(case: Mapping[str, Any]) -> Table | None:
-    tops = {who: (case.get(who) or {}).get("top") or [] for who in SIDES}
-    labels = list(dict.fromkeys(str(label) for who in reversed(SIDES) for label, _ in tops[who]))[:5]
+def _turned(sides: list[str]) -> str:
+    """From before to after; of a model without one before its answer alone."""
+    return sides[0].removeprefix("after ") if len(sides) == 1 else " → ".join(sides)
+
+
+def _answers(view: RunView, case: Mapping[str, Any]) -> Table | None:
+    sides = view.sides
+    head = tuple(map(view.called, sides))
+    caption = "Answers of the two models" if len(sides) > 1 else "The most probable answers"
+    tops = {who: (case.get(who) or {}).get("top") or [] for who in sides}
+    labels = list(dict.fromkeys(str(label) for who in reversed(sides) for label, _ in tops[who]))[:5]
     if not labels:
         return None
     chances = {who: {str(label): p for label, p in top} for who, top in tops.items()}
@@ -130,16 +138,16 @@ def _answers(case: Mapping[str, Any]) -> Table | None:
         known = chances[who]
         return Cell(chance(known[label])) if label in known else Cell(f"not in its first {len(known)}")
 
-    rows = tuple((word(label), *(cell(who, label) for who in SIDES)) for label in labels)
-    cuts = {who: (case.get(who) or {}).get("thresholds") for who in SIDES}
+    rows = tuple((word(label), *(cell(who, label) for who in sides)) for label in labels)
+    cuts = {who: (case.get(who) or {}).get("thresholds") for who in sides}
     if not any(cuts.values()):
-        return Table("Answers of the two models", ("Class", *SIDES), rows, compact=True)
+        return Table(caption, ("Class", *head), rows, compact=True)
     note = "Most probable labels; below each probability the one from which on the label is given."
     rows = tuple(
-        (name, *(replace(c, note=_cut(cuts[who], name.text)) for who, c in zip(SIDES, cells, strict=True)))
+        (name, *(replace(c, note=_cut(cuts[who], name.text)) for who, c in zip(sides, cells, strict=True)))
         for name, *cells in rows
     )
-    return Table("Answers of the two models", ("Label", *SIDES), rows, note)
+    return Table(caption, ("Label", *head), rows, note)
 
 
 def _cut(thresholds: Mapping[str, float] | None, label: str) -> str:

@@ -85,18 +85,19 @@ def roc(curves: pd.DataFrame, label: str, *, height: int = 250) -> dict[str, Any
     return vega_spec(alt.layer(chance, lines), height)
 
 
-def training(losses: pd.DataFrame, *, height: int = 250) -> dict[str, Any]:
-    """Loss by epoch: columns `who` ("training" or "validation"), `epoch`, `loss`."""
+def training(losses: pd.DataFrame, *, title: str = "epoch", dots: bool = True, height: int = 250) -> dict[str, Any]:
+    """Loss by epoch: columns `who` ("training" or "validation"), `epoch`, `loss`; `title` says what grows instead."""
     colours = colour_by_who({"training": "var(--before)", "validation": "var(--after)"})
     base = alt.Chart(losses).encode(
-        x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(grid=False, tickMinStep=1)),
+        x=alt.X("epoch:Q", title=title, axis=alt.Axis(grid=False, tickMinStep=1)),
         y=alt.Y("loss:Q", title="loss", scale=alt.Scale(zero=True)),
         color=colours,
         tooltip=["who:N", alt.Tooltip("epoch:Q", format=".2f"), alt.Tooltip("loss:Q", format=".4f")],
     )
     line = base.mark_line(strokeWidth=2)
-    dots = base.transform_filter("datum.who == 'validation'").mark_circle(size=45, opacity=1)
-    return vega_spec(alt.layer(line, dots), height)
+    size = 45 if dots else 0
+    points = base.transform_filter("datum.who == 'validation'").mark_circle(size=size, opacity=1)
+    return vega_spec(alt.layer(line, points), height)
 
 
 def scatter(points: pd.DataFrame, *, unit: str, height: int = 300) -> dict[str, Any]:

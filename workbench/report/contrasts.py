@@ -199,9 +199,12 @@ def _familiar(shown: CaseView, found: Mapping[str, Any], facts: Mapping[str, Any
     farther = f"Its nearest is as far as or farther than that of {percent(share or 0, places=0)} of the"
     said = "" if share is None else f"{farther} {facts['reference']:,} validation examples{few}. "
     by_lot = "" if facts.get("examples") == facts.get("of") else f" of {facts.get('of', 0):,}, drawn by lot"
+    what = f"the cosine of what the customised model hands to its last layer ({facts.get('layer')})"
+    if "same leaf" in str(facts.get("metric", "")):
+        what = f"the share of trees in which both end in the same leaf ({facts.get('layer')})"
     how = (
-        f"{said}Likeness is the cosine of what the customised model hands to its last layer ({facts.get('layer')}), "
-        f"among {facts.get('examples', 0):,} training examples{by_lot}; distance 0 is the same, 1 unrelated."
+        f"{said}Likeness is {what}, among {facts.get('examples', 0):,} training examples{by_lot}; "
+        "distance 0 is the same, 1 unrelated."
     )
     examples = tuple(_neighbour(shown, n, t) for n, t in zip(near, targets, strict=True))
     level = "" if share is None else "good" if usual else "fair"

@@ -16,7 +16,9 @@ def _present(rows: pd.DataFrame, colours: dict[str, str]) -> dict[str, str]:
     return {who: colour for who, colour in colours.items() if who in set(rows["who"])}
 
 
-def reliability(bins: pd.DataFrame, *, height: int = 280) -> dict[str, Any]:
+def reliability(
+    bins: pd.DataFrame, *, height: int = 280, x: str = "how sure the model is", y: str = "how often it is right"
+) -> dict[str, Any]:
     """Share right over confidence: columns `who`, `confidence`, `share`, `low`, `high`, `n`."""
     start = max(0.0, float(min(bins["confidence"].min(), bins["low"].min())) // 0.1 * 0.1)
     scale = alt.Scale(domain=[start, 1], nice=False)
@@ -26,7 +28,7 @@ def reliability(bins: pd.DataFrame, *, height: int = 280) -> dict[str, Any]:
         .encode(x=alt.X("x:Q", scale=scale), y=alt.Y("x:Q", scale=scale))
     )
     base = alt.Chart(bins).encode(
-        x=alt.X("confidence:Q", scale=scale, axis=_SHARE, title="how sure the model is"),
+        x=alt.X("confidence:Q", scale=scale, axis=_SHARE, title=x),
         color=colour_by_who(_present(bins, WHO)),
         tooltip=[
             alt.Tooltip("who:N", title="model"),
@@ -38,20 +40,22 @@ def reliability(bins: pd.DataFrame, *, height: int = 280) -> dict[str, Any]:
         ],
     )
     bars = base.mark_rule(strokeWidth=1.5, opacity=0.55, clip=True).encode(
-        y=alt.Y("low:Q", scale=scale, axis=_SHARE, title="how often it is right"), y2="high:Q"
+        y=alt.Y("low:Q", scale=scale, axis=_SHARE, title=y), y2="high:Q"
     )
     dots = base.mark_circle(size=50, opacity=1, clip=True).encode(y="share:Q")
     return vega_spec(alt.layer(diagonal, bars, dots), height)
 
 
-def histogram(bins: pd.DataFrame, *, height: int = 280) -> dict[str, Any]:
+def histogram(
+    bins: pd.DataFrame, *, height: int = 280, x: str = "how sure the model is", y: str = "answers"
+) -> dict[str, Any]:
     """Answers by confidence: columns `who`, `low`, `high`, `n`; one step line for each model."""
     return vega_spec(
         alt.Chart(bins)
         .mark_line(interpolate="step-after", strokeWidth=2)
         .encode(
-            x=alt.X("low:Q", axis=alt.Axis(format=".0%", grid=False, tickCount=5), title="how sure the model is"),
-            y=alt.Y("n:Q", title="answers", axis=alt.Axis(tickMinStep=1, tickCount=5)),
+            x=alt.X("low:Q", axis=alt.Axis(format=".0%", grid=False, tickCount=5), title=x),
+            y=alt.Y("n:Q", title=y, axis=alt.Axis(tickMinStep=1, tickCount=5)),
             color=colour_by_who(_present(bins, WHO)),
             tooltip=["who:N", alt.Tooltip("low:Q", format=".0%", title="from"), "n:Q"],
         ),

@@ -35,7 +35,7 @@ def decided(view: RunView, model: str, measure: Measure) -> Finding:
     right = int((truth == given).all(axis=1).sum())
     constant = view.measures(model).get("baseline_subset_accuracy")
     span = "" if measure.low is None or measure.high is None else _between(measure.low, measure.high)
-    rest = f"unseen examples: {percent(measure.value or 0)}{span}."
+    rest = f"{'' if view.audited else 'unseen '}examples: {percent(measure.value or 0)}{span}."
     level = "good"
     if constant is not None and constant.value is not None:
         level = "good" if (measure.low or 0.0) > constant.value else "fair" if _tells(view, model, truth) else "poor"

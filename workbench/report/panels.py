@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from workbench.report import pictures
+from workbench.report.answers import Answer
 from workbench.report.measures import card_table
 from workbench.report.shapes import Bar, Bars, Block, Overlay, Pair, Panel, Piece, Prose, Table, Tokens
-from workbench.report.view import Answer, RunView
+from workbench.report.view import RunView
 from workbench.report.words import count, number, sentence, signed
 
 SHADES = 20
@@ -44,14 +45,14 @@ class CaseView:
     @property
     def unit(self) -> str:
         given = self.case["question"].get("unit")
-        return str(given or (self.view.unit if self.view.regression else "logit"))
+        return str(given or (self.view.unit if self.view.regression else "logit")).replace("logit", self.view.score)
 
     @cached_property
     def rows(self) -> dict[tuple[str, str], pd.DataFrame]:
         """Attributions by (side, explainer), of the case's own question only."""
         found = {}
         for explainer in self.view.explainers:
-            for who in SIDES:
+            for who in self.view.sides:
                 answer = self.view.answer(who, explainer)
                 rows = answer.rows.get(self.id) if answer else None
                 if rows is not None:
@@ -70,7 +71,7 @@ class CaseView:
 
     def unitless(self, explainer: str) -> bool:
         """Whether a method's values are in no unit, so that they cannot share the others' scale."""
-        answers = (self.view.answer(who, explainer) for who in SIDES)
+        answers = (self.view.answer(who, explainer) for who in self.view.sides)
         return any(bool(answer.about.get("unitless")) for answer in answers if answer)
 
     def scale_of(self, explainer: str) -> float:
@@ -113,7 +114,7 @@ class CaseView:
 
     def order(self, explainer: str) -> list[int]:
         """Features by their strongest value on either side, so that both sides have the same rows."""
-        sides = [np.abs(self.values(who, explainer)) for who in SIDES if (who, explainer) in self.rows]
+        sides = [np.abs(self.values(who, explainer)) for who in self.view.sides if (who, explainer) in self.rows]
         strongest = np.max(sides, axis=0)
         return sorted(range(len(strongest)), key=lambda i: (-strongest[i], i))
 
@@ -129,8 +130,8 @@ def panel(shown: CaseView, explainer: str, who: str) -> Panel:
             else "the method gave no answer to this question"
         )
         why = shown.refusal(explainer, who) or why
-        return Panel(who, Prose((f"Not computed: {why}.",), "note"))
-    label = f"{answer.about.get('title', explainer)}, {who}"
+        return Panel(who, Prose((f"Not computed: {why}.",), "note"), called=shown.view.called(who))
+    label = f"{answer.about.get('title', explainer)}, {shown.view.called(who)}"
     values, rows = shown.values(who, explainer), shown.rows[who, explainer]
     ends = {
         int(i): (float(low), float(high))
@@ -146,7 +147,8 @@ def panel(shown: CaseView, explainer: str, who: str) -> Panel:
     reasons = tuple(sentence(reason) for reason in quality.get("reasons", []))
     if not quality and shown.view.json("quality.json"):
         reasons = ("How far to trust it was not measured.",)
-    return Panel(who, block, _facts(answer, shown), light if light in LIGHTS else "", reasons)
+    shade = light if light in LIGHTS else ""
+    return Panel(who, block, _facts(answer, shown), shade, reasons, shown.view.called(who))
 
 
 def _facts(answer: Answer, shown: CaseView) -> tuple[str, ...]:
@@ -169,7 +171,7 @@ def _facts(answer: Answer, shown: CaseView) -> tuple[str, ...]:
 
 def card(shown: CaseView, explainer: str) -> Table | None:
     """The quality card of one method on one case: every measure, before and after."""
-    cards = {who: shown.quality(who, explainer) for who in SIDES}
+    cards = {who: shown.quality(who, explainer) for who in shown.view.sides}
     thresholds = (shown.view.json("quality.json") or {}).get("thresholds") or {}
     return card_table(cards, thresholds, shown.unit)
 

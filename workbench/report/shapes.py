@@ -233,6 +233,7 @@ class Panel:
     facts: tuple[str, ...] = ()
     light: str = ""
     reasons: tuple[str, ...] = ()
+    called: str = ""  # what a reader calls it, where that is not `who`
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.report.shapes import Block, Cell, Dot, Fold, Prose, Table
+from workbench.report.slice_labels import labels_by
 from workbench.report.slices import SIGNIFICANT, Slices, difference_of
 from workbench.report.view import RunView
 from workbench.report.words import (
@@ -32,6 +33,7 @@ _RATES = {
     "false_positive_rate": "flagged of the negative",
     "selection_rate": "flagged of all",
     "rmse": "typical error (RMSE)",
+    "hamming_loss": "wrong decisions",
 }
 
 
@@ -56,7 +58,10 @@ def slice_blocks(view: RunView) -> list[Block]:
             blocks.append(Prose(tuple(said)))
         if any(e["models"]["onnx"]["rates"] for e in rows):
             what = "Typical error (RMSE)" if found.content["measure"] == "mae" else "Other rates"
+            if found.sets:
+                what = "Wrong decisions"
             blocks.append(Fold(f"{what} by {one['name']}", (_rates(rows),)))
+        blocks += labels_by(rows, one["name"])
     if crossed:
         table = _table(view, found, "Two attributes at once", crossed, axis)
         blocks.append(Fold(f"{count(len(crossed), 'crossed slice')}", (table,)))
@@ -82,24 +87,36 @@ def _table(
 ) -> Table:
     mae = found.content["measure"] == "mae"
     unit = f" ({view.unit})" if mae and view.unit else ""
-    head = ("Group", "n", "before", "deployed", "intervals", "against the rest", "change")
+    models = {m: w for m, w in _WHO.items() if m in view.models}
+    last = () if view.audited else ("change",)
+    head = ("Group", "n", *models.values(), "intervals", "against the rest", *last)
     rows = []
     for entry in entries:
-        scores = {m: _estimate((entry["models"].get(m) or {}).get("score")) for m in _WHO}
+        scores = {m: _estimate((entry["models"].get(m) or {}).get("score")) for m in models}
         beside = [v for s in scores.values() for v in ends(s)]
         name = " and ".join(f"{p['attribute']}: {p['value']}" for p in entry["where"])
         label = word(entry["where"][0]["value"] if len(entry["where"]) == 1 else name)
         if entry["note"] == "counts only":
-            counted = [_count(entry, m) for m in _WHO]
-            rows.append((label, Cell(f"{entry['n']:,}"), *counted, *(Cell("too few", kind="none") for _ in range(3))))
+            counted = [_count(entry, m) for m in models]
+            rows.append(
+                (
+                    label,
+                    Cell(f"{entry['n']:,}"),
+                    *counted,
+                    *(Cell("too few", kind="none") for _ in range(2 + len(last))),
+                )
+            )
             continue
         values = [_value(s, beside, mae) for s in scores.values()]
-        tested = [_test(t, entry, mae) for t in (difference_of(entry), entry.get("change"))]
+        tested = [
+            _test(t, entry, mae) for t in (difference_of(entry), *(() if view.audited else (entry.get("change"),)))
+        ]
         rows.append((label, Cell(f"{entry['n']:,}"), *values, _dots(name, scores, axis), *tested))
-    measure = "mean absolute error" if mae else "accuracy"
+    measure = "mean absolute error" if mae else "every label right" if found.sets else "accuracy"
     ends_ = f"{number(axis[0], like=axis[1])} to {number(axis[1])}" if mae else (
         f"{percent(axis[0], places=0)} to {percent(axis[1], places=0)}")  # fmt: skip
-    notes = {2: f"{measure}{unit}", 3: f"{measure}{unit}", 4: ends_, 5: "deployed", 6: "after − before"}
+    said = [*[f"{measure}{unit}"] * len(models), ends_, "deployed", *(["after − before"] if last else [])]
+    notes = {i + 2: text for i, text in enumerate(said)}
     faint = frozenset(i for i, e in enumerate(entries) if e["note"] in ("counts only", "insufficient"))
     return Table(caption, head, tuple(rows), notes=notes, faint=faint)
 
@@ -123,7 +140,7 @@ def _test(test: Mapping[str, Any] | None, entry: Mapping[str, Any], mae: bool) -
         return Cell(entry["note"] or "not tested", kind="none")
     if test["value"] is None:
         return none(str(test.get("reason", "")))
-    corrected = p_value(test.get("p_holm"))
+    corrected = p_value(test.get("p_holm")) or str(test.get("reason", ""))
     if mae:
         moved, span = change(test["value"], test["low"], test["high"])
     else:
@@ -136,7 +153,7 @@ def _dots(name: str, scores: Mapping[str, Estimate | None], axis: tuple[float, f
     low, width = axis[0], (axis[1] - axis[0]) or 1.0
     dots, said = [], []
     for model, who in _WHO.items():
-        score = scores[model]
+        score = scores.get(model)
         if score is not None and score.value is not None:
             place = [None if v is None else (v - low) / width for v in (score.value, score.low, score.high)]
             dots.append(Dot(who, place[0] or 0.0, place[1], place[2]))

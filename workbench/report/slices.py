@@ -30,6 +30,16 @@ class Slices:
         return [a["name"] for a in self.attributes if a["name"] in used]
 
     @property
+    def sets(self) -> bool:
+        """Whether an answer is a set of labels."""
+        return self.content.get("measure") == "subset_accuracy"
+
+    @property
+    def groups(self) -> int:
+        """How many whole groups (patients, users) the tests take the examples in; 0: one by one."""
+        return int(self.content.get("groups") or 0)
+
+    @property
     def tested(self) -> list[dict[str, Any]]:
         """The slices large enough to be tested against the rest."""
         return [e for e in self.entries if difference_of(e) is not None]
@@ -58,6 +68,8 @@ class Slices:
         if self.content.get("measure") == "mae":
             unit = f" {self._view.unit}" if self._view.unit else ""
             return f"off by {number(value)}{unit}"
+        if self.sets:
+            return f"every label right in {percent(value)}"
         return f"{percent(value)} right"
 
     def gap(self, test: Mapping[str, Any]) -> str:
@@ -122,6 +134,9 @@ def weak_area(view: RunView) -> tuple[str, str]:
         mistakes = f"{area['errors']:,} of {count(area['all_errors'], 'mistake')}"
         strong = f"{mistakes} are in {area['n']:,} of {area['of']:,} {what}:"
         return strong, f"{area['words']} ({percent(area['value'])} wrong there, {percent(area['rest'])} elsewhere)."
+    if found.get("measure") == "wrong decisions":
+        strong = f"{percent(area['value'])} of decisions are wrong in {area['n']:,} of {area['of']:,} {what}:"
+        return strong, f"{area['words']} (elsewhere {percent(area['rest'])})."
     unit = f" {view.unit}" if view.unit else ""
     like = max(area["value"], area["rest"])
     strong = f"Off by {number(area['value'], like=like)}{unit} in {area['n']:,} of {area['of']:,} {what}:"

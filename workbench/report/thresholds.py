@@ -12,6 +12,7 @@ from workbench.report.view import MODELS
 from workbench.report.words import between, chance, none, number, percent, sentence, word
 
 _RULES = {
+    "used": "As it is deployed",
     "half": "As it is: above one half",
     "f1": "Best F1",
     "youden": "Best balance (Youden)",

@@ -74,11 +74,11 @@ def explanations(view: RunView) -> list[Finding]:
     if not after.poor:
         strong = f"None of {count(after.n, 'explanation')} was found unreliable"
         weak = n and found < CAUGHT * n
-        rest = f"({count(cases, 'case')}, {methods}, the model after).{control}"
+        rest = f"({count(cases, 'case')}, {methods}, {view.after}).{control}"
         return [Finding("fair" if weak else "good", strong, rest, *link)]
     by = listing([f"{c['poor']:,} by {title_of(view, e)}" for e, c in after.by_method.items() if c["poor"]])
     many = f"Explanations of {len(after.poor_cases):,} of {count(cases, 'case')} are unreliable"
-    rest = f"and shown in grey: {by}, of {count(after.n, 'explanation')} by {methods} (the model after).{control}"
+    rest = f"and shown in grey: {by}, of {count(after.n, 'explanation')} by {methods} ({view.after}).{control}"
     return [Finding("poor" if after.poor > after.n / 2 else "fair", many, rest, *link)]
 
 
@@ -86,14 +86,14 @@ def overview(view: RunView) -> Table | None:
     """Lights of each method before and after, and beside them what the tests say of random values."""
     if not view.json("quality.json"):
         return None
-    sides = {who: judged(view, who) for who in SIDES}
+    sides = {who: judged(view, who) for who in view.sides}
     if not any(side.n for side in sides.values()):
         return None
     rows = []
     for explainer in view.explainers:
-        cells = [_lights(sides[who].by_method.get(explainer)) for who in SIDES]
+        cells = [_lights(sides[who].by_method.get(explainer)) for who in view.sides]
         rows.append((word(title_of(view, explainer)), *cells))
-    controls = {who: caught(view, who) for who in SIDES}
+    controls = {who: caught(view, who) for who in view.sides}
     if any(n for _, n in controls.values()):
         cells = [
             word(f"{found:,} of {n:,} called unreliable") if n else none("no control for this model")
@@ -102,7 +102,13 @@ def overview(view: RunView) -> Table | None:
         rows.append((word("Random values", "the control"), *cells))
     note = "The control puts values drawn by lot to the same tests: tests that work call them unreliable."
     shown = note if any(n for _, n in controls.values()) else ""
-    return Table("Did the explanations pass their tests?", ("Method", *SIDES), tuple(rows), shown, compact=True)
+    return Table(
+        "Did the explanations pass their tests?",
+        ("Method", *map(view.called, view.sides)),
+        tuple(rows),
+        shown,
+        compact=True,
+    )
 
 
 def trials(view: RunView) -> Table | None:
@@ -160,7 +166,11 @@ def thresholds(view: RunView) -> tuple[str, ...]:
 def agreement(view: RunView, case: Mapping[str, Any]) -> tuple[Table | None, str]:
     """Pairs of methods on one case: a table of both models, and the model after in one sentence."""
     found = (view.json("quality.json") or {}).get("agreement") or {}
-    pairs = {who: (found.get(key, {}).get(str(case["id"])) or {}).get("pairs") or [] for who, key in SIDES.items()}
+    pairs = {
+        who: (found.get(key, {}).get(str(case["id"])) or {}).get("pairs") or []
+        for who, key in SIDES.items()
+        if who in view.sides
+    }
     if not any(pairs.values()):
         return None, ""
     k = top_size(len(case["features"]))
@@ -171,13 +181,15 @@ def agreement(view: RunView, case: Mapping[str, Any]) -> tuple[Table | None, str
     rows = tuple(
         (
             word(f"{title_of(view, a)} and {title_of(view, b)}"),
-            *(cells.get(who, none("not compared")) for who in SIDES),
+            *(cells.get(who, none("not compared")) for who in view.sides),
         )
         for (a, b), cells in named.items()
     )
     noun = "column" if view.modality == "table" else "word" if view.modality == "text" else "part"
     caption = f"Do the methods name the same {count(k, f'strongest {noun}')}?"
-    return Table(caption, ("Methods", *SIDES), rows), _sentence(view, pairs["after"] or pairs["before"], k, noun)
+    return Table(caption, ("Methods", *map(view.called, view.sides)), rows), _sentence(
+        view, pairs["after"] or pairs.get("before", []), k, noun
+    )
 
 
 def top_size(features: int) -> int:

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
 from workbench.errors import ArtefactError
+from workbench.report.answers import Answer, Limits, known_record
 from workbench.report.label_sets import with_sets
 from workbench.report.words import listing
 from workbench.run import Run
@@ -27,39 +26,6 @@ from workbench.types import Estimate, Measure
 _NAMED = 42  # letters up to which a title names every class
 _ASKED_FIRST = ("asked for", "wrong", "changed", "unsure", "right")
 MODELS = {"base": "before", "tuned": "after", "onnx": "deployed"}
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a report leaves out so that it fits its size: pixels, dense maps, cases."""
-
-    picture: int = 224
-    dense: bool = True
-    cases: int | None = None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The attributions of one explainer: what is true of all, and the rows of each example."""
-
-    explainer: str
-    model: str  # "base", "tuned" or "onnx"
-    about: Mapping[str, Any]
-    rows: Mapping[str, pd.DataFrame]
-
-    def case(self, example: str) -> Mapping[str, Any]:
-        """What is known of one answer (scores, gap, evaluations, notes); empty where nothing is."""
-        found: Mapping[str, Any] = self.about.get("cases", {}).get(example, {})
-        return found
-
-
-Record = TypeVar("Record", Measure, Estimate)
-
-
-def _known(record: type[Record], entry: Mapping[str, Any]) -> Record:
-    """A record from a file's entry; keys that a later writer may add are passed over."""
-    names = {field.name for field in fields(record)}
-    return record(**{key: value for key, value in entry.items() if key in names})
 
 
 class RunView:
@@ -103,6 +69,36 @@ class RunView:
     @property
     def multilabel(self) -> bool:
         return self.task.endswith("multilabel")
+
+    @property
+    def audited(self) -> bool:
+        """Whether the model was made elsewhere: there is none before, and nothing was trained."""
+        return self.manifest.get("kind") == "audit"
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """Whose explanations there are: of the model before and after, or of the one that is audited."""
+        return ("after",) if self.audited else ("before", "after")
+
+    @property
+    def models(self) -> dict[str, str]:
+        """The models of the run by folder, as they are called."""
+        return {"onnx": MODELS["onnx"]} if self.audited else MODELS
+
+    @property
+    def after(self) -> str:
+        """The model that is explained, in words."""
+        return "the deployed model" if self.audited else "the model after"
+
+    @property
+    def score(self) -> str:
+        """The unit of a class's score."""
+        kind = (self.json("onnx/contract.json") or {}).get("kind") if self.audited else ""
+        return "log p" if kind in ("probabilities", "sigmoid", "probability") and not self.multilabel else "logit"
+
+    def called(self, who: str) -> str:
+        """A side as it is called."""
+        return MODELS["onnx"] if self.audited and who == "after" else who
 
     @property
     def headline(self) -> str:
@@ -170,8 +166,8 @@ class RunView:
         found = {}
         for entry in self.json(f"{model}/metrics.json") or []:
             if entry["split"] == split:
-                per_class = {k: _known(Estimate, v) for k, v in (entry.get("per_class") or {}).items()}
-                found[entry["name"]] = _known(Measure, {**entry, "per_class": per_class})
+                per_class = {k: known_record(Estimate, v) for k, v in (entry.get("per_class") or {}).items()}
+                found[entry["name"]] = known_record(Measure, {**entry, "per_class": per_class})
         return found
 
     @property

@@ -63,6 +63,12 @@ _INTERVALS = {
     "bootstrap-bca": "bootstrap, BCa",
     "bootstrap-percentile": "bootstrap, percentiles",
     "bootstrap-centred": "bootstrap, centred",
+    "jackknife-logit-t": "jackknife, on the logit scale",
+    "binomial-logit": "binomial, on the logit scale",
+    "bootstrap-logit-t": "bootstrap, on the logit scale",
+    "wilson-groups": "Wilson, of whole groups",
+    "newcombe-groups": "Newcombe, of whole groups",
+    "t-groups": "Student, of whole groups",
     "simulated-5-95": "5th to 95th percentile of simulated calibrated models",
 }
 

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from workbench.backbones.contract import CONTRACT
+from workbench.backbones.foreign import ForeignBackbone
 from workbench.backbones.onnx import OnnxBackbone
 from workbench.config import read_resolved
 from workbench.data.unlabelled import new_inputs
@@ -41,7 +43,9 @@ def predict_new(
     if out is not None and out.suffix.lower() not in _WRITERS:
         raise UsageError(f"--out {out}: the file's kind is not known", hint=f"allowed are {' and '.join(_WRITERS)}")
     opened = Run.open(run)
-    backbone = OnnxBackbone(opened.path / "onnx" / "model.onnx", device=device)
+    file = opened.path / "onnx" / "model.onnx"
+    audited = file.with_name(CONTRACT).is_file()
+    backbone: Any = ForeignBackbone(file, device=device) if audited else OnnxBackbone(file, device=device)
     labels, preparation = backbone.metadata["labels"], backbone.preparation
     data = read_resolved(opened.path / CONFIG).data
     ids, inputs = new_inputs(Path(source), data, preparation.modality, getattr(preparation, "columns", ()))

@@ -9,6 +9,7 @@ import numpy as np
 
 from workbench.quality.overall import grid_of, permutation_rise
 from workbench.stages.session import Session
+from workbench.tasks.probability import probabilities
 from workbench.types import Column, Predictions, Values
 
 _COLUMNS = 6  # that are moved for partial dependence
@@ -66,23 +67,13 @@ def _answers(session: Session, rows: list[Any]) -> np.ndarray:
     """Probabilities (n, K) or values (n, 1) of the deployed file."""
     encoded = session.task.modality.encode(rows, session.preparation)
     scores = _scores(session, encoded.arrays)
-    return _probabilities(scores, session.task.kind)
+    return np.asarray(probabilities(scores, session.task.kind))
 
 
 def _scores(session: Session, arrays: dict[str, np.ndarray]) -> np.ndarray:
     n = len(next(iter(arrays.values())))
     parts = [session.onnx.outputs({k: v[i : i + _BATCH] for k, v in arrays.items()}) for i in range(0, n, _BATCH)]
     return np.concatenate(parts).astype(np.float64)
-
-
-def _probabilities(scores: np.ndarray, kind: str) -> np.ndarray:
-    """Of each class, or of each of several labels; values stay as they are."""
-    if kind == "value":
-        return scores
-    if kind == "labels":
-        return np.asarray(np.exp(-np.logaddexp(0, -scores)))
-    z = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(z / z.sum(axis=1, keepdims=True))
 
 
 def permutation_importance(session: Session, after: Predictions, rng: np.random.Generator) -> dict[str, Any]:
@@ -131,7 +122,7 @@ def _losses(scores: np.ndarray, targets: np.ndarray, kind: str) -> tuple[np.ndar
     """Of each example: wrong or not and -log p of the truth; its mean over labels; or the squared error."""
     if kind == "value":
         return ((scores[:, 0] - targets) ** 2,)
-    p = _probabilities(scores, kind)
+    p = probabilities(scores, kind)
     if kind == "labels":
         right = np.where(targets == 1, p, 1 - p)
         return (-np.log(np.maximum(right, 1e-12)).mean(axis=1),)

@@ -16,7 +16,7 @@ from workbench.quality.thresholds import light
 from workbench.records import finite
 from workbench.stages.assess import bank_scores, kept_bank, only_explained
 from workbench.stages.explain import Asked
-from workbench.stages.familiar import EXCERPTS, Familiar, keep_excerpts
+from workbench.stages.familiar import EMBEDDINGS, EXCERPTS, Familiar, keep_excerpts
 from workbench.stages.session import Session, do_stage
 from workbench.tasks.binding import bind
 from workbench.tasks.changes import (
@@ -28,6 +28,7 @@ from workbench.tasks.changes import (
     label_turned,
     turned,
 )
+from workbench.tasks.probability import asked_in
 from workbench.tasks.ranges import Range, check_ranges, ranges_of
 from workbench.types import ClassScores, LabelScores, Question, Values
 
@@ -41,10 +42,14 @@ def contrast(session: Session) -> bool:
 
     def work(entry: dict[str, Any]) -> None:
         check_ranges(session.config.explain, session.task.modality_name, session.dataset.columns)
-        keep_excerpts(session)
+        familiar = None
+        if session.run.has(EMBEDDINGS):
+            keep_excerpts(session)
+            familiar = Familiar(session.run)
         asked = Asked(session)
         only_explained(asked)
-        session.run.write_json("contrasts.json", finite(Contrasts(session, asked, Familiar(session.run)).describe()))
+        found = Contrasts(session, asked, familiar).describe()
+        session.run.write_json("contrasts.json", finite(found))
 
     return do_stage(session, "contrast", work, ("contrasts.json", EXCERPTS))
 
@@ -102,6 +107,7 @@ class Contrasts:
         question = Question(
             "contrast", f"Why {names[0]} and not {names[1]}?", target=first, against=second, unit="logit"
         )
+        question = asked_in(question, self.asked.unit)
         probe = bind(
             session.task,
             session.onnx,

@@ -1,4 +1,4 @@
-"""Evaluate: every measure with its interval, for the three models and every split."""
+"""Evaluate: every measure with its interval, for the run's models and every split."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from workbench.metrics.label_evaluation import label_measures
 from workbench.metrics.regression import regression_measures
 from workbench.metrics.thresholds import Wanted
 from workbench.records import finite, read_predictions, write_measures
-from workbench.stages.predict import MODELS
 from workbench.stages.session import Session, do_stage
 from workbench.types import ClassScores, LabelScores, Measure, Values
 
@@ -30,8 +29,8 @@ def evaluate(session: Session) -> bool:
     """Write `<model>/metrics.json` and `<model>/decisions.json`."""
 
     def work(entry: dict[str, Any]) -> None:
-        with session.progress.task("evaluating", len(MODELS)) as bar:
-            for model in MODELS:
+        with session.progress.task("evaluating", len(session.predictors)) as bar:
+            for model in session.predictors:
                 predictions = read_predictions(session.run, model)
                 settings = {**settings_of(session), "clusters": clusters_of(session, predictions.ids)}
                 write_measures(session.run, model, MEASURES_OF[type(predictions)](predictions, **settings))
@@ -39,7 +38,9 @@ def evaluate(session: Session) -> bool:
                 session.run.write_json(f"{model}/decisions.json", finite(found))
                 bar.advance()
 
-    return do_stage(session, "evaluate", work, tuple(f"{m}/{n}.json" for m in MODELS for n in ("metrics", "decisions")))
+    return do_stage(
+        session, "evaluate", work, tuple(f"{m}/{n}.json" for m in session.predictors for n in ("metrics", "decisions"))
+    )
 
 
 def settings_of(session: Session) -> dict[str, Any]:

@@ -21,8 +21,9 @@ from workbench.explainers.shap import paired_regression
 from workbench.records import finite, read_predictions, write_attributions
 from workbench.stages.background import Background, choose_background
 from workbench.stages.selection import choose_cases
-from workbench.stages.session import SIDES, Models, Session, do_stage
+from workbench.stages.session import ALONE, SIDES, Models, Session, do_stage
 from workbench.tasks.binding import bind
+from workbench.tasks.probability import asked_in
 from workbench.types import Attribution, Predictions, Question
 
 TOGETHER = 16  # cases whose banks are asked at once, so that memory does not grow with their number
@@ -37,7 +38,7 @@ def explain(session: Session) -> bool:
         asked = Asked(session)
         found: dict[tuple[str, str], list[Attribution]] = {}
         refused: list[dict[str, str]] = []
-        banks: dict[str, dict[str, np.ndarray]] = {"base": {}, "onnx": {}}
+        banks: dict[str, dict[str, np.ndarray]] = {m: {} for m, _ in (ALONE if session.audited else SIDES).values()}
         methods = {name: find_method(name) for name in session.config.explain.methods}
         with session.progress.task("explaining", len(asked.cases) * len(session.sides)) as bar:
             for case, grown in asked.banks(session.sides):
@@ -101,7 +102,7 @@ class Asked:
         self.session = session
         settings = session.config.explain
         self.modality = session.task.modality
-        self.before: Predictions = read_predictions(session.run, "base")
+        self.before: Predictions | None = None if session.audited else read_predictions(session.run, "base")
         self.after: Predictions = read_predictions(session.run, "onnx")
         self.filler = self.modality.choose_filler(settings.filler, session.preparation)
         table = session.task.modality_name == "table"  # rows cost little, texts and pictures much
@@ -138,12 +139,18 @@ class Asked:
     def _question(self, row: int) -> Question | None:
         task, settings = self.session.task, self.session.config.explain
         if settings.question == "predicted":
-            return task.question(self.after, row)
+            return asked_in(task.question(self.after, row), self.unit)
         if task.contrast is None:
             raise ConfigError(
                 f"explain.question = 'contrast', but {task.name} gives no one class", hint="set it to 'predicted'"
             )
-        return task.contrast(self.after, row, settings.against)
+        found = task.contrast(self.after, row, settings.against)
+        return found and asked_in(found, self.unit)
+
+    @property
+    def unit(self) -> str:
+        """In what questions about classes are asked: "probability", or empty for logits."""
+        return self.session.unit
 
     @property
     def filler_text(self) -> str:
@@ -249,7 +256,7 @@ class Asked:
                 "against": case["question"].against,
                 "unit": case["question"].unit,
             },
-            "before": task.frame(self.before, row),
+            "before": None if self.before is None else task.frame(self.before, row),
             "after": task.frame(self.after, row),
             "features": [{"name": f.name, "value": f.value, "span": f.span} for f in cut.features],
         }

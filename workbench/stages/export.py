@@ -11,6 +11,7 @@ from workbench import __version__
 from workbench.errors import ExportError
 from workbench.stages.gradients import traced, write_gradients
 from workbench.stages.session import GRAPH, Session, do_stage
+from workbench.types import PROBABILITY
 
 _PARITY_EXAMPLES = 512
 
@@ -22,7 +23,7 @@ def export(session: Session) -> bool:
     """
 
     def work(entry: dict[str, Any]) -> None:
-        from workbench.backbones.export import check_parity, scores_only, tracing_batch, with_metadata
+        from workbench.backbones.export import check_parity
         from workbench.backbones.onnx import OnnxBackbone
 
         run, config, dataset = session.run, session.config, session.dataset
@@ -41,9 +42,7 @@ def export(session: Session) -> bool:
         thresholds = session.thresholds("tuned")
         if thresholds is not None:
             metadata["thresholds"] = thresholds.tolist()
-        example = tracing_batch(encoded, session.task.modality_name)
-        graph, facts, reason = traced(session, tuned, example, encoded)
-        content = with_metadata(scores_only(graph), metadata)
+        content, exporter, traces = _write(session, tuned, encoded, metadata)
         rows = parity_rows(session)
         partial = run.path / "onnx" / ".model.partial.onnx"
         partial.parent.mkdir(parents=True, exist_ok=True)
@@ -61,10 +60,10 @@ def export(session: Session) -> bool:
             partial.unlink(missing_ok=True)
         parity |= {
             "opset": config.export.opset,
-            "exporter": "torch.onnx (dynamo)",
+            "exporter": exporter,
             "sha256": hashlib.sha256(content).hexdigest(),
             "bytes": len(content),
-            "parameters": sum(p.numel() for p in tuned.module.parameters()),
+            "parameters": tuned.parameters,
         }
         if not parity["passed"]:
             raise ExportError(
@@ -73,12 +72,29 @@ def export(session: Session) -> bool:
                 hint="try another [export] opset; the file was not kept",
             )
         run.write_bytes("onnx/model.onnx", content)
-        parity["gradients"] = write_gradients(session, tuned, graph, facts, reason, encoded, rows)
+        parity["gradients"] = write_gradients(session, tuned, *traces, encoded, rows)
         run.write_json("onnx/parity.json", parity)
         run.write_json("onnx/providers.json", session.onnx.describe())
 
     outputs = ("onnx/model.onnx", GRAPH, "onnx/parity.json", "onnx/providers.json")
     return do_stage(session, "export", work, outputs)
+
+
+def _write(
+    session: Session, tuned: Any, encoded: Any, metadata: dict[str, Any]
+) -> tuple[bytes, str, tuple[Any, dict[str, Any], str]]:
+    """The file's bytes, what wrote them, and what its gradient graph is made of (or why there is none)."""
+    if session.uses_estimator:
+        from workbench.backbones.estimator_export import export_estimator
+
+        if tuned.link.in_probability:  # its scores are logarithms of what its trees add up to
+            metadata = {**metadata, "asked_in": PROBABILITY}
+        none = None, {}, "trees have no gradient: their answer steps"
+        return export_estimator(tuned, metadata, session.config.export.opset), "onnx, from the trees as arrays", none
+    from workbench.backbones.export import scores_only, tracing_batch, with_metadata
+
+    traces = traced(session, tuned, tracing_batch(encoded, session.task.modality_name), encoded)
+    return with_metadata(scores_only(traces[0]), metadata), "torch.onnx (dynamo)", traces
 
 
 def parity_rows(session: Session) -> np.ndarray:

@@ -21,7 +21,7 @@ from safetensors.numpy import save
 from workbench.data.fingerprint import target_name
 from workbench.data.pictures import read_image
 from workbench.errors import ArtefactError
-from workbench.explainers.neighbours import nearest, share_nearer, unit
+from workbench.explainers.neighbours import COSINE, LEAVES, nearest, share_nearer, sharing_leaves, unit
 from workbench.records import parquet_bytes, read_table
 from workbench.run import Run
 from workbench.stages.session import Session
@@ -32,6 +32,7 @@ SHOWN = 3  # neighbours
 # Training examples that are kept; of larger splits as many are drawn by seed.
 _MOST = {"text": 20_000, "table": 20_000, "image": 2_000}
 _MOST_REFERENCE = 2_000  # validation examples whose nearest distance is kept
+_MOST_COMPARED = 500  # of these, where leaves are compared tree by tree
 _LETTERS, _PIXELS = 240, 96  # of an excerpt
 
 
@@ -44,10 +45,14 @@ def keep_embeddings(session: Session, embeddings: np.ndarray) -> None:
     rng = np.random.default_rng([session.config.seed, 7])
     train = _drawn(session.rows("train"), _MOST[session.task.modality_name], rng)
     validation = _drawn(session.rows("validation"), _MOST_REFERENCE, rng)
-    known = unit(embeddings[train]).astype(np.float16)
-    _, distances = nearest(embeddings[validation], known, 1)
+    if getattr(session.tuned, "compares_leaves", False):
+        known, metric = embeddings[train].astype(np.int32), LEAVES
+        _, distances = sharing_leaves(embeddings[validation[:_MOST_COMPARED]], known, 1)
+    else:
+        known, metric = unit(embeddings[train]).astype(np.float16), COSINE
+        _, distances = nearest(embeddings[validation], known, 1)
     arrays = {"embedding": known, "row": train, "reference": np.sort(distances[:, 0]).astype(np.float32)}
-    facts = {"layer": session.tuned.head, "of": len(session.rows("train"))}
+    facts = {"layer": session.tuned.head, "metric": metric, "of": len(session.rows("train"))}
     # One key: safetensors writes several in an order of their own each time.
     session.run.write_bytes(EMBEDDINGS, save(arrays, metadata={"workbench": json.dumps(facts)}))
 
@@ -117,7 +122,7 @@ class Familiar:
         """What the distances are, for a reader."""
         return {
             "layer": self._facts["layer"],
-            "metric": "1 - cosine",
+            "metric": self._facts.get("metric", COSINE),
             "examples": len(self.rows),
             "of": self._facts["of"],
             "reference": len(self._reference),
@@ -128,7 +133,8 @@ class Familiar:
 
         The example itself is left out where it is one of them.
         """
-        rows, distances = nearest(embedding[None], self._known, k + 1)
+        find = sharing_leaves if self._facts.get("metric") == LEAVES else nearest
+        rows, distances = find(embedding[None], self._known, k + 1)
         known = self._excerpts
         found = [
             {"id": known["id"][r], "target": known["target"][r], "distance": float(d), "excerpt": known["excerpt"][r]}

@@ -10,7 +10,10 @@ import numpy as np
 from workbench.backbones.torch import TorchBackbone, parameters_of
 from workbench.config import Finetune
 from workbench.errors import DataError
+from workbench.modalities.table import TablePreparation
+from workbench.records import finite
 from workbench.run import write_atomically
+from workbench.stages.finetune_estimator import fit_trees
 from workbench.stages.session import Session, do_stage
 from workbench.types import Dataset, indicators
 
@@ -21,10 +24,9 @@ def finetune(session: Session) -> bool:
     """Write `base/` (what is fitted on the frozen backbone) and `tuned/` (checkpoint, history)."""
 
     def work(entry: dict[str, Any]) -> None:
-        from workbench.backbones.fitting import Samples, fit
-
         task, config, run = session.task, session.config, session.run
-        backbone, preparation = session.load_source()
+        trees = session.uses_estimator
+        backbone, preparation = (None, TablePreparation(session.dataset.columns)) if trees else session.load_source()
         encoded = session.encode(preparation)
         targets = _targets(session.dataset)
         train, validation = session.rows("train"), session.rows("validation")
@@ -39,54 +41,12 @@ def finetune(session: Session) -> bool:
         before = fit_base(session, backbone, encoded, targets, train, validation)
         if task.kind == "labels":
             _choose_thresholds(session, "base", session.load_base()[0], encoded, targets, validation)
-        backbone, _ = session.load_source()
-        fitted_head = run.path / "base" / "model.safetensors"
-        start = ""
-        if task.kind == "labels" and task.modality_name != "table" and fitted_head.is_file():
-            # A fresh head says "as likely as not" of every label, which takes many steps to unlearn.
-            backbone.load_state(fitted_head)
-            start = "the head of the model before, fitted on the frozen backbone"
-        augment = flip_and_shift(config.seed) if config.finetune.augment and task.modality_name == "image" else None
-        settings = settle(session, len(train))
-        fitted = fit(
-            backbone,
-            Samples(Picked(encoded, train), targets[train]),
-            Samples(Picked(encoded, validation), targets[validation]),
-            settings,
-            folder=run.path / "tuned",
-            kind=task.kind,
-            seed=config.seed,
-            progress=session.progress,
-            augment=augment,
-            key=session.key("finetune"),
-        )
-        checkpoint = run.path / "tuned" / "checkpoint"
-        shutil.rmtree(checkpoint, ignore_errors=True)
-        partial = run.path / "tuned" / ".checkpoint.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        backbone.save(partial)
-        partial.rename(checkpoint)
+        fit = fit_trees if trees else _fit_network
+        tuned, facts = fit(session, encoded, targets, train, validation)
         if task.kind == "labels":
-            _choose_thresholds(session, "tuned", backbone, encoded, targets, validation)
+            _choose_thresholds(session, "tuned", tuned, encoded, targets, validation)
         (run.path / _RESUMABLE).unlink()
-        facts = dict(backbone.facts)
-        run.write_json(
-            "tuned/finetune.json",
-            {
-                "strategy": settings.strategy,
-                "parameters": {"total": fitted.total, "trained": fitted.trained},
-                "before": before,
-                "backbone": {k: facts.get(k) for k in ("source", "class", "sha256")},
-                "runs_user_code": bool(facts.get("runs_user_code")),
-                "code": facts.get("code"),
-                "start": start,
-                "best_step": fitted.best_step,
-                "steps": fitted.steps,
-                "stopped": fitted.stopped,
-                "learning_rate": fitted.learning_rate,
-                "settings": settings.model_dump(mode="json"),
-            },
-        )
+        run.write_json("tuned/finetune.json", finite({**facts, "before": before}))
 
     return do_stage(
         session,
@@ -103,6 +63,56 @@ def finetune(session: Session) -> bool:
             *("base/thresholds.json", "tuned/thresholds.json"),  # multi-label alone
         ),
     )
+
+
+def _fit_network(
+    session: Session, encoded: Any, targets: np.ndarray, train: np.ndarray, validation: np.ndarray
+) -> tuple[TorchBackbone, dict[str, Any]]:
+    """Train the backbone from its source and write `tuned/`; the model, and what is said of it."""
+    from workbench.backbones.fitting import Samples, fit
+
+    task, config, run = session.task, session.config, session.run
+    backbone, _ = session.load_source()
+    fitted_head = run.path / "base" / "model.safetensors"
+    start = ""
+    if task.kind == "labels" and task.modality_name != "table" and fitted_head.is_file():
+        # A fresh head says "as likely as not" of every label, which takes many steps to unlearn.
+        backbone.load_state(fitted_head)
+        start = "the head of the model before, fitted on the frozen backbone"
+    augment = flip_and_shift(config.seed) if config.finetune.augment and task.modality_name == "image" else None
+    settings = settle(session, len(train))
+    fitted = fit(
+        backbone,
+        Samples(Picked(encoded, train), targets[train]),
+        Samples(Picked(encoded, validation), targets[validation]),
+        settings,
+        folder=run.path / "tuned",
+        kind=task.kind,
+        seed=config.seed,
+        progress=session.progress,
+        augment=augment,
+        key=session.key("finetune"),
+    )
+    checkpoint = run.path / "tuned" / "checkpoint"
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    partial = run.path / "tuned" / ".checkpoint.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    backbone.save(partial)
+    partial.rename(checkpoint)
+    facts = dict(backbone.facts)
+    return backbone, {
+        "strategy": settings.strategy,
+        "parameters": {"total": fitted.total, "trained": fitted.trained},
+        "backbone": {k: facts.get(k) for k in ("source", "class", "sha256")},
+        "runs_user_code": bool(facts.get("runs_user_code")),
+        "code": facts.get("code"),
+        "start": start,
+        "best_step": fitted.best_step,
+        "steps": fitted.steps,
+        "stopped": fitted.stopped,
+        "learning_rate": fitted.learning_rate,
+        "settings": settings.model_dump(mode="json"),
+    }
 
 
 def _targets(dataset: Dataset) -> np.ndarray:
@@ -168,7 +178,7 @@ class Picked:
 
 def fit_base(
     session: Session,
-    backbone: TorchBackbone,
+    backbone: TorchBackbone | None,
     encoded: Any,
     targets: np.ndarray,
     train: np.ndarray,
@@ -181,6 +191,7 @@ def fit_base(
         from workbench.backbones.tabular import fit_base as fit_table
 
         return fit_table(session.config, session.dataset, session.task.kind, encoded, targets, train, validation, path)
+    assert backbone is not None  # of a table alone there may be none
     if backbone.speaks_labels:
         return "The backbone itself: its own head already gives these labels."
     from workbench.backbones.probing import fit_head, head_inputs, is_linear

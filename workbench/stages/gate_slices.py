@@ -23,7 +23,7 @@ def judge_slices(rule: SlicesRule, content: Mapping[str, Any]) -> list[Outcome]:
     large = [e for e in content["slices"] if e["n"] >= rule.at_least_n and e["models"][_MODEL]["score"]]
     if not large:
         raise NotChecked(f"no slice has {rule.at_least_n} examples", _WHERE)
-    higher = content["measure"] == "accuracy"
+    higher = content["measure"] in ("accuracy", "subset_accuracy")
     found = []
     if rule.min_lower_bound is not None:
         found.append(_bound(large, rule, rule.min_lower_bound, higher, "low"))
@@ -38,7 +38,8 @@ def judge_slices(rule: SlicesRule, content: Mapping[str, Any]) -> list[Outcome]:
 
 def _bound(large: list[dict[str, Any]], rule: SlicesRule, limit: float, fits: bool, end: str) -> Outcome:
     what = "min_lower_bound" if end == "low" else "max_upper_bound"
-    measure = "accuracy" if end == "low" else "mean absolute error"
+    shares = "subset accuracy" if large[0]["models"][_MODEL].get("parts") else "accuracy"
+    measure = shares if end == "low" else "mean absolute error"
     side = "lower bound at least" if end == "low" else "upper bound at most"
     name, asked = f"slices.{what}", f"{measure} in every slice of {rule.at_least_n} or more: {side} {limit:g}"
     if not fits:

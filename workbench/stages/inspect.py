@@ -33,12 +33,12 @@ from workbench.stages.contrast import Contrasts
 from workbench.stages.explain import Asked, explain
 from workbench.stages.familiar import EMBEDDINGS, EXCERPTS, Familiar
 from workbench.stages.lone_models import Models
-from workbench.stages.session import SIDES, Session
+from workbench.stages.session import ALONE, SIDES, Session
 from workbench.types import Example, Predictions
 
 # The card of the masks alone: further trials ask for more time than one answer may take, and for other examples.
 _ASSESS = Assess(seeds=0, randomised=0, other_class=0, perturbed=0, masked=0, second_filler="none")
-_COPIED = ("data/fingerprint.json", "onnx/decisions.json", "tuned/finetune.json")
+_COPIED = (*(f"onnx/{n}.json" for n in ("contract", "twin", "decisions")), "tuned/finetune.json")
 
 
 @dataclass(frozen=True)
@@ -82,15 +82,20 @@ def inspect(
     home = Session.open(path, device=device, progress=progress)
     if bool(id) == (value is not None):
         raise UsageError("one example is inspected: an id or an input", hint="--id ID, or --input TEXT|FILE")
-    _check_complete(home.run)
+    _check_complete(home)
+    given_before = bool(before)
     if id and _is_stored(home.run, id):
         return Inspected(home.run, id, True)
-    predicted = _predictions(home.run, id) if id else None
+    predicted = _predictions(home, id) if id else None
     models = Models(home)
-    if before and not models.torch:
+    if home.audited and given_before:
+        raise UsageError("--before: this run audits a model that was not trained here", hint="leave it out")
+    if given_before and not models.torch:
         raise MissingDependency("torch", "the model before customisation")
-    before = (home.task.modality_name != "text" and models.torch) if before is None else before
-    models.with_base = models.torch and (before or predicted is None)
+    if before is None:
+        before = home.task.modality_name != "text" and models.torch
+    before = before and not home.audited
+    models.with_base = models.torch and not home.audited and (before or predicted is None)
     if id:
         example = _example(home, id)
     else:
@@ -101,7 +106,7 @@ def inspect(
     models.begin()
     one = One.of(home, models, example, Path(folder), before=before)
     after = predicted[1] if predicted else one.predict("onnx")
-    for model in ("base", "onnx"):  # what the model before says is known once torch is there
+    for model in ("onnx",) if home.audited else ("base", "onnx"):  # what the first says is known once torch is there
         write_predictions(one.run, model, after)
     asked = Asked(one)
     if not asked.cases:
@@ -110,10 +115,11 @@ def inspect(
     familiar = Familiar(home.run) if home.run.has(EMBEDDINGS) and home.run.has(EXCERPTS) else None
     contrasts = Contrasts(one, asked, familiar)
     told = {example.id: _ahead(one, contrasts)}
-    if predicted or models.with_base:
+    known = predicted is not None or models.with_base
+    if known and not home.audited:
         write_predictions(one.run, "base", predicted[0] if predicted else one.predict("base"))
     explain(one)
-    if not (predicted or models.with_base):
+    if not known and not home.audited:
         _leave_before_open(one.run)
     assess(one)
     one.run.write_json("contrasts.json", finite(contrasts.with_neighbours(told)))
@@ -144,8 +150,9 @@ def _leave_before_open(run: Run) -> None:
     run.write_json("cases.json", content)
 
 
-def _check_complete(run: Run) -> None:
-    for name in ("onnx/model.onnx", "onnx/predictions.parquet", "base/predictions.parquet"):
+def _check_complete(home: Session) -> None:
+    run = home.run
+    for name in ("onnx/model.onnx", *(f"{m}/predictions.parquet" for m in home.predictors if m != "tuned")):
         if not run.has(name):
             raise ArtefactError(f"{run.path / name} is missing", hint=f"run `workbench assess {run.path}` first")
 
@@ -159,10 +166,10 @@ def _is_stored(run: Run, id: str) -> bool:
     ).get("cases", {})
 
 
-def _predictions(run: Run, id: str) -> tuple[Predictions, Predictions]:
-    """The one row of the model before and the deployed file."""
-    found = []
-    for model in ("base", "onnx"):
+def _predictions(home: Session, id: str) -> tuple[Predictions, Predictions]:
+    """The one row of the model before, where there is one, and of the deployed file."""
+    found, run = [], home.run
+    for model in ("base", "onnx") if not home.audited else ("onnx", "onnx"):
         predictions = read_predictions(run, model)
         rows = np.flatnonzero(predictions.ids.astype(str) == id)
         if not len(rows):
@@ -196,7 +203,7 @@ class One(Session):
     @property
     def sides(self) -> Mapping[str, tuple[str, str]]:
         """Both, or the model after alone."""
-        return SIDES if self.before else {"after": SIDES["after"]}
+        return SIDES if self.before else ALONE
 
     @classmethod
     def of(cls, home: Session, models: Models, example: Example, folder: Path, *, before: bool) -> One:
@@ -208,7 +215,7 @@ class One(Session):
         write_atomically(run.path / CONFIG, tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)).encode())
         then = home.run.manifest
         run.begin(**{k: v for k, v in then.items() if k not in ("stages", "files", "schema")})
-        for name in _COPIED:
+        for name in ("data/fingerprint.json", *_COPIED):
             if home.run.has(name):
                 (run.path / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(home.run.path / name, run.path / name)

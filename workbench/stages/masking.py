@@ -39,6 +39,9 @@ class Masking(Asking):
     def _unusual(self) -> dict[str, float]:
         if not self.settings.masked or not self.asked.cases:
             return {}
+        if not getattr(self.session.tuned, "head", ""):
+            self._no_unusual = "What the network makes of an input cannot be seen in this file."
+            return {}
         reference, clean = (self._features(split, seed) for seed, split in enumerate(("train", "test")))
         known = unusual.familiar(reference, clean)
         self._no_unusual = "There are too few clean examples to compare with."

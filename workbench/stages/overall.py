@@ -17,6 +17,7 @@ from workbench.records import finite, parquet_bytes, read_attributions
 from workbench.stages.columns import partial_dependence, permutation_importance
 from workbench.stages.explain import Asked
 from workbench.stages.session import Session, do_stage
+from workbench.tasks.probability import asked_in
 from workbench.types import Attribution, ClassScores, Question
 
 _TABLE = "shap"
@@ -96,8 +97,8 @@ def _question(session: Session, asked: Asked, row: int) -> Question:
     """One question for all rows of a table with two classes, so that signs compare; else that of the answer."""
     after = asked.after
     if session.task.modality_name == "table" and isinstance(after, ClassScores) and len(after.labels) == 2:
-        return Question("logit", f"Why {after.labels[1]}?", target=1, unit="logit")
-    return session.task.question(after, row)
+        return asked_in(Question("logit", f"Why {after.labels[1]}?", target=1, unit="logit"), asked.unit)
+    return asked_in(session.task.question(after, row), asked.unit)
 
 
 def _masks(session: Session, asked: Asked, m: int) -> Any:

@@ -11,16 +11,14 @@ from workbench.records import write_predictions
 from workbench.stages.familiar import keep_embeddings
 from workbench.stages.session import Session, do_stage
 
-MODELS = ("base", "tuned", "onnx")
-
 
 def predict(session: Session) -> bool:
-    """Write `<model>/predictions.parquet` for the three models, and `tuned/embeddings.safetensors`."""
+    """Write `<model>/predictions.parquet` for the run's models, and `tuned/embeddings.safetensors`."""
 
     def work(entry: dict[str, Any]) -> None:
         encoded = session.encode(session.preparation)
-        with session.progress.task("predicting", len(MODELS) * len(encoded)) as bar:
-            for model in MODELS:
+        with session.progress.task("predicting", len(session.predictors) * len(encoded)) as bar:
+            for model in session.predictors:
                 scores = _scores(session, model, encoded, bar)
                 if model == "tuned":  # its embeddings come with its scores, at no further cost
                     k = max(len(session.dataset.labels), 1)
@@ -30,7 +28,7 @@ def predict(session: Session) -> bool:
                 remove_shards(session.run.path / model / ".shards")
         session.run.write_json("onnx/providers.json", session.onnx.describe())
 
-    outputs = tuple(f"{m}/predictions.parquet" for m in MODELS)
+    outputs = tuple(f"{m}/predictions.parquet" for m in session.predictors)
     return do_stage(session, "predict", work, (*outputs, "tuned/embeddings.safetensors", "onnx/providers.json"))
 
 

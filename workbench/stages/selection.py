@@ -13,7 +13,7 @@ REASONS = ("wrong", "changed", "unsure", "right")
 
 
 def choose_cases(
-    before: Predictions, after: Predictions, *, samples: int, ids: tuple[str, ...] = (), seed: int = 0
+    before: Predictions | None, after: Predictions, *, samples: int, ids: tuple[str, ...] = (), seed: int = 0
 ) -> list[tuple[int, str]]:
     """Rows of the predictions to explain and why: (row, reason), in the order of the rows.
 
@@ -21,8 +21,8 @@ def choose_cases(
     largest errors), changed by customisation (the largest change first), unsure (smallest
     margin; regression: errors around the median), right (even over the classes, drawn by
     seed; regression: the smallest errors). With several labels an example is right where all
-    of them are. What a reason cannot fill goes round the others,
-    right ones first.
+    of them are. What a reason cannot fill goes round the others, right ones first. `before` is
+    None where there is no model before.
 
     Raises:
         UsageError: an asked id is not among the predictions.
@@ -36,7 +36,9 @@ def choose_cases(
     test = np.flatnonzero(after.splits == "test")
     rng = np.random.default_rng(seed)
     rank: Any = _RANKS[type(after)]
-    ranked = {reason: [int(r) for r in rows] for reason, rows in rank(before, after, test, rng).items()}
+    ranked = {reason: [int(r) for r in rows] for reason, rows in rank(before or after, after, test, rng).items()}
+    if before is None:
+        ranked["changed"] = []
     chosen: dict[int, str] = {}
     for place, reason in enumerate(REASONS):
         quarter = round(samples * (place + 1) / len(REASONS)) - round(samples * place / len(REASONS))

@@ -14,7 +14,7 @@ from workbench import __version__, registry
 from workbench.config import Config, read_resolved
 from workbench.engines.progress import Progress
 from workbench.errors import ArtefactError, DataError
-from workbench.run import CONFIG, Run, digest
+from workbench.run import CONFIG, Run, digest, hash_file
 from workbench.tasks.record import Task
 from workbench.types import Dataset
 
@@ -23,6 +23,7 @@ _MADE_OF: dict[str, tuple[tuple[str, ...], str]] = {
     "prepare": (("data",), ""),
     "finetune": (("backbone", "finetune"), "prepare"),
     "export": (("export",), "finetune"),
+    "adopt": (("audit",), "prepare"),
     "predict": (("predict",), "export"),
     "evaluate": (("evaluate",), "predict"),
     "slices": (("evaluate",), "predict"),
@@ -33,12 +34,15 @@ _MADE_OF: dict[str, tuple[tuple[str, ...], str]] = {
     "shift": (("evaluate", "explain", "compare"), "explain"),
     "contrast": (("explain",), "explain"),
 }
-STAGES = tuple(_MADE_OF)
+STAGES = tuple(name for name in _MADE_OF if name != "adopt")
+# Of a model that was trained elsewhere: there is no model before, and nothing to train or to compare.
+AUDIT = tuple(name for name in _MADE_OF if name not in ("finetune", "export", "compare", "shift"))
 _TURNS = {"immutable", "ranges", "change"}  # keys of [explain] that counterfactuals alone depend on
 # Methods ask the file that ships; what it does not offer comes from the model it was exported from.
 Models = Mapping[str, tuple[str, str]]  # side to the model that is asked and the trained one
 PARITY, GRAPH = "onnx/parity.json", "onnx/explain.onnx"
 SIDES: Models = {"base": ("base", "base"), "after": ("onnx", "tuned")}
+ALONE: Models = {"after": SIDES["after"]}
 
 
 @dataclass
@@ -69,7 +73,34 @@ class Session:
     @property
     def sides(self) -> Models:
         """Which models are explained: by side, the one that is asked and the one with gradients."""
-        return SIDES
+        return ALONE if self.audited else SIDES
+
+    @property
+    def audited(self) -> bool:
+        """Whether the run is of a model file that was made elsewhere."""
+        return bool(self.config.audit.model)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages of the run in their order."""
+        return AUDIT if self.audited else STAGES
+
+    @property
+    def predictors(self) -> tuple[str, ...]:
+        """The models whose predictions the run keeps."""
+        return ("onnx",) if self.audited else ("base", "tuned", "onnx")
+
+    @property
+    def uses_estimator(self) -> bool:
+        """Whether the backbone is trees of scikit-learn."""
+        from workbench.backbones.estimator_table import is_estimator
+
+        return is_estimator(self.config.backbone.source)
+
+    @cached_property
+    def unit(self) -> str:
+        """What questions about classes are asked in: what the deployed file says adds up in it, else logits."""
+        return str(self.onnx.metadata.get("asked_in", ""))
 
     @property
     def hashes(self) -> tuple[str, ...]:
@@ -97,7 +128,7 @@ class Session:
         stages = self.run.manifest["stages"]
         prepared = stages.get("prepare", {})
         then = prepared.get("sha256", now)
-        if "finetune" in stages and prepared.get("asked") == self.asked and then != now:
+        if ("finetune" in stages or "adopt" in stages) and prepared.get("asked") == self.asked and then != now:
             raise DataError(
                 f"{self.config.data.source} changed since this run was prepared "
                 f"(fingerprint {then[:12]} then, {now[:12]} now)",
@@ -108,10 +139,19 @@ class Session:
     def key(self, stage: str) -> str:
         """What a stage's result depends on: the program, its config sections and the stage before it."""
         sections, before = _MADE_OF[stage]
+        before = "adopt" if self.audited and before == "export" else before
         left_out = {} if stage == "contrast" else {"explain": _TURNS}
         own = self.config.model_dump(mode="json", include={*sections, "task", "seed"}, exclude=left_out)
-        extra = [self.sha256] if stage == "prepare" else []
+        extra = [self.sha256] if stage == "prepare" else [self.audited_sha256] if stage == "adopt" else []
         return digest([stage, __version__, own, [self.key(before)] if before else [], extra])
+
+    @cached_property
+    def audited_sha256(self) -> str:
+        """Hash of the file that is audited; where it is gone, of the one that the run took in."""
+        path = Path(self.config.audit.model)
+        if path.is_file():
+            return hash_file(path)
+        return str(self.run.read_json("onnx/contract.json")["sha256"])
 
     @cached_property
     def torch_device(self) -> str:
@@ -154,10 +194,17 @@ class Session:
         return self.load_tuned()[0]
 
     def load_tuned(self) -> tuple[Any, Any]:
-        """The customised model and how its inputs are prepared."""
+        """The customised model and how its inputs are prepared; of an audited file its torch twin."""
+        if self.audited:
+            return self._load_twin(), self.preparation
         checkpoint = self.run.path / "tuned" / "checkpoint"
         if not (checkpoint / "model.safetensors").is_file():
             raise ArtefactError(f"no checkpoint in {checkpoint}", hint="run `workbench finetune RUN`")
+        if self.uses_estimator:
+            from workbench.backbones.estimators import load_estimator
+            from workbench.modalities.table import TablePreparation
+
+            return load_estimator(checkpoint), TablePreparation(self.dataset.columns)
         if self.config.backbone.factory:
             backbone, preparation = self.load_source()
             backbone.load_state(checkpoint / "model.safetensors")
@@ -166,9 +213,21 @@ class Session:
         backbone, preparation = self.task.load(self.config.model_copy(update={"backbone": there}), self.dataset)
         return backbone.to(self.torch_device), preparation
 
+    def _load_twin(self) -> Any:
+        from workbench.backbones.twin import NoTwin, load_twin
+
+        known = self.run.read_json("onnx/twin.json")
+        if not known["passed"]:
+            return NoTwin(known["reason"])
+        return load_twin(self.run.path / "onnx" / "model.onnx", self.onnx.contract).to(self.torch_device)
+
     @cached_property
     def onnx(self) -> Any:
         """The deployed file in ONNX Runtime."""
+        if self.audited:
+            from workbench.backbones.foreign import ForeignBackbone
+
+            return ForeignBackbone(self.run.path / "onnx" / "model.onnx", device=self.device)
         return deployed(self.run, self.device, self.gradients)
 
     @cached_property

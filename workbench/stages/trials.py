@@ -20,6 +20,7 @@ from workbench.quality import faithfulness, sanity, stability
 from workbench.stages.asking import OFF, Answers
 from workbench.stages.explain import Asked
 from workbench.stages.masking import Masking
+from workbench.tasks.probability import asked_in
 from workbench.types import Attribution, ClassScores, Question
 
 RADIUS = 0.02  # standard deviations
@@ -106,6 +107,10 @@ class Trials(Masking):
         own: dict[str, list[np.ndarray]] = {}
         other: dict[str, list[np.ndarray]] = {}
         failed: dict[str, str] = {}
+        measures: dict[str, float | str] = {}
+        why_not = str(getattr(self.session.tuned, "reason", "")) if self.settings.randomised else ""
+        if why_not:
+            return measures | dict.fromkeys(self.methods, f"The file's weights cannot be drawn anew: {why_not}.")
         for case in self.some(self.settings.randomised):
             seed = int(self.rng(case, 3).integers(2**31))
             probe = self.bind(case, self._with_random_weights(seed))
@@ -114,7 +119,6 @@ class Trials(Masking):
                 if mine is not None:
                     own.setdefault(name, []).append(mine.values)
                     other.setdefault(name, []).append(values)
-        measures: dict[str, float | str] = {}
         for name in self.methods if self.settings.randomised else ():
             found = sanity.randomisation_similarity(own.get(name, []), other.get(name, []))
             why = failed.get(name, "No explained example has five parts or more.")
@@ -146,6 +150,7 @@ class Trials(Masking):
         for case in self.some(self.settings.other_class):
             runner_up = int(np.argsort(-after.logits[case["row"]], kind="stable")[1])
             question = Question("logit", f"Why {after.labels[runner_up]}?", target=runner_up, unit="logit")
+            question = asked_in(question, self.asked.unit)
             for name, values in self.explain_after(case, question=question).items():
                 mine = self.own(case, name)
                 if mine is not None:
@@ -177,6 +182,8 @@ class Trials(Masking):
     def _explain_changed(self, case: dict[str, Any], rng: np.random.Generator) -> dict[str, np.ndarray]:
         kind = self.session.task.modality_name
         if kind == "text":
+            if getattr(self.session.onnx, "slopes", None) is None and getattr(self.session.tuned, "reason", ""):
+                return {}
             names = [n for n, m in self.methods.items() if "gradient" in m.needs and not m.uses_bank]
             return self._explain_moved(case, [n for n in names if self.own(case, n) is not None], rng)
         return self.explain_after(case, cut=self._moved(case, rng), masks=self.masks(case))

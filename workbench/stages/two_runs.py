@@ -36,6 +36,7 @@ class Pair:
     config: Config
     sessions: dict[str, Session]
     progress: Progress
+    audited = False  # there are two models, whoever trained them
 
     @property
     def task(self) -> Task:
@@ -52,6 +53,11 @@ class Pair:
     def rows(self, split: str) -> np.ndarray:
         """Positions of a split's examples in the data of the run before."""
         return self.sessions[BEFORE].rows(split)
+
+    @property
+    def unit(self) -> str:
+        """Probabilities where a model of either run has no logits that add up; else logits."""
+        return next((s.unit for s in self.sessions.values() if s.unit), "")
 
     @property
     def models(self) -> dict[str, tuple[str, str]]:

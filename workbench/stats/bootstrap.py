@@ -20,7 +20,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.stats.intervals import Interval, interval_of
+from workbench.stats.intervals import Interval, interval_of, logit_interval
 
 Weights = NDArray[np.int32]
 Floats = NDArray[np.float64]
@@ -37,7 +37,8 @@ class Statistic:
     `function` maps weights (b, a) to values (b, p), NaN where a value is not defined; `keys`
     names the p values. `bounds` are the ends of each value's range (none given: unbounded),
     `trials` the number of trials that a Wilson interval may count on where every resample
-    gives the same value (None: no such interval).
+    gives the same value (None: no such interval). `logit` says of each value whether its
+    interval is Student's on the logit scale (see `intervals.logit_interval`); none given: no.
     """
 
     keys: tuple[Key, ...]
@@ -45,6 +46,7 @@ class Statistic:
     bounds: tuple[tuple[float, float], ...] = ()
     trials: tuple[float | None, ...] = ()
     noisy: bool = False
+    logit: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -196,19 +198,25 @@ def bootstrap(
     for statistic in statistics:
         bounds = statistic.bounds or ((-np.inf, np.inf),) * len(statistic.keys)
         trials = statistic.trials or (None,) * len(statistic.keys)
-        for key, ends, count in zip(statistic.keys, bounds, trials, strict=True):
+        logit = statistic.logit or (False,) * len(statistic.keys)
+        for key, ends, count, on_logit in zip(statistic.keys, bounds, trials, logit, strict=True):
             value = float(observed[key][0])
             draws = np.concatenate([part[key] for part in parts])
-            acceleration = None if jackknife is None else _acceleration(jackknife[key], *plan.left_out)
-            interval = interval_of(
-                value,
-                draws,
-                acceleration,
-                confidence=confidence,
-                bounds=ends,
-                trials=count,
-                centred=statistic.noisy,
-            )
+            left_out = None if jackknife is None else jackknife[key]
+            interval = None
+            if on_logit:
+                influence = None if left_out is None else (left_out, *plan.left_out)
+                interval = logit_interval(value, draws, influence, count, confidence)
+            if interval is None:
+                interval = interval_of(
+                    value,
+                    draws,
+                    None if left_out is None else _acceleration(left_out, *plan.left_out),
+                    confidence=confidence,
+                    bounds=ends,
+                    trials=count,
+                    centred=statistic.noisy,
+                )
             result[key] = Drawn(value, interval, draws)
     return result
 

@@ -99,35 +99,46 @@ def permutation_p(
     return np.where(tested, p, np.nan)
 
 
-def swap_p(
-    differences: Floats, members: Sequence[NDArray[np.bool_]], *, permutations: int = PERMUTATIONS, seed: int = 0
+def permutation_ratio_p(
+    top: Floats,
+    bottom: Floats,
+    members: Sequence[NDArray[np.bool_]],
+    *,
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
 ) -> Floats:
-    """Two-sided p-values that the mean paired difference of each group of rows is not 0.
+    """Two-sided p-values of the ratio of two sums over each group of rows against that of all other rows.
 
-    Approximate randomisation: under the null hypothesis the two models may be swapped on any
-    row, which turns the sign of its difference. All groups read the same swaps.
+    As `permutation_p`, for numbers that are no mean of rows, such as F1 (twice the hits over
+    what holds plus what was given). All ratios and groups read the same shuffles.
 
     Args:
-        differences: (n,) second minus first, one number a row.
-        members: for each group, (n,) which rows belong to it; groups may overlap.
+        top: (n, k) numerators of k ratios.
+        bottom: (n, k) denominators, not negative.
+        members: for each group, (n,) which rows belong to it.
 
     Returns:
-        (groups,) p-values; NaN for a group of no rows.
-
-    Source: Noreen, Computer-Intensive Methods for Testing Hypotheses (1989).
+        (groups, k) p-values; NaN where a ratio has no denominator on one side.
     """
+    sizes = np.array([int(m.sum()) for m in members], dtype=np.int64)
+    last = np.maximum(sizes, 1) - 1
+
+    def apart(a: Floats, b: Floats) -> Floats:
+        """Ratio of the rows inside minus that of the others: (..., groups, k), NaN where it has none."""
+        with np.errstate(all="ignore"):
+            return np.asarray(a / b - (top.sum(axis=0) - a) / (bottom.sum(axis=0) - b))
+
+    observed = apart(*(np.stack([x[m].sum(axis=0) for m in members]) for x in (top, bottom)))
+    above, below = np.zeros_like(observed), np.zeros_like(observed)
     rng = np.random.default_rng(seed)
-    places = [np.flatnonzero(m) for m in members]
-    observed = np.array([abs(float(differences[i].sum())) for i in places])
-    slack = _slack(differences)
-    extreme = np.zeros(len(places))
-    for size in _blocks(len(differences), permutations):
-        signs = rng.integers(0, 2, size=(size, len(differences)), dtype=np.int8) * 2 - 1
-        for j, rows in enumerate(places):
-            sums = np.einsum("bn,n->b", signs[:, rows], differences[rows])
-            extreme[j] += (np.abs(sums) >= observed[j] - slack * max(len(rows), 1)).sum()
-    p = (1 + extreme) / (1 + permutations)
-    return np.where([len(rows) > 0 for rows in places], p, np.nan)
+    for size in _blocks(len(top) * top.shape[1] * 2, permutations):
+        order = rng.permuted(np.tile(np.arange(len(top)), (size, 1)), axis=1)
+        drawn = apart(*(np.cumsum(x[order], axis=1)[:, last] for x in (top, bottom)))
+        # A draw without a denominator on one side says nothing against the null hypothesis.
+        above += (~(drawn < observed - _ROUNDING)).sum(axis=0)
+        below += (~(drawn > observed + _ROUNDING)).sum(axis=0)
+    p = np.minimum(1.0, 2 * (1 + np.minimum(above, below)) / (1 + permutations))
+    return np.where(np.isfinite(observed), p, np.nan)
 
 
 def _shuffles(scores: Floats, permutations: int, seed: int) -> Iterator[Floats]:

@@ -5,7 +5,7 @@ The only place where a modality, a backbone and a task's scalar meet.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,8 @@ import numpy as np
 
 from workbench.errors import Refusal
 from workbench.modalities.grid import enlarge, token_grid
-from workbench.probe import Attention, Differentiable, LayerMap, Picture, Probe
+from workbench.probe import Attention, Differentiable, Estimator, LayerMap, Picture, Probe
+from workbench.tasks.probability import InProbability, probabilities
 from workbench.tasks.record import Task
 from workbench.types import Example, Question
 
@@ -54,6 +55,12 @@ def bind(
     def read(scores: np.ndarray) -> np.ndarray:
         return np.asarray(task.scalar(scores, question))
 
+    # Hidden columns are averaged over before a question is read, so probabilities are what is averaged.
+    model = InProbability(backbone.outputs, task.kind) if question.in_probability else backbone.outputs
+
+    def of_scores(scores: Any) -> Any:
+        return task.scalar(probabilities(scores, task.kind) if question.in_probability else scores, question)
+
     def differentiable() -> Differentiable:
         everything = np.ones((1, len(cut.features)), dtype=bool)
         shown = {k: v[:1] for k, v in hide(everything).items()}
@@ -61,7 +68,7 @@ def bind(
         own = "pad" if filler == "delete" else filler
         hidden = modality.hide(cut, ~everything, preparation, filler=own, background=background)
         return Differentiable(
-            **_answers(task, backbone, shown, question),
+            **_answers(task, backbone, shown, question, of_scores),
             point=_array(backbone.coordinates(shown)),
             baselines=_array(backbone.coordinates(hidden)),
             pool=lambda a: (
@@ -81,7 +88,7 @@ def bind(
             return found
         from workbench.backbones.autograd import layer_map
 
-        return layer_map(backbone, shown, lambda scores: task.scalar(scores, question), name, frame)
+        return layer_map(backbone, shown, of_scores, name, frame)
 
     def picture() -> Picture:
         pixels = np.arange(cut.label.size).reshape(cut.label.shape)
@@ -89,44 +96,63 @@ def bind(
         def keeping(masks: np.ndarray) -> np.ndarray:
             flat = masks.reshape(len(masks), -1)
             batch = modality.hide(replace(cut, label=pixels), flat, preparation, filler=filler)
-            return read(backbone.outputs(batch))
+            return read(model(batch))
 
         return Picture(cut.frame, lambda a: modality.pool(cut, a), keeping)
 
     def attention() -> Attention:
         shown = {k: v[:1] for k, v in hide(np.ones((1, len(cut.features)), dtype=bool)).items()}
-        flow, last = backbone.attentions(shown, lambda scores: task.scalar(scores, question))
+        flow, last = backbone.attentions(shown, of_scores)
         return Attention(flow, last, lambda tokens: _place(modality, cut, tokens))
 
     def together() -> np.ndarray:
         return np.asarray(modality.hierarchy(cut) if hierarchy is None else hierarchy)
 
+    def estimator() -> Estimator:
+        everything = np.ones((1, len(cut.features)), dtype=bool)
+        shown = {k: v[:1] for k, v in hide(everything).items()}
+        return Estimator(
+            trees=backbone.trees,
+            point=backbone.encoding.rows(shown)[0],
+            background=backbone.encoding.rows(hide(~everything)),
+            weights=weights,
+            coefficients=read(backbone.link.matrix),
+            constant=float(read(backbone.link.offset[None])[0]),
+            pool=lambda a: modality.pool(cut, a, preparation.order),
+        )
+
+    link = getattr(backbone, "link", None)
+    trees = link is not None and (link.in_probability == question.in_probability)
     torch, picture_in = hasattr(backbone, "from_coordinates"), task.modality_name == "image"
-    gradients = torch or hasattr(backbone, "slopes")
+    graph = hasattr(backbone, "slopes") and not question.in_probability  # whose gradient is of sums of scores
+    gradients = torch or graph
     return Probe(
         question=question,
         example_id=example.id,
         features=cut.features,
         hide=hide,
-        answer=lambda batch: read(backbone.outputs(batch)),
+        answer=lambda batch: read(model(batch)),
         filler=modality.FILLERS[filler],
         repeats=repeats,
         rows=_ROWS[task.modality_name],
         differentiable=differentiable if gradients else None,
         weights=weights,
         module=backbone.module if torch else None,
-        layer=layer if picture_in and (torch or getattr(backbone, "has_layer", False)) else None,
+        layer=layer if picture_in and (torch or (graph and getattr(backbone, "has_layer", False))) else None,
         attention=attention if getattr(backbone, "has_attention", False) else None,
         picture=picture if picture_in else None,
         hierarchy=together if background is None or hierarchy is not None else None,
-        model=backbone.outputs,
+        estimator=estimator if trees else None,
+        model=model,
         read=read,
         lengths=(lambda masks: modality.lengths(cut, masks)) if filler == "delete" else None,
         padding=modality.padding(preparation) if hasattr(modality, "padding") else {},
     )
 
 
-def _answers(task: Task, backbone: Any, shown: Mapping[str, np.ndarray], question: Question) -> dict[str, Any]:
+def _answers(
+    task: Task, backbone: Any, shown: Mapping[str, np.ndarray], question: Question, of_scores: Callable[[Any], Any]
+) -> dict[str, Any]:
     """The answer to a question as a function of coordinates, from a gradient graph or a torch module."""
     if hasattr(backbone, "slopes"):
         slopes, weights = backbone.slopes(shown), _weights(task, backbone.classes, question)
@@ -141,9 +167,9 @@ def _answers(task: Task, backbone: Any, shown: Mapping[str, np.ndarray], questio
     scores_at = backbone.from_coordinates(shown)
 
     def forward(x: Any) -> Any:
-        return task.scalar(scores_at(x), question)
+        return of_scores(scores_at(x))
 
-    return {"slopes": slopes_of(forward, backbone.device), "forward": forward}
+    return {"slopes": slopes_of(forward, getattr(backbone, "device", "cpu")), "forward": forward}
 
 
 def _weights(task: Task, classes: int, question: Question) -> np.ndarray:

@@ -31,6 +31,8 @@ _LABELS = 200  # rows of the table of labels
 def change(view: RunView) -> Section | None:
     """Answers that turned, and the difference of every measure with its interval."""
     comparison = view.comparison
+    if view.audited:
+        return Section("change", "Before and after", "There is no model before: this one was made elsewhere.", ())
     if not comparison:
         return None
     blocks: list[Block] = []

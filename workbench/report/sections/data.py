@@ -44,7 +44,7 @@ def data(view: RunView) -> Section | None:
         return None
     splits = _splits(view)
     total = sum(about.get("splits", {}).values())
-    parts = [f"{about['splits'][s]:,} for {_USE[s]}" for s in splits]
+    parts = [f"{about['splits'][s]:,} for {_use(view, s)}" for s in splits]
     finding = f"{count(total, 'example')} of {about.get('name', 'unnamed data')}: {listing(parts)}."
     warnings = sum(c["level"] == "warning" for c in view.checks or [])
     if view.checks:
@@ -60,12 +60,27 @@ def data(view: RunView) -> Section | None:
         blocks.append(Prose(tuple(sentence(note) for note in about["notes"])))
     how = (
         "Counts are of examples that could be read. Duplicates are examples whose inputs are equal byte for byte.",
-        "The model learns from the training split, the best state is chosen on the validation split, "
-        "and every number of this report is of the test split unless it says otherwise.",
+        _LENDS if view.audited else _LEARNS,
     )
     return Section("data", "Data", finding, tuple(blocks), how)
 
 
+_LEARNS = (
+    "The model learns from the training split, the best state is chosen on the validation split, "
+    "and every number of this report is of the test split unless it says otherwise."
+)
+_LENDS = (
+    "Nothing was trained for this report. The train split lends what stands for hidden parts and what is usual, "
+    "thresholds and the temperature are chosen on the validation split, and every number is of the test split unless "
+    "it says otherwise."
+)
+
+
+def _use(view: RunView, split: str) -> str:
+    return (_LENT if view.audited else _USE)[split]
+
+
+_LENT = {"train": "reference", "validation": "choosing thresholds", "test": "judging"}
 _USE = {"train": "training", "validation": "choosing the best state", "test": "judging"}
 
 

@@ -7,13 +7,14 @@ from typing import Any
 import pandas as pd
 
 from workbench.report import decision_charts as charts
+from workbench.report.abstention import abstain, abstention
+from workbench.report.label_decisions import label_decisions
 from workbench.report.residuals import residuals
 from workbench.report.shapes import Block, Cell, Chart, Pair, Prose, Section, Table
 from workbench.report.thresholds import net_benefit, thresholds
 from workbench.report.view import MODELS, RunView
-from workbench.report.words import between, chance, change, count, measure_name, number, percent, sentence, word
+from workbench.report.words import change, count, measure_name, number, sentence, word
 
-_EIGHTY = 0.8
 _HOW = (
     "Confidence is the largest probability that the model gives. Bins of the reliability diagram hold equally many "
     "examples each; bars are 95 % Wilson intervals.",
@@ -37,10 +38,12 @@ def decisions(view: RunView) -> Section | None:
     title = "Decisions and confidence"
     if own.get("reason"):
         return Section("decisions", title, sentence(f"Not computed: {own['reason']}"), ())
+    if own["kind"] == "labels":
+        return Section("decisions", title, *label_decisions(found))
     if own["kind"] == "value":
         return Section("decisions", title, *residuals(view, found))
-    blocks = [*_calibration(found), *thresholds(own), *net_benefit(found), *_abstention(found)]
-    return Section("decisions", title, f"{_abstain(own)} {_calibrated(own)}", tuple(blocks), _HOW)
+    blocks = [*_calibration(found), *thresholds(own), *net_benefit(found), *abstention(found)]
+    return Section("decisions", title, f"{abstain(own)} {_calibrated(own)}", tuple(blocks), _HOW)
 
 
 def _who(model: str) -> str:
@@ -102,8 +105,13 @@ def _noise(part: dict[str, Any]) -> str:
     return (
         f"Calibration error {number(part['ece'])} (floor {number(part['floor'])}; {where}): a perfectly calibrated "
         f"model would show {number(part['floor'])} on average on these examples by chance alone, and less than "
-        f"{number(part['floor_p95'])} in 95 % of cases."
+        f"{number(part['floor_p95'])} in 95 % of cases.{_grouped(part)}"
     )
+
+
+def _grouped(part: dict[str, Any]) -> str:
+    """That examples of a group err together, where they come in groups."""
+    return f" {sentence(part['note'])}" if part.get("note") else ""
 
 
 def _temperature(part: dict[str, Any]) -> str:
@@ -137,68 +145,3 @@ def _scaled(measures: list[dict[str, Any]]) -> Table:
         rows.append((word(measure_name(entry["name"]).title, "lower is better"), *values, moved))
     head = ("Measure", "as it is", "with the temperature", "change")
     return Table("What temperature scaling would change, on the test split", head, tuple(rows), compact=True)
-
-
-# -- when to abstain ----------------------------------------------------------------------
-
-
-def _abstain(about: dict[str, Any]) -> str:
-    """The plain sentence: how often it is right on the 80 % that it is surest of."""
-    part = about["risk_coverage"]
-    every = part["table"][0]
-    row = next((r for r in part["table"] if r["wanted"] == _EIGHTY), every)
-    own = row["accuracy"]
-    if row["n"] == every["n"]:
-        return f"The model cannot say which answers it is surest of: {part['reason'] or 'too many are equally sure'}."
-    return (
-        f"If the model answers only the {percent(row['coverage'], places=0)} it is surest of, it is right "
-        f"{percent(own['value'])} of the time ({_range(own)}); "
-        f"on all it is right {percent(every['accuracy']['value'])}."
-    )
-
-
-def _range(estimate: dict[str, Any]) -> str:
-    if estimate["low"] is None:
-        return "no interval"
-    return f"{between(100 * estimate['low'], 100 * estimate['high'], like=10.0)} %"
-
-
-def _abstention(found: dict[str, dict[str, Any]]) -> list[Block]:
-    lines = [
-        pd.DataFrame(about["risk_coverage"]["curve"]).assign(who=_who(model))
-        for model, about in found.items()
-        if about.get("risk_coverage")
-    ]
-    shown = list(found.values())[-1]
-    part = shown["risk_coverage"]
-    chart = Chart(
-        charts.risk_coverage(pd.concat(lines, ignore_index=True).round(5)),
-        f"Share of wrong answers over the share that is answered: {_abstain(shown)}",
-        "The further the line falls to the left, the better the model knows when it does not know.",
-        280,
-        square=True,
-    )
-    rows, seen = [], set()
-    for entry in part["table"]:
-        if entry["n"] in seen:
-            continue
-        seen.add(entry["n"])
-        own = entry["accuracy"]
-        rows.append(
-            (
-                word(percent(entry["coverage"], places=0), f"{entry['n']:,} answered"),
-                Cell(chance(entry["least"])),
-                Cell(percent(own["value"]), _range(own)),
-            )
-        )
-    table = Table(
-        "If it answers only what it is surest of", ("Answered", "when at least so sure", "right"), tuple(rows)
-    )
-    lead = [part["reason"]] if part.get("reason") else []
-    lead.append(
-        f"Over all shares that may be answered, {percent(part['aurc'], places=2)} of the answers are wrong on average "
-        f"(AURC); with no idea of its own certainty it would be {percent(part['random'], places=2)}, at best "
-        f"{percent(part['oracle'], places=2)}."
-    )
-    text = " ".join(sentence(t) for t in lead)
-    return [Prose((text,), heading="When should it abstain?"), Pair((chart, table))]

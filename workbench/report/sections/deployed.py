@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from workbench.report.contract import adopted
 from workbench.report.gradients import HOW, gradient_blocks, gradient_facts
 from workbench.report.shapes import Block, Cell, Facts, Fold, Section, Table
 from workbench.report.view import RunView
@@ -12,6 +13,8 @@ from workbench.report.words import listing, none, number, percent, size, word
 
 def deployed(view: RunView) -> Section | None:
     """Parity of the ONNX file with the trained model, its facts and where it ran."""
+    if view.audited:
+        return adopted(view)
     parity = view.json("onnx/parity.json")
     if parity is None:
         return None

@@ -32,6 +32,11 @@ def _before(base: pd.DataFrame | None, column: str) -> dict[str, object]:
     return {} if base is None else dict(zip(base["id"].astype(str), base[column], strict=True))
 
 
+def _column(view: RunView) -> tuple[str, ...]:
+    """The head of the column of the model before, where there is one."""
+    return () if view.audited else ("Before",)
+
+
 def _identity(view: RunView, example: object) -> Cell:
     anchor = view.anchors.get(str(example))
     return Cell(str(example), "explained" if anchor else "", "word", f"#{anchor}" if anchor else "")
@@ -53,13 +58,13 @@ def _wrong(view: RunView, rows: pd.DataFrame, base: pd.DataFrame | None) -> Sect
             word(row.target),
             word(row.predicted),
             Cell(chance(float(row.confidence))),
-            word(before.get(str(row.id), "not predicted")),
+            *(() if view.audited else (word(before.get(str(row.id), "not predicted")),)),
         )
         for row in wrong.head(_ROWS).itertuples()
     )
     more = len(wrong) - len(table)
     note = f"{count(more, 'more', 'more')} in {view.shipped}/predictions.parquet." if more > 0 else ""
-    head = ("Example", "In truth", "Decided", "Probability", "Before")
+    head = ("Example", "In truth", "Decided", "Probability", *_column(view))
     blocks: tuple[Block, ...] = (_histogram(rows), *_folded("Most confident mistakes", head, table, note))
     how = (
         f"Answers of the {MODELS[view.shipped]} model on the test split. The probability is the one that the model "
@@ -86,13 +91,13 @@ def _wrong_sets(view: RunView, rows: pd.DataFrame, base: pd.DataFrame | None) ->
             word(row.target),
             word(row.predicted),
             word(row.label, f"{'missed' if row.missed else 'given'}, probability {chance(float(row.probability))}"),
-            word(before.get(str(row.id), "not predicted")),
+            *(() if view.audited else (word(before.get(str(row.id), "not predicted")),)),
         )
         for row in wrong.head(_ROWS).itertuples()
     )
     more = len(wrong) - len(table)
     note = f"{count(more, 'more', 'more')} in {view.shipped}/predictions.parquet." if more > 0 else ""
-    head = ("Example", "In truth", "Decided", "Gravest decision", "Before")
+    head = ("Example", "In truth", "Decided", "Gravest decision", *_column(view))
     how = (
         f"Answers of the {MODELS[view.shipped]} model on the test split. The gravest decision of an example is the "
         "wrong one whose probability is furthest from the truth.",
@@ -151,11 +156,11 @@ def _errors(view: RunView, rows: pd.DataFrame, base: pd.DataFrame | None) -> Sec
             Cell(number(float(row.actual), like=like)),
             Cell(number(float(row.value), like=like)),
             Cell(signed(float(row.error), like=like)),
-            earlier(row.id),
+            *(() if view.audited else (earlier(row.id),)),
         )
         for row in rows.head(_ROWS).itertuples()
     )
-    head = ("Example", "Actual", "Predicted", "Off by", "Before")
+    head = ("Example", "Actual", "Predicted", "Off by", *_column(view))
     caption = f"Largest errors{f' ({view.unit})' if view.unit else ''}"
     how = (f"Predicted minus actual value of the {MODELS[view.shipped]} model on the test split.",)
     return Section("mistakes", "Largest errors", finding, tuple(_folded(caption, head, table)), how)

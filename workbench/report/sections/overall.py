@@ -25,12 +25,13 @@ def overall(view: RunView) -> Section | None:
         return Section("overall", "Overall", "No example could be explained, so nothing is said of the whole.", ())
     kind = about.get("modality")
     finding, blocks = {"table": table_views, "text": _text, "image": _image}[str(kind)](view, about)
-    return Section("overall", "What the model looks at overall", finding, tuple(blocks), _how(about))
+    return Section("overall", "What the model looks at overall", finding, tuple(blocks), _how(view, about))
 
 
-def _how(about: Mapping[str, Any]) -> tuple[str, ...]:
+def _how(view: RunView, about: Mapping[str, Any]) -> tuple[str, ...]:
+    model = view.after if view.audited else f"{view.after} customisation"
     how = [
-        f"{about['title']} of the model after customisation on {about['selection']}. {sentence(about['caption'])} "
+        f"{about['title']} of {model} on {about['selection']}. {sentence(about['caption'])} "
         f"A hidden part is replaced by: {about['filler']}. {count(about['evaluations'], 'evaluation')} of the model.",
         "These are means of explanations: they say what this model leans on in this data, not what causes what.",
     ]

@@ -41,13 +41,13 @@ _REFERENCES = {
 
 def performance(view: RunView) -> Section | None:
     """Headline measures side by side, the gap between splits, and where the model goes wrong."""
-    measures = {model: view.measures(model) for model in MODELS}
+    measures = {model: view.measures(model) for model in view.models}
     names = list(dict.fromkeys(name for found in measures.values() for name in found))
     if not names:
         return None
     first = [name for name in _HEADLINES if name in names] or names
     n = max(m.n for found in measures.values() for m in found.values())
-    blocks: list[Block] = [_table(view, first, measures, f"Before, after and deployed, on {count(n, 'test example')}")]
+    blocks: list[Block] = [_table(view, first, measures, f"{_title(view)}, on {count(n, 'test example')}")]
     if len(names) > len(first):
         blocks.append(Fold(f"All {len(names)} measures", (_table(view, names, measures, "All measures"),)))
     if view.multilabel:
@@ -55,11 +55,24 @@ def performance(view: RunView) -> Section | None:
     else:
         blocks += regression(view) if view.regression else [*confusions(view), *classes(view), *curves(view)]
     blocks += _splits(view)
-    finding = f"{_finding(view)} Ranges are 95 % intervals on {count(n, 'test example')} that the model never saw."
+    finding = f"Ranges are 95 % intervals on {count(n, 'test example')}"
+    finding += (
+        "; whether the model was trained on some of them is not known here."
+        if view.audited
+        else " that the model never saw."
+    )
+    finding = finding if view.audited else f"{_finding(view)} {finding}"
     how = [f"{measure_name(name).title}: {measure_name(name).meaning}" for name in names if measure_name(name).meaning]
-    how.append("Change is after minus before on the same examples, so examples that both models find hard cancel out.")
+    if not view.audited:
+        how.append(
+            "Change is after minus before on the same examples, so examples that both models find hard cancel out."
+        )
     how.append("Method of each interval, seeds and versions: see Provenance, “How each number was computed”.")
     return Section("performance", "Performance", finding, tuple(blocks), tuple(how))
+
+
+def _title(view: RunView) -> str:
+    return "The audited file" if view.audited else "Before, after and deployed"
 
 
 def _changes(view: RunView) -> dict[str, dict[str, Any]]:
@@ -98,22 +111,25 @@ def _table(view: RunView, names: list[str], measures: dict[str, dict[str, Measur
     rows = []
     for name in names:
         beside = [v for found in measures.values() for v in ends(found.get(name))]
-        cells = [estimate(measures[m].get(name), why=_why(view, m), n=len(sizes) > 1, beside=beside) for m in MODELS]
+        cells = [
+            estimate(measures[m].get(name), why=_why(view, m), n=len(sizes) > 1, beside=beside) for m in view.models
+        ]
         said = _REFERENCES.get(name)
         moved = Cell(said, kind="none") if said else _change(changes.get(name), view)
         rows.append((word(measure_name(name).title, _small_print(name, measures)), *cells, _nothing(name, measures),
-                     _dots(name, measures, scales), moved))  # fmt: skip
+                     _dots(name, measures, scales), *(() if view.audited else (moved,))))  # fmt: skip
     low, high = scales.get("share", (0.0, 1.0))
-    notes = {5: f"shares: {percent(low, places=0)} to {percent(high, places=0)}"} if "share" in scales else {}
+    place = 2 + len(view.models)
+    notes = {place: f"shares: {percent(low, places=0)} to {percent(high, places=0)}"} if "share" in scales else {}
     known = "the mean" if view.regression else "the class shares"
     known = "the label shares, or the commonest set," if view.multilabel else known
     note = (
         f"Knowing nothing: what a model would score that always answers {known} of the training examples. "
-        "Grey: before; filled: after; ring: deployed. Measures of one kind share an axis; "
+        f"{'' if view.audited else 'Grey: before; filled: after; ring: deployed. '}Measures of one kind share an axis; "
         "the others run from the least to the greatest end of their own lines."
     )
     faint = frozenset(i for i, name in enumerate(names) if name in _REFERENCES)
-    head = ("Measure", *MODELS.values(), "knowing nothing", "intervals", "change")
+    head = ("Measure", *view.models.values(), "knowing nothing", "intervals", *(() if view.audited else ("change",)))
     return Table(title, head, tuple(rows), note, notes, faint=faint)
 
 
@@ -165,7 +181,7 @@ def _dots(name: str, measures: dict[str, dict[str, Measure]], scales: dict[str, 
     width = (high - low) or 1.0
     dots, said = [], []
     for model, who in MODELS.items():
-        measure = measures[model].get(name)
+        measure = measures.get(model, {}).get(name)
         if measure is None or measure.value is None:
             continue
         place = [None if v is None else (v - low) / width for v in (measure.value, measure.low, measure.high)]
@@ -188,6 +204,8 @@ def _change(entry: dict[str, Any] | None, view: RunView) -> Cell:
 
 def _splits(view: RunView) -> list[Block]:
     """Was the training split learned by heart? One sentence, and every measure behind it."""
+    if view.audited:  # what it was trained on is not known
+        return []
     model = "tuned" if view.run.has("tuned/metrics.json") else view.shipped
     by_split = {s: view.measures(model, s) for s in ("train", "validation", "test")}
     if not by_split["train"] or not by_split["test"]:

@@ -26,6 +26,11 @@ _NOISE = {
 def shift(view: RunView) -> Section | None:
     """How far the explanations moved, what noise alone moves, and where attribution went."""
     found = view.json(FILE)
+    if view.audited:
+        why = (
+            "There is no model before whose reasons could be compared. `workbench compare` sets two runs side by side."
+        )
+        return Section("shift", "Did it start deciding for other reasons?", why, ())
     if not found:
         return None
     methods: dict[str, Any] = found.get("methods") or {}

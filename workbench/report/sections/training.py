@@ -14,17 +14,33 @@ from workbench.report.words import measure_name, none, number, percent, scientif
 _STRATEGIES = {
     "full": "every parameter was trained",
     "head": "only the last layer was trained",
+    "estimator": "every number of the trees was fitted",
     "lora": "small added matrices were trained (LoRA), the model's own parameters stayed",
 }
+_OF_TREES = {
+    "hist-gradient-boosting": "boosted trees",
+    "gradient-boosting": "boosted trees",
+    "random-forest": "a random forest",
+    "extra-trees": "extremely randomised trees",
+    "decision-tree": "one decision tree",
+}
+_ELSEWHERE = (
+    "The model was trained elsewhere: by whom, how and on what data, only those can say who made it. "
+    "Nothing was trained for this report."
+)
 _POINTS = 300  # of the training loss
 _EPOCHS = 4  # that are listed one by one
 
 
 def training(view: RunView) -> Section | None:
     """The curve, what was trained and the state that was kept."""
+    if view.audited:
+        return Section("training", "Training", _ELSEWHERE, ())
     about = view.finetune
     if not about and not view.history:
         return None
+    if about.get("estimator"):
+        return _trees(view, about)
     parameters = about.get("parameters") or {}
     strategy = str(about.get("strategy", ""))
     what = _STRATEGIES.get(strategy, f"strategy {strategy}" if strategy else "how it was trained is not recorded")
@@ -79,6 +95,38 @@ def training(view: RunView) -> Section | None:
     return Section("training", "Training", sentence(what), tuple(blocks), how)
 
 
+def _trees(view: RunView, about: dict[str, Any]) -> Section:
+    """The same of trees, which grow at once: loss by number of trees, and what scikit-learn was given."""
+    fitted, backbone = about["estimator"], about.get("backbone") or {}
+    source = str(backbone.get("source", ""))
+    kind = _OF_TREES.get(source.partition(":")[2], "trees")
+    finding = f"{sentence(kind)} of scikit-learn: {sentence(about.get('stopped', '')).lower()}"
+    blocks: list[Block] = []
+    if about.get("before"):
+        blocks.append(Prose((sentence(about["before"]),), "note", "What “before” means"))
+    blocks.extend(_curve(view, "trees"))
+    parameters = " · ".join(f"{k} {_setting(v)}" for k, v in sorted((fitted.get("parameters") or {}).items()))
+    numbers = (about.get("parameters") or {}).get("total", 0)
+    missing = "each split learnt which way they go" if "learnt" in str(fitted.get("missing")) else (
+        "they count as a number below all others"
+    )  # fmt: skip
+    facts = [
+        ("Backbone", word(source, str(backbone.get("class", "")))),
+        ("Trees", word(f"{fitted.get('trees', 0):,}", f"{numbers:,} fitted numbers")),
+        ("Categories", word("in the order that the targets give", "so that every column stays one column")),
+        ("Missing values", word(missing)),
+    ]
+    if parameters:
+        facts.append(("Parameters", word(parameters, "scikit-learn's names; the others are its defaults")))
+    blocks.append(Facts(tuple(facts)))
+    how = (
+        "The loss is the mean cross-entropy (classes; labels: of each yes or no) or squared error (values) with the "
+        "first trees alone, on up to 4,000 training rows drawn by lot and on the whole validation split. "
+        "Values: tuned/history.jsonl.",
+    )
+    return Section("training", "Training", finding, tuple(blocks), how)
+
+
 def _setting(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -87,45 +135,51 @@ def _setting(value: object) -> str:
     return str(value)
 
 
-def _curve(view: RunView) -> list[Block]:
+def _curve(view: RunView, by: str = "epoch") -> list[Block]:
     steps = [h for h in view.history if h.get("loss") is not None]
     epochs = [h for h in view.history if h.get("validation_loss") is not None]
     if not steps and not epochs:
         return [Prose(("No training history was kept (tuned/history.jsonl), so no curve is drawn.",), "note")]
     every = max(1, -(-len(steps) // _POINTS))
-    rows = [{"who": "training", "epoch": h["epoch"], "loss": h["loss"]} for h in steps[::every]]
-    rows += [{"who": "validation", "epoch": h["epoch"], "loss": h["validation_loss"]} for h in epochs]
+    apart = 1 if by == "epoch" else every
+    rows = [{"who": "training", "epoch": h[by], "loss": h["loss"]} for h in steps[::every]]
+    rows += [{"who": "validation", "epoch": h[by], "loss": h["validation_loss"]} for h in epochs[::apart]]
     losses = pd.DataFrame(rows)
-    label = "Loss by epoch"
+    label = f"Loss by {'epoch' if by == 'epoch' else 'number of trees'}"
     if epochs:
         label += f": validation from {number(epochs[0]['validation_loss'])} to {number(epochs[-1]['validation_loss'])}"
-    blocks: list[Block] = [Chart(charts.training(losses), label, "Loss while training: lower is better.")]
+    said = "Loss while training" if by == "epoch" else "Loss by number of trees"
+    drawn = charts.training(losses, title=by, dots=by == "epoch" or len(losses) < 40)
+    blocks: list[Block] = [Chart(drawn, label, f"{said}: lower is better.")]
     if epochs:
-        blocks += _epochs(view, epochs)
+        blocks += _epochs(view, epochs, by)
     return blocks
 
 
-def _epochs(view: RunView, epochs: list[dict[str, Any]]) -> list[Block]:
-    """The first, the best and the last epoch; all of them behind one line."""
+def _epochs(view: RunView, epochs: list[dict[str, Any]], by: str) -> list[Block]:
+    """The first, the best and the last line; of epochs all of them behind one line."""
     name = measure_name(epochs[-1].get("score_name") or "score").title
     best = view.finetune.get("best_step")
+    grown = "Epoch" if by == "epoch" else "Trees"
 
     def row(entry: dict[str, Any]) -> tuple[Cell, ...]:
         score = entry.get("validation_score")
         kept = "kept" if best is not None and entry.get("step") == best else ""
         return (
-            word(f"{entry['epoch']:g}", kept),
+            word(f"{entry[by]:,g}" if by != "epoch" else f"{entry[by]:g}", kept),
             Cell(number(entry["validation_loss"])),
             Cell(number(score)) if score is not None else none("not recorded"),
         )
 
     def table(caption: str, shown: list[dict[str, Any]]) -> Table:
-        return Table(caption, ("Epoch", "Loss", name), tuple(row(entry) for entry in shown), compact=True)
+        return Table(caption, (grown, "Loss", name), tuple(row(entry) for entry in shown), compact=True)
 
-    caption = "After each epoch, on the validation split"
+    caption = "After each epoch, on the validation split" if by == "epoch" else "On the validation split"
     if len(epochs) <= _EPOCHS:
         return [table(caption, epochs)]
     kept = [entry for entry in epochs[1:-1] if entry.get("step") == best]
+    if by != "epoch":
+        return [table("With few, the kept and all trees, on the validation split", [epochs[0], *kept, epochs[-1]])]
     said = "First, best and last epoch" if kept else "First and last epoch"
     shown = [epochs[0], *kept, epochs[-1]]
     every = table(caption, epochs)

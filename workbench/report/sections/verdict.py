@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.errors import ArtefactError, WorkbenchError
+from workbench.report.contract import twin_finding
 from workbench.report.label_outcomes import decided, f1_beside
 from workbench.report.performance import known
 from workbench.report.sections.gate import gate_finding
@@ -73,7 +74,7 @@ def _right(view: RunView, model: str, measure: Measure) -> Finding:
     commonest = max(sorted(classes), key=lambda label: classes[label]) if classes else ""
     constant = float((rows["target"] == commonest).mean()) if commonest else 0.0
     level = "good" if (measure.low or 0.0) > constant else "poor"
-    rest = f"unseen examples: {percent(measure.value or 0)}{_interval_of_shares(measure)}."
+    rest = f"{_unseen(view)}examples: {percent(measure.value or 0)}{_interval_of_shares(measure)}."
     if commonest:
         rest += f" Always answering “{commonest}” would be right in {percent(constant)}."
     return Finding(level, f"Right in {right:,} of {len(rows):,}", rest, "#performance", "how sure")
@@ -84,7 +85,7 @@ def _off_by(view: RunView, model: str, measure: Measure) -> Finding:
     mean = view.fingerprint.get("target", {}).get("train", {}).get("mean")
     like = max(abs(v) for v in (measure.value, measure.low, measure.high) if v is not None)
     span = between(measure.low, measure.high, like=like)
-    rest = f"on {count(len(rows), 'unseen example')}{f' (95 % interval {span})' if span else ''}."
+    rest = f"on {count(len(rows), f'{_unseen(view)}example')}{f' (95 % interval {span})' if span else ''}."
     level = "good"
     if mean is not None:
         constant = float(np.abs(rows["target"] - mean).mean())
@@ -93,6 +94,11 @@ def _off_by(view: RunView, model: str, measure: Measure) -> Finding:
     return Finding(
         level, f"Off by {number(measure.value or 0, like=like)}{unit} on average", rest, "#performance", "how sure"
     )
+
+
+def _unseen(view: RunView) -> str:
+    """Whether the examples are new to a model is known only of one that was trained here."""
+    return "" if view.audited else "unseen "
 
 
 def _interval_of_shares(measure: Measure) -> str:
@@ -211,6 +217,8 @@ def _groups(view: RunView) -> list[Finding]:
 
 def _deployed(view: RunView) -> list[Finding]:
     parity = view.json("onnx/parity.json")
+    if view.audited:
+        return twin_finding(view)
     if parity is None:
         return []
     link = ("#deployed", "details")
@@ -264,9 +272,11 @@ def _unchecked(view: RunView) -> tuple[Finding, ...]:
         found.append(Finding("open", what, why, href, "how to" if href else ""))
 
     has = view.run.has
-    if not has("comparison.json"):
+    if view.audited:
+        add("Whether the model was trained on these examples.", "It was made elsewhere; if so, its numbers flatter it.")
+    elif not has("comparison.json"):
         add("Better or worse than before.", "The model before and the model after were not compared in this run.")
-    if not has("onnx/parity.json"):
+    if not view.audited and not has("onnx/parity.json"):
         add("Whether the deployed file equals the trained model.", "No ONNX file was tested in this run.")
     if not has("cases.json"):
         add("Why the model decides as it does.", "No example was explained in this run.")

@@ -23,7 +23,7 @@ def weakness(view: RunView) -> Section | None:
     reason = str((search or {}).get("reason") or "")
     parts = [f"{strong} {rest}" if strong else sentence(f"Weak areas were not sought: {reason or 'no weakness.json'}")]
     if slices.names:
-        parts.append(_groups(slices))
+        parts.append(_groups(view, slices))
     elif slices.reason and slices.reason != reason:
         parts.append(sentence(slices.reason))
     blocks = [*_tree(view), *_confused(view), *slice_blocks(view)]
@@ -34,12 +34,14 @@ def weakness(view: RunView) -> Section | None:
     return Section("weakness", "Where it fails", " ".join(parts), tuple(blocks), tuple(_how(view, slices)))
 
 
-def _groups(slices: Slices) -> str:
+def _groups(view: RunView, slices: Slices) -> str:
     tested = len(slices.tested)
     if not tested:
         return f"All groups are smaller than {slices.content['few']} examples, so none was tested."
     worse, lost = len(slices.worse), len(slices.lost)
     said = f"Of {count(tested, 'tested slice')}, {worse or 'none'} {'is' if worse < 2 else 'are'} worse than the rest"
+    if view.audited:
+        return f"{said}, beyond chance."
     return f"{said} and {lost or 'none'} worse than before, beyond chance."
 
 
@@ -55,7 +57,10 @@ def _tree(view: RunView) -> list[Block]:
         f"{count(found['n'], 'test example')} that it had not seen. The line is the error of all of them."
     )
     drawn = Tree(
-        "Where the mistakes are", _branch(everything, most, view.unit), (everything["value"] or 0.0) / most, note
+        "Where the mistakes are",
+        _branch(everything, most, view.unit, found.get("measure", "")),
+        (everything["value"] or 0.0) / most,
+        note,
     )
     return [drawn] if found["areas"] else [Fold("The areas that were looked at", (drawn,))]
 
@@ -66,14 +71,16 @@ def _walk(node: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
         yield from _walk(child)
 
 
-def _branch(node: Mapping[str, Any], most: float, unit: str) -> Branch:
+def _branch(node: Mapping[str, Any], most: float, unit: str, measure: str) -> Branch:
     if not node["n"]:
         text, note = "no example", ""
     elif node["errors"] is not None:
         text, note = f"{node['errors']:,} of {node['n']:,} wrong", percent(node["value"], places=0)
+    elif measure == "wrong decisions":
+        text, note = f"{percent(node['value'])} of decisions wrong", f"n {node['n']:,}"
     else:
         text, note = f"off by {number(node['value'], like=most)}{f' {unit}' if unit else ''}", f"n {node['n']:,}"
-    children = tuple(_branch(child, most, unit) for child in node["children"])
+    children = tuple(_branch(child, most, unit, measure) for child in node["children"])
     return Branch(node["words"], text, (node["value"] or 0.0) / most, note, node["named"], children)
 
 
@@ -106,19 +113,9 @@ def _how(view: RunView, slices: Slices) -> list[str]:
         )
     if slices.names:
         few, fewest = slices.content["few"], slices.content["fewest"]
-        if slices.content["measure"] == "mae":
-            tests = (
-                "Intervals are the bootstrap's; against the rest the test shuffles which examples belong to a slice, "
-                "for the change it swaps the two models at random."
-            )
-        else:
-            tests = (
-                "Intervals: Wilson; differences from the rest: Newcombe and Fisher's exact test; changes: Newcombe's "
-                "paired interval and McNemar's exact test."
-            )
         lines.append(
-            f"{tests} P-values are corrected (Holm) over all tested slices. Slices of fewer than {few} examples are "
-            f"not tested, those of fewer than {fewest} only counted."
+            f"{_tests(slices)} P-values are corrected (Holm) over all tested slices. Slices of fewer than {few} "
+            f"examples are not tested, those of fewer than {fewest} only counted."
         )
         lines.append(
             "The gap between the best and the worst group is above 0 even where all groups are alike; it is "
@@ -130,6 +127,31 @@ def _how(view: RunView, slices: Slices) -> list[str]:
                 "differ in how many are truly positive, equal precision and equal error rates cannot hold together."
             )
     return lines
+
+
+def _tests(slices: Slices) -> str:
+    """How intervals and p-values of the slices came about."""
+    if slices.groups:
+        return (
+            f"The examples come in {slices.groups:,} groups (`data.group`); every interval is linearised over "
+            "whole groups and every test shuffles whole groups or turns their signs, so that examples of one group "
+            "do not count as independent."
+        )
+    if slices.content["measure"] == "mae":
+        return (
+            "Intervals are the bootstrap's; against the rest the test shuffles which examples belong to a slice, for "
+            "the change it swaps the two models at random."
+        )
+    shares = (
+        "Intervals: Wilson; differences from the rest: Newcombe and Fisher's exact test; changes: Newcombe's paired "
+        "interval and McNemar's exact test."
+    )
+    if not slices.sets:
+        return shares
+    return (
+        f"Of whole sets of labels: {shares} Of wrong decisions and the F1 of a label: bootstrap intervals; the test "
+        "shuffles which examples belong to a slice."
+    )
 
 
 def _few(names: list[str]) -> str:

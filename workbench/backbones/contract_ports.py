@@ -1,0 +1,26 @@
+"""What was found out about a file's inputs, and how an input is written in messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.backbones.contract import Feed
+from workbench.backbones.signature import Port
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What was found out about a file's inputs."""
+
+    feeds: tuple[Feed, ...]
+    preparation: Any
+    said: tuple[str, ...]
+    batch: int = 0
+    layout: str = ""
+    channels: str = ""
+
+
+def shape_text(port: Port) -> str:
+    """An input or output with its sizes: `X (any, 8)`."""
+    return f"{port.name} ({', '.join('any' if s is None else str(s) for s in port.shape)})"
