@@ -12,12 +12,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from workbench.asking import Asker
 from workbench.coalitions import Coalitions, coalitions
 from workbench.errors import ExplainError
+from workbench.kriging import Part, fit_part
 from workbench.probe import Probe
 
 __all__ = ["Bank", "Coalitions", "Growing", "coalitions", "evaluate", "grow", "remember"]
@@ -55,6 +57,46 @@ class Bank:
     def score(self) -> float:
         """The answer with nothing hidden."""
         return float(self.scores[1])
+
+    @cached_property
+    def odd(self) -> Part | None:
+        """The odd part of the stand-in learnt from the fitting pairs; None where they are too few or all are here."""
+        return self._part(odd=True)
+
+    @cached_property
+    def even(self) -> Part | None:
+        """Its even part."""
+        return self._part(odd=False)
+
+    def _part(self, *, odd: bool) -> Part | None:
+        if self.coalitions.exact:
+            return None
+        masks, values = self._told(np.flatnonzero(self.coalitions.fit[0::2]), odd=odd)
+        return fit_part(masks, values, odd=odd, like=None if odd else self.odd)
+
+    def _told(self, pairs: np.ndarray, *, odd: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Of some pairs the masks and the part's values; of the first, nothing and everything, the latter's."""
+        keeps, hides = np.where(pairs == 0, 1, 2 * pairs), np.where(pairs == 0, 0, 2 * pairs + 1)
+        both = self.scores[keeps] - self.scores[hides] if odd else self.scores[keeps] + self.scores[hides]
+        return self.masks[keeps], both / 2
+
+    def drawn_again(self, pairs: np.ndarray) -> Bank:
+        """The bank with other pairs of its own in the places of its pairs, each fitted or held out as that place was.
+
+        Args:
+            pairs: (n / 2,) which pair stands at each place; the first is the first.
+        """
+        both = np.column_stack([2 * pairs, 2 * pairs + 1]).ravel()
+        old = self.coalitions
+        drawn = Coalitions(old.masks[both], old.inclusion[both], old.held_out, exact=False)
+        found = replace(self, coalitions=drawn, scores=self.scores[both], outputs=None)
+        # The stand-in keeps its knobs: what is asked is what other pairs would have said.
+        fitted = np.flatnonzero(old.fit[0::2])
+        rows = np.searchsorted(fitted, pairs[fitted])
+        for name, part in (("odd", self.odd), ("even", self.even)):
+            other = None if part is None else part.again(rows, self._told(pairs[fitted], odd=name == "odd")[1])
+            found.__dict__[name] = other
+        return found
 
     def reread(self, probe: Probe) -> Bank:
         """The bank of another question about the same example and model, without asking anew."""

@@ -110,13 +110,14 @@ def _further(session: Session, name: str) -> str:
 def build_report(run: Run, *, progress: Progress | None = None) -> Path:
     """Write `report.html` of a run, or `compare.html` of a comparison; needs no torch."""
     from workbench.report.build import build_report as build
+    from workbench.report.machine import FILES
 
     if run.manifest.get("kind") == "comparison":
         return _build_comparison(run, progress)
     config = read_resolved(run.path / CONFIG)
     if progress:
         progress.say("report ...")
-    with run.stage("report", digest([__version__, run.manifest["stages"]]), ("report.html",)):
+    with run.stage("report", digest([__version__, run.manifest["stages"]]), ("report.html", *FILES)):
         path: Path = build(run, title=config.report.title, max_mb=config.report.max_mb)
     return path
 

@@ -26,7 +26,7 @@ SCHEMA = 1
 MANIFEST = "manifest.json"
 CONFIG = "config.toml"
 # Written about a run after the fact: no part of what is judged.
-ABOUT = ("gate.json", "report.html", "compare.html")
+ABOUT = ("gate.json", "report.html", "compare.html", "report.json", "model_card.md", "workbench.junit.xml")
 SEAL = "seal.json"
 SIGNATURE = "signature.json"
 BESIDE = (SEAL, SIGNATURE)  # speak of the manifest, so they cannot stand in it; see workbench.sealing

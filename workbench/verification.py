@@ -8,6 +8,8 @@ from typing import Any
 from workbench import sealing
 from workbench.engines.progress import Progress
 from workbench.errors import ArtefactError
+from workbench.report.numbers import NAME as NUMBERS
+from workbench.report.numbers import check_numbers
 from workbench.run import ABOUT, SIGNATURE, Run
 
 
@@ -36,7 +38,10 @@ def verify_run(
     """
     run = _run_of(Path(path))
     problems = run.verify() + sealing.check(run, None if verify_key is None else Path(verify_key))
+    problems += [] if problems else check_numbers(run)
     checked = [] if problems else ["every file is what the manifest says"]
+    if run.has(NUMBERS) and not problems:
+        checked.append(f"every number of {NUMBERS} is what the file at its address holds")
     if rerun and not problems:
         from workbench.stages.rerun import rerun_some
 

@@ -13,7 +13,12 @@ same scalar (the logit of the predicted class, or the value) go to
 The error of each method is the relative L2 distance to its own limit: Shapley values and the LIME
 surrogate of all 2^M masks (or of a large bank where there are too many), integrated gradients of
 2,000 steps. Which words, segments and columns can be hidden, and by what, is the same for all.
-Both sides run in this process, case by case in turn, so a busy machine hits both alike.
+lime as it comes names ten words and gives the rest nothing; its error is printed so and, from the same
+samples, for all words. Both sides run in this process, case by case in turn, so a
+busy machine hits both alike; seconds of the process are printed beside those of the wall.
+
+The equal-error ratio: the bank is made as small as gives the library's error (between budgets the
+logarithms are taken as straight), and its time for that many evaluations is compared.
 """
 
 from __future__ import annotations
@@ -27,8 +32,8 @@ from typing import Any
 import numpy as np
 
 from workbench.asking import Asker
-from workbench.bank import Growing, coalitions, evaluate, grow
-from workbench.explainers import run_explainer
+from workbench.bank import Growing, coalitions, evaluate, grow, remember
+from workbench.explainers import Explainer, run_explainer
 from workbench.explainers.lime import LIME, local_surrogate
 from workbench.explainers.paths import INTEGRATED_GRADIENTS
 from workbench.explainers.shap import SHAPLEY, exact_shapley, paired_regression
@@ -36,8 +41,9 @@ from workbench.probe import Probe
 from workbench.stages.explain import Asked
 from workbench.stages.session import Session
 
-REFERENCE = 1 << 13  # masks of the reference where all 2^M are more than these
+REFERENCE = 1 << 12  # masks of the reference where all 2^M are more than these
 STEPS = 2000
+BUDGETS = (64, 96, 128, 192, 256, 384, 512, 768, 1024)
 
 
 class Clock:
@@ -47,11 +53,13 @@ class Clock:
         self.seconds: dict[str, float] = {}
         self.asked: dict[str, int] = {}
         self.errors: dict[str, list[float]] = {}
+        self.own: dict[str, float] = {}
 
     def time(self, name: str, work: Callable[[], Any]) -> Any:
-        start = time.perf_counter()
+        start, own = time.perf_counter(), time.process_time()
         found = work()
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+        self.own[name] = self.own.get(name, 0.0) + time.process_time() - own
         return found
 
     def count(self, name: str, n: int) -> None:
@@ -66,6 +74,7 @@ class Counted:
 
     def __init__(self, clock: Clock, name: str, probe: Probe) -> None:
         self.clock, self.name, self.probe = clock, name, probe
+        self.all_parts: Callable[[], np.ndarray] | None = None  # what lime says when asked to leave out none
 
     def __call__(self, masks: np.ndarray) -> np.ndarray:
         self.clock.count(self.name, len(masks) * self.probe.repeats)
@@ -94,6 +103,23 @@ def gradients(probe: Probe, steps: int) -> np.ndarray:
     return form.pool(np.mean([f.detach().double().numpy()[0] for f in found], axis=0))
 
 
+def evaluations_for(probe: Probe, limit: np.ndarray, error: float, method: Explainer) -> float:
+    """Evaluations of a bank from which a method's error is at most `error`; infinite beyond the largest."""
+    asked, _ = remember(probe)
+    before: tuple[float, float] | None = None
+    for budget in BUDGETS:
+        bank = evaluate(asked, coalitions(len(probe.features), budget, np.random.default_rng(5)))
+        found = run_explainer(method, asked, bank=bank, seed=0).values
+        wrong = float(np.linalg.norm(found - limit) / np.linalg.norm(limit))
+        if wrong <= error:
+            if before is None or before[1] <= wrong:
+                return float(budget)
+            share = np.log(before[1] / error) / np.log(before[1] / max(wrong, 1e-12))
+            return float(np.exp(np.log(before[0]) + share * np.log(budget / before[0])))
+        before = (float(budget), wrong)
+    return float("inf")
+
+
 # -- what the libraries' documentation does -----------------------------------------------
 
 
@@ -108,12 +134,35 @@ def lime_of_texts(asked: Asked, case: dict[str, Any], score: Counted) -> np.ndar
         answers = score(masks)
         return np.stack([answers, -answers], axis=1)
 
-    explainer = LimeTextExplainer(split_expression=r"\s+", bow=False, random_state=0)
-    found = explainer.explain_instance(tokens, classify, labels=(0,))
-    values = np.zeros(len(names))
-    for place, weight in found.as_map()[0]:
-        values[place] = weight
-    return values
+    return _lime(score, LimeTextExplainer(split_expression=r"\s+", bow=False, random_state=0), tokens, classify)
+
+
+def _lime(score: Counted, explainer: Any, shown: Any, classify: Any, **more: Any) -> np.ndarray:
+    """The documented call, then all parts from the samples that it drew."""
+    kept: list[Any] = []
+
+    def remembered(inputs: Any) -> np.ndarray:
+        kept.append(classify(inputs))
+        return kept[-1]
+
+    state = explainer.random_state.get_state()
+    found = explainer.explain_instance(shown, remembered, labels=(0,), **more)
+    m = len(score.probe.features)
+
+    def weights(explanation: Any) -> np.ndarray:
+        values = np.zeros(m)
+        for place, weight in explanation.local_exp[0]:
+            values[place] = weight
+        return values
+
+    def every() -> np.ndarray:
+        answers = iter(kept)
+        explainer.random_state.set_state(state)
+        again = explainer.explain_instance(shown, lambda _: next(answers), labels=(0,), num_features=m, **more)
+        return weights(again)
+
+    score.all_parts = every
+    return weights(found)
 
 
 def lime_of_pictures(asked: Asked, case: dict[str, Any], score: Counted) -> np.ndarray:
@@ -130,13 +179,8 @@ def lime_of_pictures(asked: Asked, case: dict[str, Any], score: Counted) -> np.n
         return np.stack([answers, -answers], axis=1)
 
     explainer = lime_image.LimeImageExplainer(random_state=0)
-    found = explainer.explain_instance(
-        marks, classify, labels=(0,), top_labels=None, hide_color=0, segmentation_fn=lambda _: cut.label
-    )
-    values = np.zeros(len(cut.features))
-    for place, weight in found.local_exp[0]:
-        values[place] = weight
-    return values
+    more = {"top_labels": None, "hide_color": 0, "segmentation_fn": lambda _: cut.label}
+    return _lime(score, explainer, marks, classify, **more)
 
 
 def shap_partition(asked: Asked, case: dict[str, Any], score: Counted) -> np.ndarray:
@@ -191,11 +235,17 @@ LIBRARIES: dict[str, tuple[tuple[str, Callable[..., np.ndarray | None]], ...]] =
 }
 
 
+def cases_repeat(asked: Asked, cases: list[dict[str, Any]]) -> int:
+    """Background rows behind one mask."""
+    return int(asked.probe(cases[0], "onnx").repeats)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run")
     parser.add_argument("--cases", type=int, default=3)
     parser.add_argument("--budget", type=int, default=0)
+    parser.add_argument("--words", type=int, nargs=2, default=(2, 1000), help="fewest and most features of a case")
     parser.add_argument("--reference", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
     session = Session.open(options.run, device="cpu")
@@ -206,9 +256,11 @@ def main() -> None:
     import shap  # noqa: F401 - imports are not timed
 
     clock = Clock()
-    cases = asked.cases[: options.cases]
+    low, high = options.words
+    cases = [c for c in asked.cases if low <= len(c["cut"].features) <= high][: options.cases]
     session.onnx.outputs(asked.probe(cases[0], "onnx").hide(np.ones((1, len(cases[0]["cut"].features)), bool)))
     widths = []
+    equal: dict[str, list[float]] = {"shap": [], "lime": [], "lime, all parts": []}
     for case in cases:
         m = len(case["cut"].features)
         widths.append(m)
@@ -227,8 +279,9 @@ def main() -> None:
         }
         clock.count("workbench captum", ours["captum"].evaluations)
         theirs: dict[str, np.ndarray | None] = {}
+        asked_of: dict[str, Counted] = {}
         for name, work in LIBRARIES[modality]:
-            counted = Counted(clock, f"library {name}", torch_probe)
+            counted = asked_of[name] = Counted(clock, f"library {name}", torch_probe)
             theirs[name] = clock.time(f"library {name}", lambda: work(asked, case, counted))  # noqa: B023
         theirs["captum"] = clock.time("library captum", lambda: gradients(torch_probe, 50))  # noqa: B023
         clock.count("library captum", 50 * len(torch_probe.differentiable().baselines))  # type: ignore[misc]
@@ -239,18 +292,44 @@ def main() -> None:
                 clock.error(f"workbench {name}", ours[name].values, limit)
                 if theirs.get(name) is not None:
                     clock.error(f"library {name}", theirs[name], limit)  # type: ignore[arg-type]
+                    if name in asked_of and (every := asked_of[name].all_parts) is not None:
+                        clock.error(f"library {name}, all parts", every(), limit)
+                        equal["lime, all parts"].append(
+                            evaluations_for(deployed, limit, clock.errors[f"library {name}, all parts"][-1], LIME)
+                        )
+                    if name in equal:
+                        method = {"shap": SHAPLEY, "lime": LIME}[name]
+                        equal[name].append(
+                            evaluations_for(deployed, limit, clock.errors[f"library {name}"][-1], method)
+                        )
     print(f"{len(cases)} cases of {modality}, {min(widths)} to {max(widths)} features, budget {asked.budget}\n")
-    print("| what | seconds a case | model inputs a case | relative error |\n|---|---|---|---|")
+    print("| what | seconds a case | of this process | model inputs a case | relative error |\n|---|---|---|---|---|")
     n = len(cases)
+    for name in clock.errors:
+        clock.seconds.setdefault(name, 0.0)
     for name, seconds in clock.seconds.items():
         errors = f"{np.mean(clock.errors[name]):.4f}" if name in clock.errors else ""
         inputs = f"{clock.asked[name] / n:,.0f}" if name in clock.asked else ""
-        print(f"| {name} | {seconds / n:.3f} | {inputs} | {errors} |")
-    total = {
-        w: sum(s for k, s in clock.seconds.items() if k.startswith(w) and "alone" not in k)
-        for w in ("library", "workbench")
-    }
-    print(f"\nlibraries / workbench: {total['library'] / total['workbench']:.1f} times the time")
+        own = f"{clock.own[name] / n:.3f}" if name in clock.own else ""
+        print(f"| {name} | {seconds / n:.3f} | {own} | {inputs} | {errors} |")
+    for word, spent in (("wall", clock.seconds), ("process", clock.own)):
+        total = {
+            w: sum(s for k, s in spent.items() if k.startswith(w) and "alone" not in k)
+            for w in ("library", "workbench")
+        }
+        print(f"\nlibraries / workbench, {word}: {total['library'] / total['workbench']:.1f} times the time")
+    each = clock.own["workbench bank"] / clock.asked["workbench bank"]
+    for name, needed in equal.items():
+        if needed and np.isfinite(needed).all():
+            word = name.split(",")[0]
+            there = clock.own[f"library {word}"] / n
+            same = float(np.mean(needed)) * each * cases_repeat(asked, cases) + clock.own[f"workbench {word}"] / n
+            print(
+                f"{name}: its error takes {np.mean(needed):.0f} evaluations of the workbench; at equal error it is "
+                f"{there / same:.1f} times faster"
+            )
+        elif needed:
+            print(f"{name}: {max(BUDGETS)} evaluations do not reach the library's error in every case")
     alone = clock.seconds["workbench bank, model alone"]
     print(f"bank wall time / time in the model: {clock.seconds['workbench bank'] / alone:.3f}")
 

@@ -64,29 +64,56 @@ def test_a_bag_of_words_gets_its_weights() -> None:
     assert np.abs(found.values - truth).max() < 1e-6
 
 
+def weighted_least_squares(masks: np.ndarray, answers: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Intercept and coefficients."""
+    root = np.sqrt(weight)
+    X = np.column_stack([np.ones(len(masks)), masks])
+    return np.linalg.lstsq(X * root[:, None], answers * root, rcond=None)[0]
+
+
 def test_coefficients_are_those_of_weighted_least_squares() -> None:
+    """The stand-in's over all coalitions, and the bank's of what the stand-in leaves."""
     probe = net(np.random.default_rng(1), 8)
     bank = evaluate(probe, coalitions(8, 120, np.random.default_rng(0)))
+    assert bank.odd is not None and bank.even is not None
+    every = coalitions(8, 256, np.random.default_rng(0))
+    known = bank.odd.predict(every.masks) + bank.even.predict(every.masks)
+    truth = weighted_least_squares(every.masks, known, neighbourhood(every))
     fit = bank.coalitions.fit
-    root = np.sqrt(neighbourhood(bank.coalitions)[fit])
-    X = np.column_stack([np.ones(fit.sum()), bank.masks[fit]])
-    truth = np.linalg.lstsq(X * root[:, None], bank.scores[fit] * root, rcond=None)[0]
+    left = bank.scores - bank.odd.predict(bank.masks) - bank.even.predict(bank.masks)
+    truth = truth + weighted_least_squares(bank.masks[fit], left[fit], neighbourhood(bank.coalitions)[fit])
     found = run_explainer(LIME, probe, bank=bank, seed=0)
     assert np.abs(found.values - truth[1:]).max() < 1e-6
     assert found.params["local_prediction"] == pytest.approx(truth.sum(), abs=1e-6)
     assert found.params["local_error"] == pytest.approx(abs(truth.sum() - bank.score), abs=1e-6)
 
 
+def test_too_few_pairs_for_a_stand_in_are_fitted_alone() -> None:
+    probe = net(np.random.default_rng(1), 12)
+    bank = evaluate(probe, coalitions(12, 40, np.random.default_rng(0)))
+    assert bank.odd is None
+    fit = bank.coalitions.fit
+    truth = weighted_least_squares(bank.masks[fit], bank.scores[fit], neighbourhood(bank.coalitions)[fit])
+    assert np.abs(run_explainer(LIME, probe, bank=bank, seed=0).values - truth[1:]).max() < 1e-6
+
+
 def test_weights_are_limes_kernel_on_limes_law_of_sizes() -> None:
-    """On a complete bank each size weighs the same but for lime's own kernel of cosine distance."""
+    """On a complete bank each size weighs as often as lime's sampler draws it, times lime's own kernel."""
+    from lime.lime_text import IndexedString, LimeTextExplainer
     from sklearn.metrics import pairwise_distances
 
     c = coalitions(7, 128, np.random.default_rng(0))
     distance = pairwise_distances(c.masks.astype(float), np.ones((1, 7)), metric="cosine").ravel() * 100
     kernel = np.sqrt(np.exp(-(distance**2) / 25**2))
-    weight = neighbourhood(c)
-    per_size = np.bincount(c.sizes, weights=weight / kernel)
-    assert per_size == pytest.approx(np.full(8, per_size[0]))
+    per_size = np.bincount(c.sizes, weights=neighbourhood(c) / kernel)
+    draw = LimeTextExplainer(random_state=0)._LimeTextExplainer__data_labels_distances
+    text = IndexedString("a b c d e f g")
+    masks, _, distances = draw(text, lambda texts: np.zeros((len(texts), 2)), 5000)
+    seen = np.bincount(masks.sum(axis=1).astype(int), minlength=8) / 5000
+    assert np.allclose(per_size / per_size.sum(), seen, atol=0.02)
+    assert seen[7] == 1 / 5000 and (per_size / per_size.sum())[7] == pytest.approx(1 / 5000)
+    place = {mask.tobytes(): d for mask, d in zip(masks.astype(bool), distances, strict=True)}
+    assert all(place.get(row.tobytes(), d) == pytest.approx(d) for row, d in zip(c.masks, distance, strict=True))
 
 
 def test_estimate_converges_to_the_complete_bank() -> None:

@@ -29,13 +29,28 @@ def test_token_f1_and_average_precision_are_scikit_learns() -> None:
         assert p.average_precision(values, marked) == pytest.approx(average_precision_score(marked, values))
 
 
+@pytest.mark.parametrize(
+    ("values", "marked", "expected"),
+    [
+        ([5, 4, 0, 0, 3], [1, 1, 0, 0, 1], 1.0),  # both passages
+        ([5, 4, 3, 0, 0], [1, 1, 0, 0, 1], 2 / 3),  # one passage of three: two of three shared with the first
+        ([0, 5, 4, 0, 0], [1, 1, 0, 0, 0], 0.0),  # one word shared of three covered
+        ([0, 5, 4, 3, 0], [1, 1, 1, 0, 0], 1.0),  # two of four: just half
+        ([5, 0, 4, 0, 3], [1, 1, 1, 0, 0], 0.0),  # three single words against a passage of three
+    ],
+)
+def test_passages_are_found_where_they_overlap_by_half(values: list, marked: list, expected: float) -> None:
+    assert p.iou_f1(np.array(values, float), np.array(marked)) == pytest.approx(expected)
+
+
 def test_pointing_game_and_mass() -> None:
     values = np.array([3.0, -5.0, 1.0, 0.5])
     assert p.pointing_game(values, np.array([1, 0, 0, 0])) == 1
     assert p.pointing_game(values, np.array([0, 1, 0, 0])) == 0  # against the answer is not for it
     assert p.mass_accuracy(values, np.array([1, 1, 0.5, 0])) == pytest.approx(3.5 / 4.5)
     nothing = np.zeros(4, dtype=bool)
-    assert math.isnan(p.token_f1(values, nothing)) and math.isnan(p.average_precision(values, nothing))
+    assert math.isnan(p.token_f1(values, nothing)) and math.isnan(p.iou_f1(values, nothing))
+    assert math.isnan(p.average_precision(values, nothing))
     assert math.isnan(p.pointing_game(values, nothing)) and math.isnan(p.mass_accuracy(-np.ones(4), nothing))
 
 

@@ -3,7 +3,8 @@
 The regression is that of `lime.lime_base.LimeBase`, in closed form: a test holds the two
 equal, and a machine that only explains needs neither lime nor scikit-learn. The bank replaces
 lime's sampler, which draws the same law but evaluates a coalition as often as it comes up and
-never a complement.
+never a complement. Where the bank allows a stand-in for the model (`workbench.kriging`), its
+surrogate is known in closed form, and the regression fits what the stand-in leaves.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import numpy as np
 
 from workbench.bank import Bank, Coalitions
 from workbench.explainers.record import Explainer, Explanation
+from workbench.kernels import kept
 from workbench.probe import Probe
 
 KERNEL_WIDTH = 25.0
+SAMPLES = 5000  # of lime, by default
 
 
 def local_surrogate(
@@ -31,8 +34,8 @@ def local_surrogate(
 
     Distance and kernel are those of lime's texts and pictures: 100 times the cosine
     distance to "everything kept", kernel sqrt(exp(-d^2 / width^2)) with width 25 (pictures
-    divide both by 100). Rows are weighted back to lime's law of sizes, so the surrogate
-    does not depend on which coalitions the bank holds in full. `alpha` is the ridge
+    divide both by 100). Rows are weighted back to the law of lime's 5,000 samples of a text, so
+    the surrogate does not depend on which coalitions the bank holds. `alpha` is the ridge
     penalty at mean weight 1; lime's default of 1 shrinks, its feature selection drops.
 
     Facts: `held_out_r2` (weighted, on pairs the surrogate never saw; None where there are
@@ -44,10 +47,13 @@ def local_surrogate(
         raise ValueError("local_surrogate needs a mask bank")
     chosen = bank.coalitions
     weight = neighbourhood(chosen, kernel_width)
+    known, own, at_nothing = _of_stand_in(bank, kernel_width)
     fit = np.concatenate([[1, 0], 2 + np.flatnonzero(chosen.fit[2:])])  # lime takes the first row for the example
     shares = weight[fit] / weight[fit].mean()
-    intercept, values = weighted_ridge(chosen.masks[fit].astype(np.float64), bank.scores[fit], shares, alpha)
-    local_prediction = intercept + float(values.sum())
+    rows, left = chosen.masks[fit].astype(np.float64), (bank.scores - known)[fit]
+    intercept, values = weighted_ridge(rows, left, shares, alpha)
+    local_prediction = intercept + float(values.sum()) + at_nothing + float(own.sum())
+    values, intercept = values + own, intercept + at_nothing
     held = np.flatnonzero(chosen.held_out)
     predicted = intercept + chosen.masks[held] @ values
     facts: dict[str, Any] = {
@@ -81,15 +87,45 @@ def weighted_ridge(x: np.ndarray, y: np.ndarray, weight: np.ndarray, alpha: floa
     return level - float(centre @ values), np.asarray(values)
 
 
+def _of_stand_in(bank: Bank, kernel_width: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """What the stand-in answers to the bank's coalitions (n,), its surrogate's coefficients (M,) and intercept."""
+    m = bank.coalitions.features
+    parts = [part for part in (bank.odd, bank.even) if part is not None]
+    if not parts:
+        return np.zeros(len(bank.scores)), np.zeros(m), 0.0
+    law = law_of_sizes(m) * _kernel(m, np.arange(m + 1), kernel_width)
+    law /= law.sum()
+    one, two = kept(law)
+    moments = [part.moments(law) for part in parts]
+    mean = sum(total for total, _ in moments)
+    together = np.sum([each for _, each in moments], axis=0) - one * mean
+    # The covariance of the sizes' law, (one - two) I + (two - one^2) J, inverted by hand.
+    values = (together - (two - one**2) * together.sum() / (one - two + m * (two - one**2))) / (one - two)
+    known = np.sum([part.predict(bank.masks) for part in parts], axis=0)
+    return np.asarray(known), values, float(mean - one * values.sum())
+
+
+def law_of_sizes(m: int) -> np.ndarray:
+    """Share of each number of kept words, 0 to M, among lime's samples of a text: (M + 1,).
+
+    The text itself is one of the samples; of the others 1 to M words are removed, each number alike.
+    """
+    return np.concatenate([np.full(m, (SAMPLES - 1) / SAMPLES / m), [1 / SAMPLES]])
+
+
 def neighbourhood(chosen: Coalitions, kernel_width: float = KERNEL_WIDTH) -> np.ndarray:
     """LIME's weight of each coalition, (n,): kernel times law of sizes over inclusion."""
     m = chosen.features
-    distance = 100 * (1 - np.sqrt(chosen.sizes / m))
-    kernel = np.sqrt(np.exp(-(distance**2) / kernel_width**2))
+    kernel = _kernel(m, chosen.sizes, kernel_width)
     logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, m + 1)))])
     log_law = logs[chosen.sizes] + logs[m - chosen.sizes] - logs[m]  # 1 / C(m, size)
-    weight = kernel * np.exp(log_law - np.log(chosen.inclusion))
+    weight = kernel * law_of_sizes(m)[chosen.sizes] * np.exp(log_law - np.log(chosen.inclusion))
     return np.asarray(weight / weight.max())
+
+
+def _kernel(m: int, sizes: np.ndarray, kernel_width: float) -> np.ndarray:
+    distance = 100 * (1 - np.sqrt(sizes / m))
+    return np.asarray(np.sqrt(np.exp(-(distance**2) / kernel_width**2)))
 
 
 def weighted_r2(truth: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float | None:

@@ -195,6 +195,7 @@ EXACT_SHAP = Explainer(
     uses_bank=False,
     explain=enumeration,
     complete=True,
+    claims="shapley",
 )
 
 PERMUTATION_SHAP = Explainer(
@@ -207,6 +208,7 @@ PERMUTATION_SHAP = Explainer(
     explain=permutation,
     complete=True,
     samples=True,
+    claims="shapley",
 )
 
 PARTITION_SHAP = Explainer(
@@ -219,4 +221,5 @@ PARTITION_SHAP = Explainer(
     explain=partition,
     complete=True,
     samples=True,
+    claims="owen",
 )

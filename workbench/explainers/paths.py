@@ -75,8 +75,8 @@ def integrated_gradients(
         open_paths = [p for p in open_paths if not p.settled(tolerance, UNSIGNED * tolerance)]
         open_paths = [p for p in open_paths if not p.is_hopeless(steps, UNSIGNED * tolerance)]
         open_paths = [p for p in open_paths if p.refine(steps - len(p.at), UNSIGNED * tolerance)]
-    gaps = np.array([abs(float(path.misses().sum())) for path in paths])
     base = float(form.mean(np.array([path.base for path in paths])))
+    gaps = np.array([abs(path.miss()) for path in paths])
     fine = form.mean(np.stack([path.integral() for path in paths]))
     facts: dict[str, Any] = {
         "steps": max(len(path.at) for path in paths),
@@ -86,7 +86,7 @@ def integrated_gradients(
         "unsigned_gap": max(float(np.abs(path.misses()).sum()) for path in paths),
         "converged": bool((gaps <= tolerance).all()),
         "tolerance": tolerance,
-        "quadrature": "adaptive Simpson",
+        "quadrature": "adaptive Simpson, values by Boole",
     }
     return _explanation(form, fine, base, score, evaluations, facts)
 
@@ -195,6 +195,7 @@ INTEGRATED_GRADIENTS = Explainer(
     uses_bank=False,
     explain=integrated_gradients,
     complete=True,
+    claims="path",
 )
 
 GRADIENT_SHAP = Explainer(

@@ -1,4 +1,6 @@
-"""Adaptive Simpson's rule on the path from a baseline to the input, with every point kept.
+"""Adaptive quadrature on the path from a baseline to the input, with every point kept.
+
+Simpson's rule says where to look closer, Boole's on the same points what the values are.
 
 The answer is known at every point, so what a panel's values miss is known too, not
 estimated: the change of the answer across the panel is what they have to add up to.
@@ -62,10 +64,14 @@ class Path:
         rule = (at[b] - at[a]) / 6 * (slopes[a] + 4 * slopes[m] + slopes[b])
         return np.asarray(rule - (answers[b] - answers[a]))
 
+    def miss(self) -> float:
+        """The sum of all values minus the change of the answer along the path."""
+        return float(self._weights() @ np.array(self.slopes)) - (self.answers[0] - self.base)
+
     def settled(self, gap: float, unsigned: float) -> bool:
         """Whether the values miss at most `gap` in all and `unsigned` panel by panel, or are no numbers."""
         misses = self.misses()
-        return not np.isfinite(misses).all() or bool(abs(misses.sum()) <= gap and np.abs(misses).sum() <= unsigned)
+        return not np.isfinite(misses).all() or bool(abs(self.miss()) <= gap and np.abs(misses).sum() <= unsigned)
 
     def is_hopeless(self, most: int, unsigned: float) -> bool:
         """Whether the misses fall too slowly: as 1 / points, where kinks lie everywhere, beyond 4 times `most`."""
@@ -90,10 +96,24 @@ class Path:
 
     def integral(self) -> np.ndarray:
         """The values of all coordinates, in float64."""
-        weight = np.zeros(len(self.at))
-        for a, m, b in self.panels:
-            weight[[a, m, b]] += (self.at[b] - self.at[a]) / 6 * np.array([1.0, 4.0, 1.0])
         total = np.zeros(self.products[0].shape)
-        for w, product in zip(weight, self.products, strict=True):
+        for w, product in zip(self._weights(), self.products, strict=True):
             total += w * product
         return total
+
+    def _weights(self) -> np.ndarray:
+        """Of every point.
+
+        Two panels that came of one are taken together by Boole's rule, which is Simpson's with
+        the next term of its error removed: exact for quintics, for no further point.
+        """
+        weight = np.zeros(len(self.at))
+        panels = {(self.at[a], self.at[b] - self.at[a]): (a, m, b) for a, m, b in self.panels}
+        for (start, width), (a, m, b) in panels.items():
+            is_left = start / width % 2 == 0
+            twin = panels.get((start + width, width) if is_left else (start - width, width))
+            if twin is None:
+                weight[[a, m, b]] += width / 6 * np.array([1.0, 4.0, 1.0])
+            elif is_left:
+                weight[[a, m, b, *twin[1:]]] += width / 45 * np.array([7.0, 32.0, 12.0, 32.0, 7.0])
+        return weight

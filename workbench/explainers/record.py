@@ -64,6 +64,7 @@ class Explainer:
         complete: whether its values claim to sum to score - base_score.
         unitless: whether its values are in no unit, comparable with each other only.
         samples: whether it draws coalitions of its own and takes a `budget` of them.
+        claims: the solution whose closed forms its values must meet: "shapley", "owen", "path" or none.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Explainer:
     complete: bool
     unitless: bool = False
     samples: bool = False
+    claims: str = ""
 
     @property
     def looks_inside(self) -> bool:

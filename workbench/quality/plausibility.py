@@ -93,6 +93,32 @@ def token_f1(values: np.ndarray, marked: np.ndarray) -> float:
     return float(np.asarray(marked)[named].mean())
 
 
+def iou_f1(values: np.ndarray, marked: np.ndarray) -> float:
+    """F1 of passages (ERASER, DeYoung 2020): those of the k largest values against the k marked ones; NaN for none.
+
+    A passage is a run of neighbouring features; a named one is found where it overlaps a marked
+    one by half of what both cover, or more.
+    """
+    marked = np.asarray(marked, dtype=bool)
+    k = int(marked.sum())
+    if not k:
+        return math.nan
+    named = np.zeros(len(marked), dtype=bool)
+    named[np.argsort(-np.asarray(values, dtype=np.float64), kind="stable")[:k]] = True
+    claims, truths = _runs(named), _runs(marked)
+    found = sum(
+        any(2 * max(0, min(b, d) - max(a, c)) >= max(b, d) - min(a, c) for c, d in truths if c < b and a < d)
+        for a, b in claims
+    )
+    return 2 * found / (len(claims) + len(truths))
+
+
+def _runs(inside: np.ndarray) -> list[tuple[int, int]]:
+    """[start, end) of every run of true values."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]]).astype(int)))
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+
+
 def average_precision(values: np.ndarray, marked: np.ndarray) -> float:
     """Average precision of the values for the marked features, sum of (R_k - R_k-1) P_k; NaN where all or none is."""
     from sklearn.metrics import average_precision_score

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from workbench.bank import Bank, Coalitions
+from workbench.bank import Bank
 from workbench.quality.agreement import feature_agreement, spearman
 
 
@@ -57,9 +57,4 @@ def redrawn(bank: Bank, rng: np.random.Generator) -> Bank | None:
         return None
     rows = np.arange(pairs)
     rows[drawn] = rng.choice(drawn, len(drawn))
-    both = np.column_stack([2 * rows, 2 * rows + 1]).ravel()
-    return replace(
-        bank,
-        coalitions=Coalitions(chosen.masks[both], chosen.inclusion[both], chosen.held_out, exact=False),
-        scores=bank.scores[both],
-    )
+    return bank.drawn_again(rows)

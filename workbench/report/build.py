@@ -21,6 +21,7 @@ from markupsafe import Markup
 from workbench.assets import asset
 from workbench.errors import StageError, WorkbenchError
 from workbench.report.answers import Limits
+from workbench.report.machine import write_for_machines
 from workbench.report.shapes import Chart, Finding, Findings, Fold, Pair, Prose, Section
 from workbench.report.view import RunView
 from workbench.report.words import clean, count, date, sentence
@@ -65,7 +66,8 @@ def build_report(
     run.manifest  # noqa: B018 - a directory without a manifest is no run
     page = ""
     for limits in _STEPS:
-        page = (draw or render)(RunView(run, title=title, limits=limits))
+        view = RunView(run, title=title, limits=limits)
+        page = (draw or render)(view)
         if len(page.encode()) <= max_mb * 1e6:
             break
     else:
@@ -75,6 +77,8 @@ def build_report(
         )
     path = run.path / name
     write_atomically(path, page.encode())
+    if name == NAME:
+        write_for_machines(view)
     return path
 
 
@@ -137,15 +141,16 @@ def _section(view: RunView, name: str, title: str, build: Callable[[RunView], Se
     try:
         section = build(view)
     except WorkbenchError as e:
-        return _broken(name, title, e.message, e.hint)
+        return _broken(view, name, title, e.message, e.hint)
     except Exception as e:  # a bug in one section must not cost the others: it is printed in its place
-        return _broken(name, title, f"{type(e).__name__}: {e}", "this is a fault of the report, please report it")
+        return _broken(view, name, title, f"{type(e).__name__}: {e}", "this is a fault of the report, please report it")
     if section is None:
         return Section(name, title, f"Not part of this report: {empty}", ())
     return section
 
 
-def _broken(name: str, title: str, reason: str, hint: str) -> Section:
+def _broken(view: RunView, name: str, title: str, reason: str, hint: str) -> Section:
+    view.broken[title] = reason
     hints = (Prose((sentence(f"What helps: {hint}"),), "warning"),) if hint else ()
     return Section(name, title, sentence(reason), hints, failed=True)
 

@@ -74,6 +74,11 @@ MEASURES: Mapping[str, Shown] = {
     "rationale_f1": Shown(
         "Token F1 with the marked evidence", "share of the marked parts among as many strongest ones", "share"
     ),
+    "rationale_iou_f1": Shown(
+        "Passage F1 with the marked evidence",
+        "passages of the strongest words that overlap a marked passage by half or more (DeYoung 2020)",
+        "share",
+    ),
     "rationale_ap": Shown("Average precision for the marked evidence", "chance is the marked share of all parts"),
     "pointing_game": Shown("Pointing game", "1 where the strongest part is a marked one"),
     "rationale_mass": Shown("Mass on the marked evidence", "share of the positive values on marked parts", "share"),

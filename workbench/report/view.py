@@ -36,6 +36,7 @@ class RunView:
         self.limits = limits or Limits()
         self._title = title
         self._read: dict[str, Any] = {}
+        self.broken: dict[str, str] = {}  # title of each part that could not be built, and why
 
     # -- identity ---------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree as Xml
 
+from workbench.markup import markdown_text, xml_text
+
 Gate = Mapping[str, Any]
 _MARKS = {"passed": "ok", "failed": "FAIL", "not checked": "?"}
 _SIGNS = {"passed": "✅", "failed": "❌", "not checked": "⚠️"}
@@ -38,39 +40,37 @@ def junit_xml(gate: Gate) -> bytes:
     skipped = sum(r["status"] == "not checked" for r in rules) if missing == "skipped" else 0
     counts = {"tests": str(len(rules)), "failures": str(failures), "errors": "0", "skipped": str(skipped)}
     suites = Xml.Element("testsuites", counts)
-    suite = Xml.SubElement(suites, "testsuite", {"name": _plain(f"gate {gate['policy']['name']}"), **counts})
+    suite = Xml.SubElement(suites, "testsuite", {"name": xml_text(f"gate {gate['policy']['name']}"), **counts})
     facts = Xml.SubElement(suite, "properties")
     for name, value in (
         ("run", gate["run"]),
         ("policy_sha256", gate["policy"]["sha256"]),
         ("files_sha256", gate["files_sha256"]),
     ):
-        Xml.SubElement(facts, "property", {"name": name, "value": _plain(value)})
+        Xml.SubElement(facts, "property", {"name": name, "value": xml_text(value)})
     for rule in rules:
-        case = {"classname": _plain(f"{gate['run']}.{rule['id'].partition('.')[0]}"), "name": _plain(rule["id"])}
+        case = {"classname": xml_text(f"{gate['run']}.{rule['id'].partition('.')[0]}"), "name": xml_text(rule["id"])}
         node = Xml.SubElement(suite, "testcase", {**case, "time": "0"})
         kind = {"failed": "failure", "not checked": missing}.get(rule["status"])
         if kind:
-            said = Xml.SubElement(node, kind, {"message": _plain(_words(rule))})
+            said = Xml.SubElement(node, kind, {"message": xml_text(_words(rule))})
             if kind == "failure":
                 said.set("type", rule["status"].replace(" ", "-"))
                 found = f"found: {rule['found']}{_by(rule)}"
-                said.text = _plain(f"asked: {rule['asked']}\n{found}\nstands in: {rule['where']}")
+                said.text = xml_text(f"asked: {rule['asked']}\n{found}\nstands in: {rule['where']}")
     Xml.indent(suites)
     return bytes(Xml.tostring(suites, encoding="utf-8", xml_declaration=True)) + b"\n"
-
-
-def _plain(text: str) -> str:
-    """Text without the characters that XML 1.0 forbids."""
-    allowed = (c if c in "\t\n\r" or (c >= " " and not ("\ud800" <= c <= "\udfff" or c in "\ufffe\uffff")) else "�"
-               for c in str(text))  # fmt: skip
-    return "".join(allowed)
 
 
 def markdown(gate: Gate) -> str:
     """A summary for a pull request: the sentence, what failed, and the rest behind a line."""
     sign = "✅" if gate["passed"] else "❌"
-    lines = [f"### {sign} Gate “{_cell(gate['policy']['name'])}” on `{_code(gate['run'])}`", "", gate["sentence"], ""]
+    lines = [
+        f"### {sign} Gate “{markdown_text(gate['policy']['name'])}” on `{_code(gate['run'])}`",
+        "",
+        gate["sentence"],
+        "",
+    ]
     first = [r for r in gate["rules"] if r["status"] != "passed"]
     rest = [r for r in gate["rules"] if r["status"] == "passed"]
     if first:
@@ -89,18 +89,9 @@ def _rows(rules: list[Gate]) -> list[str]:
             r["reason"] if r["status"] == "not checked" else r["found"] + (f" ({r['reason']})" if r["reason"] else "")
         )
         where = f"`{_code(r['where'])}`" if r["where"] else ""
-        rows.append(
-            f"| {_SIGNS[r['status']]} | `{_code(r['id'])}` | {_cell(r['asked'])} | {_cell(found)} | {by} | {where} |"
-        )
+        asked, found = markdown_text(r["asked"]), markdown_text(found)
+        rows.append(f"| {_SIGNS[r['status']]} | `{_code(r['id'])}` | {asked} | {found} | {by} | {where} |")
     return rows
-
-
-def _cell(text: str) -> str:
-    """Foreign text in a cell: no line ends, no bars, no markup."""
-    text = " ".join(str(text).split())
-    for sign in "\\|`*_[]<>":
-        text = text.replace(sign, f"\\{sign}" if sign not in "<>" else {"<": "&lt;", ">": "&gt;"}[sign])
-    return text
 
 
 def _code(text: str) -> str:

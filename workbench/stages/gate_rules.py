@@ -150,6 +150,8 @@ def _flips(rule: FlipsRule, evidence: Evidence) -> list[Outcome]:
     assert share.high is not None
     asked = f"upper bound of answers right in {_against(rule.against)} and now wrong at most {rule.max_rate:g} of all"
     found = f"{k:,} of {n:,}: {k / n:.4g} ({share.low:.4g} to {share.high:.4g})"
+    if (content.get("accuracy") or {}).get("groups"):
+        found += ", examples taken as independent although they come in groups"
     return [held("flips", asked, found, share.high - rule.max_rate, where, rule.max_rate, k / n, share.low, share.high)]
 
 

@@ -16,7 +16,7 @@ from workbench.types import Attribution
 
 
 def plausibility(session: Session, case: dict[str, Any], found: Attribution) -> dict[str, float | str]:
-    """Token F1, average precision, pointing game and mass of one explanation against the example's rationale.
+    """Token and passage F1, average precision, pointing game and mass against the rationale of an example.
 
     Empty where the example has none: nothing is said of what nobody marked.
 
@@ -42,9 +42,20 @@ def plausibility(session: Session, case: dict[str, Any], found: Attribution) -> 
     marked = share >= 0.5 if (share >= 0.5).any() else share == share.max(initial=0.0)
     if not share.any() or marked.all():
         why = "What was marked is no part of what the model sees, or all of it."
-        return dict.fromkeys(("rationale_f1", "rationale_ap", "pointing_game", "rationale_mass"), why)
+        return dict.fromkeys(
+            (
+                "rationale_f1",
+                *(["rationale_iou_f1"] if kind == "text" else []),
+                "rationale_ap",
+                "pointing_game",
+                "rationale_mass",
+            ),
+            why,
+        )
+    passages = {"rationale_iou_f1": p.iou_f1(found.values, marked)} if kind == "text" else {}
     return {
         "rationale_f1": p.token_f1(found.values, marked),
+        **passages,
         "rationale_ap": p.average_precision(found.values, marked),
         "pointing_game": p.pointing_game(found.values, marked),
         "rationale_mass": p.mass_accuracy(found.values, share),

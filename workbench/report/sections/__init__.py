@@ -15,6 +15,7 @@ from workbench.report.sections.overall import overall
 from workbench.report.sections.performance import performance
 from workbench.report.sections.provenance import provenance
 from workbench.report.sections.purpose import purpose
+from workbench.report.sections.regulation import regulation
 from workbench.report.sections.shift import shift
 from workbench.report.sections.training import training
 from workbench.report.sections.verdict import verdict
@@ -51,5 +52,6 @@ SECTIONS: tuple[Entry, ...] = (
     ("overall", "Overall", overall, "What the model looks at over many examples was not gathered (no global.json)."),
     ("deployed", "Deployed file", deployed, "No ONNX file was exported and tested in this run (no onnx/parity.json)."),
     ("gate", "Gate", gate, "No gate has judged this run (no gate.json)."),
+    ("regulation", "Evidence for regulations", regulation, ""),
     ("provenance", "Provenance", provenance, ""),
 )

@@ -59,7 +59,8 @@ def change(view: RunView) -> Section | None:
         how.append(
             f"The examples come in {accuracy['groups']:,} groups and are not independent: interval and test above are "
             f"of whole groups ({p_value(accuracy['p'])}). Taken as independent the interval would be "
-            f"{between(100 * of['low'], 100 * of['high'], like=10.0, sign=True)} points; the classes still are."
+            f"{between(100 * of['low'], 100 * of['high'], like=10.0, sign=True)} points. The classes are compared by "
+            "whole groups, too."
         )
     if (comparison.get("flips") or {}).get("relative_nfr") is not None:
         how.append(

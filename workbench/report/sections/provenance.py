@@ -6,7 +6,7 @@ from workbench.report.shapes import Block, Cell, Facts, Fold, Section, Table
 from workbench.report.view import RunView
 from workbench.report.words import count, date, duration, interval_name, measure_name, word
 
-OWN = "report.html"
+OWN = ("report.html", "report.json", "model_card.md", "workbench.junit.xml")  # written with this page
 
 
 def provenance(view: RunView) -> Section:
@@ -46,7 +46,7 @@ def provenance(view: RunView) -> Section:
                 f"Versions of {count(len(versions), 'package')}", (Table("Packages", ("Package", "Version"), versions),)
             )
         )
-    files = {k: v for k, v in (manifest.get("files") or {}).items() if k != OWN}
+    files = {k: v for k, v in (manifest.get("files") or {}).items() if k not in OWN}
     if files:
         hashes = tuple((Cell(name, kind="code"), Cell(digest, kind="code")) for name, digest in files.items())
         blocks.append(Fold(f"Hashes of {count(len(files), 'file')}", (Table("Files", ("File", "SHA-256"), hashes),)))

@@ -228,7 +228,8 @@ def _how(found: Mapping[str, Any]) -> tuple[str, ...]:
         "text": "Words are counted without case and without the punctuation around them. ",
     }.get(str(found.get("modality")), "")
     return (
-        f"The same {count(int(found.get('n', 0)), 'example')}, question, masks and filler for both models.",
+        f"The same {count(int(found.get('n', 0)), 'example')}, question, masks and filler for both models. Each "
+        "example counts as independent of the others, also where they come in groups.",
         f"Noise: {noise}. A shift is claimed where its median lies beyond the noise's 95th percentile and Wilcoxon's "
         "signed-rank test on shift minus noise, corrected over all measures of all methods (Holm), has p < 0.05.",
         f"By lot: {settings.get('lots', 20)} shuffles of each explanation after.",

@@ -1,0 +1,119 @@
+"""Sums over all coalitions of the kernels that kriging is made of, in closed form.
+
+The product over features of 1 + lam_i s_i t_i is the sum over sets of features of the product of
+their lam times both coalitions' signs (+1 for a kept feature, -1 for a hidden one): a covariance
+under which the interaction of a set has the product of its members' lam as variance.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import gammaln
+
+
+def kernel(one: np.ndarray, other: np.ndarray, lam: np.ndarray, *, odd: bool) -> tuple[np.ndarray, float]:
+    """Covariance of two sets of coalitions, 1 for a coalition with itself, and its share beside the trend's orders.
+
+    The product of 1 + lam_i s_i t_i is the sum over sets of features of lam's product times the
+    sets' signs; of it the odd orders above 1, or the even ones above 0, are taken.
+    """
+    half = np.arctanh(lam)
+    inner = (one * half) @ other.T
+    top = float(half.sum())
+    size = float(np.exp(-np.log1p(lam).sum()))
+    gram = np.exp(inner - top)
+    turned = np.exp(-2 * top) / np.maximum(gram, 1e-300)
+    gram = (gram - turned if odd else gram + turned) / 2
+    gram -= size * ((one * lam) @ other.T) if odd else size
+    share = scale(lam, odd=odd)
+    return gram / max(share, 1e-300), share
+
+
+def scale(lam: np.ndarray, *, odd: bool) -> float:
+    """The kernel of a coalition with itself before it is made 1, over the product of 1 + lam."""
+    size = np.exp(-np.log1p(lam).sum())
+    turned = np.exp(-2 * np.arctanh(lam).sum())
+    return float((1 - turned) / 2 - size * lam.sum() if odd else (1 + turned) / 2 - size)
+
+
+def shapley_of_kernels(signs: np.ndarray, lam: np.ndarray) -> np.ndarray:
+    """Shapley values of the odd kernel around each coalition, (n, M).
+
+    A product of signs over a set of odd size d gives 2 / d to each member: an integral over s
+    of products of 1 +- s lam_j t_j, polynomials of degree M - 1, exact with M / 2 Gauss points.
+    """
+    m = len(lam)
+    at, weights = np.polynomial.legendre.leggauss(min(m // 2 + 1, 48))
+    moved, size = lam * signs, float(np.exp(-np.log1p(lam).sum()))
+    found = np.zeros(signs.shape)
+    for s, w in zip((at + 1) / 2, weights / 2, strict=True):
+        up, down = 1 + s * moved, 1 - s * moved
+        found += w * (up.prod(axis=1, keepdims=True) / up + down.prod(axis=1, keepdims=True) / down)
+    return np.asarray(2 * moved * (size / 2 * found - size) / scale(lam, odd=True))
+
+
+def shapley_of_pairs(signs: np.ndarray) -> np.ndarray:
+    """How much each Shapley value takes of one pair's odd part, (n, M); the ends take none."""
+    n, m = signs.shape
+    size = (signs > 0).sum(axis=1)
+    found = np.zeros((n, m))
+    inner = (size > 0) & (size < m)
+    s = size[inner]
+    with_it = 2 * np.exp(gammaln(s) + gammaln(m - s + 1) - gammaln(m + 1))
+    without = -2 * np.exp(gammaln(s + 1) + gammaln(m - s) - gammaln(m + 1))
+    found[inner] = np.where(signs[inner] > 0, with_it[:, None], without[:, None])
+    return found
+
+
+def prior_variance(lam: np.ndarray) -> np.ndarray:
+    """Prior variance of the Shapley values of the odd kernel, (M,): sums of lam's products over d squared."""
+    at, weights = np.polynomial.legendre.leggauss(64)
+    t = (at + 1) / 2
+    s, w = t**4, weights / 2 * 4 * t**3 * -4 * np.log(t)  # -ln s ds, whose moments are 1 / d^2
+    shift = np.log1p(lam).sum()
+    up, down = np.log1p(s[:, None] * lam), np.log1p(-s[:, None] * lam)
+    even = np.exp(up.sum(axis=1, keepdims=True) - up - shift) + np.exp(down.sum(axis=1, keepdims=True) - down - shift)
+    found = w @ (even / 2 - np.exp(-shift))
+    return np.asarray(4 * lam * found / scale(lam, odd=True))
+
+
+def variance_of_all(m: int) -> float:
+    """Variance of a Shapley value of a game whose pairs are independent draws of variance 1."""
+    s = np.arange(1, m)
+    choose = gammaln(m) - gammaln(s) - gammaln(m - s + 1)
+    return float(4 / m**2 * np.exp(-choose).sum())
+
+
+def moments_of_kernels(signs: np.ndarray, lam: np.ndarray, law: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means under a law of sizes of the whole kernel around each coalition, (n,), and of it times "kept", (n, M).
+
+    Sums over sizes go forwards through the features (the mean over all sets of s of the first k)
+    and backwards again, all terms positive, so nothing cancels.
+    """
+    n, m = signs.shape
+    kept_factor = ((1 + lam * signs) / (1 + lam)).T[:, :, None]
+    hidden_factor = ((1 - lam * signs) / (1 + lam)).T[:, :, None]
+    means = [np.ones((n, 1))]
+    for k in range(1, m + 1):
+        share = np.arange(k + 1) / k
+        new = np.zeros((n, k + 1))
+        new[:, 1:] = share[1:] * kept_factor[k - 1] * means[-1]
+        new[:, :-1] += (1 - share[:-1]) * hidden_factor[k - 1] * means[-1]
+        means.append(new)
+    back = np.broadcast_to(law, (n, m + 1))
+    total = (means[m] * back).sum(axis=1)
+    each = np.empty((n, m))
+    for k in range(m, 0, -1):
+        share = np.arange(k + 1) / k
+        chosen = share[1:] * kept_factor[k - 1] * back[:, 1:]
+        each[:, k - 1] = (chosen * means[k - 1]).sum(axis=1)
+        back = chosen + (1 - share[:-1]) * hidden_factor[k - 1] * back[:, :-1]
+    return total, each
+
+
+def kept(law: np.ndarray) -> tuple[float, float]:
+    """Chance that a feature, and that two, are kept under a law of sizes (M + 1,)."""
+    m = len(law) - 1
+    size = np.arange(m + 1)
+    one = float(law @ size) / m
+    return one, float(law @ (size * (size - 1))) / (m * (m - 1)) if m > 1 else one

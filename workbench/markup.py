@@ -1,0 +1,20 @@
+"""Foreign text inside XML and Markdown: shown as text, never as markup."""
+
+from __future__ import annotations
+
+import re
+
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def xml_text(text: object) -> str:
+    """Text without the characters that XML 1.0 forbids even when escaped."""
+    return _NOT_XML.sub("\ufffd", str(text))
+
+
+def markdown_text(text: object) -> str:
+    """Text on one line, in which neither Markdown nor HTML finds anything of its own."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    for sign in "\\|`*_[]#":
+        line = line.replace(sign, f"\\{sign}")
+    return line.replace("<", "&lt;").replace(">", "&gt;")
