@@ -71,6 +71,8 @@ def _holds(field: FieldInfo) -> str:
     if get_origin(annotation) is tuple:
         inner: Any = get_args(annotation)[0]
         inner = get_args(inner)[0] if get_origin(inner) is Annotated else inner
+        if get_origin(inner) is Literal:
+            return f"list of {', '.join(f'`{value}`' for value in get_args(inner))}"
         named = [
             f"lists of {len(get_args(i))} numbers" if get_origin(i) is tuple else f"{_WORDS[i]}s" for i in _kinds(inner)
         ]

@@ -16,9 +16,15 @@ from workbench.pipeline import run_config
 from workbench.run import Run
 
 # Small enough for seconds, large enough that every artefact is written.
-TINY = ("finetune.epochs=1", "explain.samples=2", "explain.budget=32", "evaluate.resamples=100")
+TINY = (
+    "export.latency_seconds=0",
+    "finetune.epochs=1",
+    "explain.samples=2",
+    "explain.budget=32",
+    "evaluate.resamples=100",
+)
 # What may differ between equal runs: times, and the report and manifest that print them.
-DIFFERS = ("manifest.json", "timings.json", "report.html", "config.toml", ".lock")
+DIFFERS = ("manifest.json", "timings.json", "latency.json", "report.html", "config.toml", ".lock")
 KINDS = ("pictures", "texts", "classes", "values")
 LABELLED = ("labelled-pictures", "labelled-texts", "labelled-rows")  # multi-label
 WORDS = ("river", "stone", "window", "garden", "letter", "music", "paper", "silver", "corner", "winter")

@@ -9,10 +9,12 @@ import typer
 
 from workbench import cli_keeping
 from workbench.cli_audit import audit
+from workbench.cli_export import export
 from workbench.errors import GateFailed, MissingDependency, UnknownName, UsageError
 from workbench.terminal import (
     DeviceOption,
     JsonOption,
+    MaxMb,
     QuietOption,
     RunArgument,
     SetOption,
@@ -114,7 +116,7 @@ def _add_stage(name: str, text: str) -> None:
 
 
 _add_stage("finetune", "Customise the backbone of a run.")
-_add_stage("export", "Write a run's model as ONNX and prove it equal to the trained one.")
+app.command("export")(export)
 _add_stage("evaluate", "Compute every measure of a run with its interval.")
 _add_stage("explain", "Explain a choice of a run's predictions.")
 _add_stage("assess", "Measure how far each explanation of a run can be trusted.")
@@ -171,7 +173,7 @@ def inspect_prediction(
 
 
 @app.command()
-def report(run: RunArgument, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
+def report(run: RunArgument, max_mb: MaxMb = None, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
     """Write a run's report.html again from what the run holds."""
     with answering():
         from workbench import pipeline
@@ -179,7 +181,7 @@ def report(run: RunArgument, as_json: JsonOption = False, quiet: QuietOption = F
 
         opened = Run.open(run)
         with opened.lock():
-            path = pipeline.build_report(opened, progress=progress_of(quiet))
+            path = pipeline.build_report(opened, max_mb=max_mb, progress=progress_of(quiet))
         print_json({"run": str(run), "report": str(path)}) if as_json else print(path)
 
 

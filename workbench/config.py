@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from workbench.config_audit import Audit
-from workbench.config_text import Section, absolute, override, read_toml, with_usual_methods
+from workbench.config_text import Candidate, Dtype, Section, absolute, override, read_toml, with_usual_methods
 from workbench.config_text import config_error as _config_error
 from workbench.errors import ArtefactError, ConfigError
 from workbench.places import Region
@@ -107,6 +107,9 @@ class Export(Section):
 
     opset: int = Field(20, ge=18, le=23, description="ONNX operator set")
     tolerance: float = Field(1e-4, gt=0, description="largest |difference of logits| / (1 + |logit|)")
+    candidate: Candidate = Field("dynamo", description="how the file is written; `fastest`: as is fastest, at parity")
+    dtypes: tuple[Dtype, ...] = Field(("fp32",), description="number formats to make and to compare with fp32")
+    latency_seconds: float = Field(0.3, ge=0, description="for timing a file and size; 20: all percentiles; 0: none")
 
 
 class Predict(Section):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -18,6 +18,11 @@ class Section(BaseModel):
     """A part of a config: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
+
+
+# Keys of [export]: how the file is written, and the number formats of its variants.
+Candidate = Literal["dynamo", "dynamo-20", "dynamo-23", "fused-17", "fastest"]
+Dtype = Literal["fp32", "fp16", "bf16", "int8"]
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -107,28 +107,35 @@ def _further(session: Session, name: str) -> str:
     return name if name != "evaluate" else "slices" if session.audited else "compare"
 
 
-def build_report(run: Run, *, progress: Progress | None = None) -> Path:
-    """Write `report.html` of a run, or `compare.html` of a comparison; needs no torch."""
+def build_report(run: Run, *, max_mb: float | None = None, progress: Progress | None = None) -> Path:
+    """Write `report.html` of a run, or `compare.html` of a comparison; needs no torch.
+
+    Args:
+        run: what is reported.
+        max_mb: largest size in megabytes; None: what the config says (a comparison: 3).
+        progress: says what is done.
+    """
     from workbench.report.build import build_report as build
     from workbench.report.machine import FILES
 
     if run.manifest.get("kind") == "comparison":
-        return _build_comparison(run, progress)
+        return _build_comparison(run, max_mb, progress)
     config = read_resolved(run.path / CONFIG)
     if progress:
         progress.say("report ...")
+    most = config.report.max_mb if max_mb is None else max_mb
     with run.stage("report", digest([__version__, run.manifest["stages"]]), ("report.html", *FILES)):
-        path: Path = build(run, title=config.report.title, max_mb=config.report.max_mb)
+        path: Path = build(run, title=config.report.title, max_mb=most)
     return path
 
 
-def _build_comparison(run: Run, progress: Progress | None) -> Path:
+def _build_comparison(run: Run, max_mb: float | None, progress: Progress | None) -> Path:
     from workbench.report.compare import NAME, build_comparison
 
     if progress:
         progress.say("report ...")
     with run.stage("report", digest([__version__, run.manifest["stages"]]), (NAME,)):
-        path: Path = build_comparison(run)
+        path: Path = build_comparison(run, **({} if max_mb is None else {"max_mb": max_mb}))
     return path
 
 

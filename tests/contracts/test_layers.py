@@ -55,6 +55,7 @@ ORDER = {
     "pipeline": 6,
     "verification": 6,
     "inspection": 6,
+    "cli_export": 6.1,
     "auditing": 6.1,
     "cli_audit": 6.2,
     "cli_keeping": 6.5,

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from workbench.errors import ArtefactError
-from workbench.report import pictures
+from workbench.report import pictures, scale
+from workbench.report.scale import PAPER, distance, over
 
 
 def _pixels(uri: str) -> np.ndarray:
@@ -23,10 +24,13 @@ def _pixels(uri: str) -> np.ndarray:
 def test_overlay_is_centred_at_zero_and_symmetric() -> None:
     drawn = _pixels(pictures.overlay(np.array([[-2.0, -1.0, 0.0, 1.0, 2.0, 9.0]]), 2.0))[0]
     assert drawn[2, 3] == 0
-    assert tuple(drawn[0, :3]) == pictures.AGAINST and tuple(drawn[4, :3]) == pictures.FOR
+    assert tuple(drawn[0, :3]) == scale.ORANGE and tuple(drawn[4, :3]) == scale.BLUE
     assert drawn[0, 3] == drawn[4, 3] == drawn[5, 3] == drawn[:, 3].max()
-    assert drawn[1, 3] == drawn[3, 3]
-    assert abs(int(drawn[3, 3]) - int(drawn[4, 3]) / 2) <= 5
+    assert drawn[0, 3] > drawn[1, 3] > 0
+    on_white = [distance(over(tuple(int(v) for v in p[:3]), p[3] / 255, PAPER), PAPER) for p in drawn]
+    assert on_white[1] == pytest.approx(on_white[0] / 2, rel=0.06)  # half the value looks half as far from white
+    assert on_white[3] == pytest.approx(on_white[4] / 2, rel=0.06)
+    assert on_white[0] == pytest.approx(on_white[4], rel=0.03)
 
 
 def test_overlay_of_nothing_is_transparent() -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from workbench.errors import ArtefactError
-from workbench.report.view import Limits, RunView
+from workbench.report.limits import Limits
+from workbench.report.view import RunView
 from workbench.run import Run
 
 

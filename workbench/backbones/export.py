@@ -67,7 +67,8 @@ def export_onnx(
     Raises:
         ExportError: torch's exporter failed, or the file is over 2 GB.
     """
-    return with_metadata(trace(backbone, example, opset), metadata)
+    known = backbone.traced.get(opset)
+    return with_metadata(trace(backbone, example, opset) if known is None else scores_only(known), metadata)
 
 
 def trace(backbone: TorchBackbone, example: Mapping[str, np.ndarray], opset: int, taps: Taps | None = None) -> Any:
@@ -87,7 +88,7 @@ def trace(backbone: TorchBackbone, example: Mapping[str, np.ndarray], opset: int
     wrapped = _Scores(backbone.module, backbone.inputs, taps or {}).eval()
     tensors = backbone.tensors(example)
     try:
-        with _quiet(), torch.no_grad(), wrapped.tapped():
+        with quiet(), torch.no_grad(), wrapped.tapped():
             program: Any = torch.onnx.export(
                 wrapped,
                 tuple(tensors[name] for name in backbone.inputs),
@@ -146,7 +147,7 @@ def with_metadata(proto: Any, metadata: Mapping[str, Any]) -> bytes:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the exporter's progress and deprecation chatter out of the user's terminal."""
     noisy = logging.getLogger("torch.onnx")
     level = noisy.level

@@ -185,3 +185,11 @@ def as_map(name: str, activation: np.ndarray, slope: np.ndarray, frame: tuple[in
     rows, columns, skip = cells
     activation, slope = (v[skip:].T.reshape(-1, rows, columns) for v in (activation, slope))
     return LayerMap(name, "tokens", activation, slope)
+
+
+def deployed(folder: Path, device: str, facts: Mapping[str, Any]) -> OnnxBackbone:
+    """The deployed file of a folder, with its gradients where `facts` say that their graph was proved equal."""
+    path = folder / "model.onnx"
+    if not facts:
+        return OnnxBackbone(path, device=device)
+    return GradientBackbone(path, folder / "explain.onnx", facts, device=device)

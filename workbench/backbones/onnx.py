@@ -47,11 +47,14 @@ class OnnxBackbone:
                 hint="run `workbench export RUN` again",
             )
         self.requested = device
-        self._session = open_session(path, device, threads)
+        self._session = self._open(path, device, threads)
         self.providers: list[str] = self._session.get_providers()
         self.inputs = tuple(i.name for i in self._session.get_inputs())
         self._types = {i.name: np.int64 if "int64" in i.type else np.float32 for i in self._session.get_inputs()}
         self.shapes: dict[str, list[int | str]] = {i.name: list(i.shape) for i in self._session.get_inputs()}
+
+    def _open(self, path: Path, device: str, threads: int) -> Any:
+        return open_session(path, device, threads)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -87,7 +90,7 @@ class OnnxBackbone:
     def outputs(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
         """Scores of a batch: (n, K) float32."""
         found = self.run(batch, ["logits"])[0]
-        return _checked(found, {n: list(batch[n].shape) for n in self.inputs}, self.path)
+        return checked_scores(found, {n: list(batch[n].shape) for n in self.inputs}, self.path)
 
     def run(self, batch: Mapping[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
         """Some of the file's outputs for a batch.
@@ -95,25 +98,33 @@ class OnnxBackbone:
         Raises:
             ArtefactError: it takes other inputs. StageError: the runtime failed.
         """
+        feed = self.feed(batch)
+        try:
+            found = list(self._session.run(outputs, feed))
+        except Exception as e:  # the runtime's errors share no base class
+            shapes = {k: list(v.shape) for k, v in feed.items()}
+            raise StageError(f"ONNX Runtime could not run {self.path.name} on {shapes}: {runtime_reason(e)}") from e
+        self.check_provider()
+        return found
+
+    def feed(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """A batch as the file's inputs, each of its type."""
         missing = [n for n in self.inputs if n not in batch]
         if missing:
             raise ArtefactError(
                 f"{self.path} asks for the input {missing[0]!r}, the data give {', '.join(batch)}: it is another model",
                 hint="run `workbench export RUN` again",
             )
-        feed = {n: np.ascontiguousarray(batch[n], dtype=self._types[n]) for n in self.inputs}
-        try:
-            found = list(self._session.run(outputs, feed))
-        except Exception as e:  # the runtime's errors share no base class
-            shapes = {k: list(v.shape) for k, v in feed.items()}
-            raise StageError(f"ONNX Runtime could not run {self.path.name} on {shapes}: {runtime_reason(e)}") from e
-        if self._session.get_providers() != self.providers:
-            now = self._session.get_providers()[0]
+        return {n: np.ascontiguousarray(batch[n], dtype=self._types[n]) for n in self.inputs}
+
+    def check_provider(self) -> None:
+        """Raise `StageError` where the runtime went over to another provider than it began with."""
+        now = self._session.get_providers()
+        if now != self.providers:
             raise StageError(
-                f"ONNX Runtime went over from {self.providers[0]} to {now} while it ran {self.path.name}",
+                f"ONNX Runtime went over from {self.providers[0]} to {now[0]} while it ran {self.path.name}",
                 hint="look for what the GPU lacks with `workbench doctor`, or use --device cpu",
             )
-        return found
 
     def describe(self) -> dict[str, Any]:
         """Content of providers.json: what was asked, what ran each node, and that it stayed so."""
@@ -128,7 +139,7 @@ class OnnxBackbone:
         }
 
 
-def _checked(scores: np.ndarray, shapes: Mapping[str, list[int]], path: Path) -> np.ndarray:
+def checked_scores(scores: np.ndarray, shapes: Mapping[str, list[int]], path: Path) -> np.ndarray:
     """Scores as they are, if there is a finite row for each example that was asked about."""
     rows = next(iter(shapes.values()))[0]
     if scores.ndim != 2 or len(scores) != rows:

@@ -42,6 +42,7 @@ class TorchBackbone:
     companions: dict[str, bytes] = field(default_factory=dict)
     speaks_labels: bool = False
     device: str = "cpu"
+    traced: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)  # by opset, with taps
 
     def to(self, device: str) -> TorchBackbone:
         """Move to a device, in evaluation mode."""

@@ -113,12 +113,14 @@ class Boxes:
             features: F.
         """
         values = np.zeros(features)
-        for row, share in zip(background, shares, strict=True):
-            met = np.flatnonzero(((point | row) == self.whole) & (point != row))
-            x, r = point[met], row[met]
+        step = max(1, _AT_ONCE // max(len(self.leaf), 1))
+        for start in range(0, len(background), step):
+            rows = background[start : start + step]
+            place, met = np.nonzero(((point | rows) == self.whole) & (point != rows))
+            x, r = point[met], rows[place, met]
             only_x, only_r = x & ~r, r & ~x
             a, b = np.bitwise_count(only_x).astype(int), np.bitwise_count(only_r).astype(int)
-            size = share * value[met]
+            size = shares[start + place] * value[met]
             gain, loss = size * _weight(a, b), -size * _weight(b, a)
             for j in range(len(self.feature)):
                 bit = np.uint64(1) << np.uint64(j)

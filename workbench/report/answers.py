@@ -1,4 +1,4 @@
-"""What a view gives to sections: answers of explainers, records of measures, what a report leaves out."""
+"""What a view gives to sections: answers of explainers, records of measures."""
 
 from __future__ import annotations
 
@@ -9,15 +9,6 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from workbench.types import Estimate, Measure
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a report leaves out so that it fits its size: pixels, dense maps, cases."""
-
-    picture: int = 224
-    dense: bool = True
-    cases: int | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,10 @@ from markupsafe import Markup
 
 from workbench.assets import asset
 from workbench.errors import StageError, WorkbenchError
-from workbench.report.answers import Limits
+from workbench.report import scale
+from workbench.report.casebook import Casebook
+from workbench.report.gaps import SPOKEN_FOR
+from workbench.report.limits import STEPS, Limits
 from workbench.report.machine import write_for_machines
 from workbench.report.shapes import Chart, Finding, Findings, Fold, Pair, Prose, Section
 from workbench.report.view import RunView
@@ -31,17 +36,7 @@ if TYPE_CHECKING:
     from workbench.report.sections import Entry
 
 NAME = "report.html"
-# What is left out, step by step, until the file fits.
-_STEPS = (
-    Limits(),
-    Limits(picture=160),
-    Limits(picture=128, dense=False),
-    Limits(picture=96, dense=False),
-    Limits(picture=96, dense=False, cases=12),
-    Limits(picture=64, dense=False, cases=6),
-    Limits(picture=64, dense=False, cases=2),
-    Limits(picture=64, dense=False, cases=0),
-)
+_SCRIPTS = ("start", "page", "charts", "operating", "downloads", "casebook")
 
 
 def build_report(
@@ -64,16 +59,16 @@ def build_report(
         StageError: the report does not fit even without its cases, or cannot be written.
     """
     run.manifest  # noqa: B018 - a directory without a manifest is no run
-    page = ""
-    for limits in _STEPS:
-        view = RunView(run, title=title, limits=limits)
+    page, read = "", {}  # type: str, dict[str, Any]
+    for limits in STEPS:
+        view = RunView(run, title=title, limits=limits, read=read)
         page = (draw or render)(view)
         if len(page.encode()) <= max_mb * 1e6:
             break
     else:
         raise StageError(
             f"the report of {run.path} has {len(page.encode()) / 1e6:.1f} MB without any case, allowed are {max_mb:g}",
-            hint="allow more with --set report.max_mb=5",
+            hint=f"allow more: workbench report {run.path} --max-mb 5",
         )
     path = run.path / name
     write_atomically(path, page.encode())
@@ -105,15 +100,7 @@ def render(
         summary: its line of facts; None: what was trained on what.
     """
     sections = [_section(view, *entry) for entry in table or _sections()]
-    first, failed = sections[0], [s for s in sections if s.failed]
-    if failed:
-        broken = Findings(
-            tuple(
-                Finding("poor", f"The part “{s.title}” could not be built:", s.finding, f"#{s.id}", "details")
-                for s in failed
-            )
-        )
-        first = Section(first.id, first.title, first.finding, (broken, *first.blocks), first.how)
+    first = _with_gaps(sections[0], sections)
     environment = _environment()
     charts = any(isinstance(b, Chart) for s in sections for b in _flat(s.blocks))
     bundle = vega_bundle() if charts else ""
@@ -121,7 +108,7 @@ def render(
         environment,
         "page.html",
         script_hashes=(_hash(bundle),) if bundle else (),
-        bundle=_packed() if bundle else "",
+        bundle=_bundle() if bundle else "",
         view=view,
         brand=brand,
         summary=_summary(view) if summary is None else summary,
@@ -130,6 +117,22 @@ def render(
         sections=sections[1:],
         lean=_left_out(view),
     )
+
+
+def _with_gaps(first: Section, sections: list[Section]) -> Section:
+    """The first screen, on top of it what could not be built, in its register of gaps what is not there."""
+    blocks = list(first.blocks)
+    failed = [s for s in sections if s.failed]
+    absent = tuple(Finding("open", f"{s.title}.", s.absent, f"#{s.id}", "details") for s in sections if s.absent)
+    unsaid = tuple(line for line in absent if line.href[1:] not in SPOKEN_FOR)
+    for i, block in enumerate(blocks):
+        if isinstance(block, Findings) and block.heading and unsaid:
+            blocks[i] = Findings((*unsaid, *block.findings), block.heading)
+    if failed:
+        said = "The part “{title}” could not be built:"
+        lines = (Finding("poor", said.format(title=s.title), s.finding, f"#{s.id}", "details") for s in failed)
+        blocks.insert(0, Findings(tuple(lines)))
+    return replace(first, blocks=tuple(blocks))
 
 
 def _flat(blocks: tuple[Any, ...]) -> list[Any]:
@@ -145,7 +148,7 @@ def _section(view: RunView, name: str, title: str, build: Callable[[RunView], Se
     except Exception as e:  # a bug in one section must not cost the others: it is printed in its place
         return _broken(view, name, title, f"{type(e).__name__}: {e}", "this is a fault of the report, please report it")
     if section is None:
-        return Section(name, title, f"Not part of this report: {empty}", ())
+        return Section(name, title, f"Not part of this report: {empty}", (), absent=empty)
     return section
 
 
@@ -183,8 +186,14 @@ def _left_out(view: RunView) -> tuple[str, ...]:
         found.append(f"pictures have at most {lean.picture} pixels a side")
     if not lean.dense and view.modality == "image":
         found.append("pixel-by-pixel maps are left out")
-    if lean.cases is not None and lean.cases < len(view.cases):
-        found.append(f"{lean.cases} of {len(view.cases)} cases are shown")
+    try:
+        explained = len(view.cases)
+    except WorkbenchError:  # the place of the cases says it
+        explained = 0
+    if lean.cases < explained:
+        found.append(f"{lean.cases} of {explained} explained cases are shown")
+    if lean.listed < full.listed:
+        found.append(f"at most {lean.listed:,} predictions are listed")
     return tuple(found)
 
 
@@ -193,8 +202,8 @@ def _left_out(view: RunView) -> tuple[str, ...]:
 
 def page(environment: jinja2.Environment, template: str, script_hashes: tuple[str, ...] = (), **values: Any) -> str:
     """A whole page: its style, its script and the policy that allows these two alone."""
-    style = environment.get_template("style.css").render().strip()
-    script = asset("templates", "page.js").read_text(encoding="utf-8").strip()
+    style = environment.get_template("style.css").render(scale=scale, opacities=scale.opacities).strip()
+    script = _script()
     policy = "; ".join(
         (
             "default-src 'none'",
@@ -224,8 +233,20 @@ def vega_bundle() -> str:
 
 
 @cache
-def _packed() -> str:
-    return base64.b64encode(gzip.compress(vega_bundle().encode(), 9, mtime=0)).decode()
+def _script() -> str:
+    """The page's own script: its parts in one function, so that they share what the first declares."""
+    parts = "\n".join(asset("templates", "scripts", f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS)
+    return f'"use strict";\n(() => {{\n{parts.strip()}\n}})();'
+
+
+def packed(text: str) -> str:
+    """A text compressed, for a place in the page that a script reads."""
+    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+
+
+@cache
+def _bundle() -> str:
+    return packed(vega_bundle())
 
 
 @cache
@@ -241,7 +262,14 @@ def _environment() -> jinja2.Environment:
     environment.filters["coded"] = coded
     environment.filters["lower_first"] = lambda text: text[:1].lower() + text[1:]
     environment.globals["render"] = partial(_render_block, environment)
+    environment.globals["packed"] = partial(_pack_cases, environment)
     return environment
+
+
+def _pack_cases(environment: jinja2.Environment, book: Casebook) -> str:
+    """The list and the markup of its cases, compressed; the page opens a case when it is asked for."""
+    pages = [_render_block(environment, case) for case in book.cases]
+    return packed(json.dumps({**book.data, "cases": pages}, ensure_ascii=False, separators=(",", ":")))
 
 
 def _finalize(value: Any) -> Any:

@@ -14,7 +14,7 @@ from workbench.report.trust import agreement, title_of
 from workbench.report.view import RunView
 from workbench.report.words import chance, count, number, signed, word
 
-_OPEN = 1  # cases that stand open at first
+_FOUND_BY = 600  # characters of a text that a search looks at
 _WHY = {
     "right": "a right answer",
     "wrong": "a wrong answer",
@@ -70,7 +70,7 @@ def case_of(shown: CaseView) -> Case:
         agreement=table,
         agreed=agreed,
         hidden=same,
-        open=shown.place < _OPEN,
+        words=str(case.get("text", ""))[:_FOUND_BY],
         more=tuple(Fold(told.title, told.blocks) for told in beside(shown)),
         **{key: value for key, value in picture.items() if key != "segments"},
     )

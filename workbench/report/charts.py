@@ -12,6 +12,7 @@ WHO = {"before": "var(--before)", "after": "var(--after)", "deployed": "var(--af
 _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
 _CONFIG: dict[str, Any] = {
     "background": "transparent",
+    "aria": False,  # the place of a chart is one picture with a text of its own
     "font": _FONT,
     "padding": 2,
     "view": {"stroke": None},
@@ -57,32 +58,90 @@ def colour_by_who(names: Mapping[str, str], title: str | None = None) -> alt.Col
     return alt.Color("who:N", scale=scale, title=title)
 
 
-def roc(curves: pd.DataFrame, label: str, *, height: int = 250) -> dict[str, Any]:
+def roc(curves: pd.DataFrame, band: pd.DataFrame, label: str, *, height: int = 250) -> dict[str, Any]:
     """ROC curves of one class: columns `who`, `false_alarms`, `found`; the diagonal is chance."""
+    chance = pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0]})
+    named = curves.rename(columns={"false_alarms": "x", "found": "y"})
+    return _curve(named, band, chance, ("false alarms", f"{label} found"), height)
+
+
+def precision_recall(
+    curves: pd.DataFrame, band: pd.DataFrame, label: str, share: float, *, height: int = 250
+) -> dict[str, Any]:
+    """Precision over recall of one class: columns `who`, `found`, `right`; the line is calling at random."""
+    chance = pd.DataFrame({"x": [0.0, 1.0], "y": [share, share]})
+    named = curves.rename(columns={"found": "x", "right": "y"})
+    return _curve(named, band, chance, (f"{label} found", "right when called"), height)
+
+
+def _curve(
+    curves: pd.DataFrame, band: pd.DataFrame, chance: pd.DataFrame, titles: tuple[str, str], height: int
+) -> dict[str, Any]:
+    """Curves `x`, `y` by `who` in the unit square over the band of the last one (`x`, `low`, `high`)."""
     present = {who: colour for who, colour in WHO.items() if who in set(curves["who"])}
-    axis = alt.Axis(format=".0%", tickCount=5)
-    chance = (
-        alt.Chart(pd.DataFrame({"x": [0, 1]}))
-        .mark_line(strokeDash=[3, 4], color="var(--soft)", strokeWidth=1)
-        .encode(x="x:Q", y="x:Q")
+    axis, scale = alt.Axis(format=".0%", tickCount=5), alt.Scale(domain=[0, 1])
+    x, y = (
+        alt.X("x:Q", axis=axis, scale=scale, title=titles[0]),
+        alt.Y("y:Q", axis=axis, scale=scale, title=titles[1]),
+    )
+    line = alt.Chart(chance).mark_line(strokeDash=[3, 4], color="var(--soft)", strokeWidth=1).encode(x=x, y=y)
+    shade = (
+        alt.Chart(band)
+        .mark_area(opacity=0.2, color="var(--after)", clip=True)
+        .encode(x=x, y=alt.Y("low:Q", scale=scale, axis=axis, title=titles[1]), y2="high:Q")
     )
     # steps, as the curve is known at its thresholds only; the order is the curve's, not the x value's
     lines = (
         alt.Chart(curves.assign(step=range(len(curves))))
         .mark_line(strokeWidth=2, clip=True)
         .encode(
-            x=alt.X("false_alarms:Q", axis=axis, scale=alt.Scale(domain=[0, 1]), title="false alarms"),
-            y=alt.Y("found:Q", axis=axis, scale=alt.Scale(domain=[0, 1]), title=f"{label} found"),
+            x=x,
+            y=y,
             order="step:Q",
             color=colour_by_who(present),
             tooltip=[
                 alt.Tooltip("who:N", title="model"),
-                alt.Tooltip("false_alarms:Q", format=".1%", title="false alarms"),
-                alt.Tooltip("found:Q", format=".1%", title="found"),
+                alt.Tooltip("x:Q", format=".1%", title=titles[0]),
+                alt.Tooltip("y:Q", format=".1%", title=titles[1]),
             ],
         )
     )
-    return vega_spec(alt.layer(chance, lines), height)
+    return vega_spec(alt.layer(line, shade, lines), height)
+
+
+_SPLITS = {"train": "var(--before)", "validation": "var(--soft)", "test": "var(--after)"}
+
+
+def shares(rows: pd.DataFrame, *, height: int = 200) -> dict[str, Any]:
+    """Share of each class in each split: columns `label`, `who` (the split), `share`, `n`."""
+    return vega_spec(
+        alt.Chart(rows)
+        .mark_point(filled=True, opacity=0.85, size=55)
+        .encode(
+            x=alt.X("share:Q", axis=alt.Axis(format=".0%", tickCount=6), title="share of the split"),
+            y=alt.Y("label:N", sort=list(dict.fromkeys(rows["label"])), title=None, axis=alt.Axis(labelLimit=190)),
+            color=colour_by_who(_SPLITS),
+            shape=alt.Shape("who:N", scale=alt.Scale(domain=list(_SPLITS), range=["circle", "triangle-up", "square"])),
+            tooltip=["label:N", alt.Tooltip("who:N", title="split"), "n:Q", alt.Tooltip("share:Q", format=".1%")],
+        ),
+        height,
+    )
+
+
+def targets(bins: pd.DataFrame, title: str, *, height: int = 200) -> dict[str, Any]:
+    """Distribution of the target in each split: columns `who` (the split), `low`, `share`, `n`; one step line each."""
+    return vega_spec(
+        alt.Chart(bins)
+        .mark_line(interpolate="step-after", strokeWidth=2)
+        .encode(
+            x=alt.X("low:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(grid=False, tickCount=6)),
+            y=alt.Y("share:Q", axis=alt.Axis(format=".0%", tickCount=5), title="share of the split"),
+            color=colour_by_who(_SPLITS),
+            strokeDash=alt.StrokeDash("who:N", scale=alt.Scale(domain=list(_SPLITS), range=[[1, 0], [6, 3], [2, 2]])),
+            tooltip=[alt.Tooltip("who:N", title="split"), alt.Tooltip("low:Q", format=",.4~g", title="from"), "n:Q"],
+        ),
+        height,
+    )
 
 
 def training(losses: pd.DataFrame, *, title: str = "epoch", dots: bool = True, height: int = 250) -> dict[str, Any]:

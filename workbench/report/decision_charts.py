@@ -63,6 +63,38 @@ def histogram(
     )
 
 
+def scores(bins: pd.DataFrame, label: str, *, height: int = 200) -> dict[str, Any]:
+    """Scores of a class and of the others, and a threshold: columns `label`, `who`, `low`, `high`, `n`, `share`.
+
+    The page moves the parameters `threshold` and `label`.
+    """
+    threshold, chosen = alt.param(name="threshold", value=0.5), alt.param(name="label", value=label)
+    colours = {"of the class": "var(--after)", "others": "var(--before)"}
+    base = (
+        alt.Chart(bins)
+        .transform_filter("datum.label === label")
+        .mark_bar(opacity=0.6)
+        .encode(
+            x=alt.X("low:Q", bin="binned", axis=alt.Axis(format=".0%", grid=False, tickCount=5), title="probability",
+                    scale=alt.Scale(domain=[0, 1])),
+            x2="high:Q",
+            y=alt.Y("share:Q", stack=None, axis=_SHARE, title="share of its kind"),
+            color=colour_by_who(colours),
+            tooltip=[
+                alt.Tooltip("who:N", title="examples"),
+                alt.Tooltip("low:Q", format=".1%", title="from"),
+                alt.Tooltip("n:Q"),
+            ],
+        )
+    )  # fmt: skip
+    cut = (
+        alt.Chart(pd.DataFrame({"at": [0.0]}))
+        .mark_rule(strokeWidth=2, color="var(--ink)")
+        .encode(x=alt.X(datum=alt.expr("threshold"), type="quantitative"))
+    )
+    return vega_spec(alt.layer(base, cut).add_params(threshold, chosen), height)
+
+
 def net_benefit(curve: pd.DataFrame, label: str, *, height: int = 280) -> dict[str, Any]:
     """Net benefit over thresholds: columns `who`, `threshold`, `benefit`, `low`, `high` (missing: no band), `all`."""
     top = float(max(curve["benefit"].max(), 0.01))

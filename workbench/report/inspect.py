@@ -99,7 +99,7 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 
 def _render(shown: CaseView, certainty: Certainty | None, name: str) -> str:
     told = beside(shown)
-    case = replace(case_of(shown), more=(), open=True)
+    case = replace(case_of(shown), more=())
     case = replace(case, headline=case.headline.removesuffix(", truth unknown"))  # of a new input nobody knows it
     if not any(who == "before" for who, _ in shown.rows):  # no three times the same reason
         methods = tuple(replace(m, panels=tuple(p for p in m.panels if p.who != "before")) for m in case.methods)

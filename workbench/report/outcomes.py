@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from urllib.parse import urlencode
+
 import pandas as pd
 
 from workbench.report import charts
-from workbench.report.performance import area, confusion, known, roc
+from workbench.report.bands import bands
+from workbench.report.performance import (
+    area,
+    average_precision,
+    confusion,
+    known,
+    precision_recall,
+    roc,
+    truth_of,
+)
 from workbench.report.shapes import Block, Cell, Chart, Fold, HeatCell, Heatmap, Pair, Prose, Table
 from workbench.report.view import MODELS, RunView
-from workbench.report.words import count, estimate, number, percent, short, word
+from workbench.report.words import clean, count, estimate, number, percent, short, word
 
 MATRIX = 14  # classes of a confusion matrix; beyond, the commonest confusions are listed
 _WORST, _ALL = 5, 200  # classes of the short table, and of the long one
@@ -16,6 +28,10 @@ _CURVES = 3
 _PLAIN = 6  # classes beyond which a matrix shows counts alone
 _LISTED = 12  # rows of a table that stand open
 _SIDE_BY_SIDE = 4  # classes up to which two matrices stand beside each other
+_MATRIX_NOTE = {
+    True: "Counts of test examples and their share of the row. Blue: right. Orange: wrong. A number leads to cases.",
+    False: "Counts of test examples and their share of the row. Blue: right. Orange: wrong.",
+}
 _POINTS = 1200  # of a scatter
 
 
@@ -26,7 +42,8 @@ def confusions(view: RunView) -> list[Block]:
     for model, title in (("base", "Before"), (after, "Deployed" if after == "onnx" else "After")):
         frame = view.predictions(model, "test")
         if frame is not None and len(view.labels) <= MATRIX:
-            maps.append(_matrix(frame, view.labels, title))
+            listed = model == after and view.run.has("cases.json")
+            maps.append(_matrix(frame, view.labels, title, linked=listed))
         elif frame is not None:
             maps.append(_commonest(frame, view.labels, title))
     if not maps:
@@ -36,7 +53,7 @@ def confusions(view: RunView) -> list[Block]:
     return [maps[-1], Fold("The same for the model before", (maps[0],))]
 
 
-def _matrix(frame: pd.DataFrame, labels: list[str], title: str) -> Heatmap:
+def _matrix(frame: pd.DataFrame, labels: list[str], title: str, *, linked: bool) -> Heatmap:
     counts = confusion(frame, labels)
     rows = []
     for i, label in enumerate(labels):
@@ -46,7 +63,9 @@ def _matrix(frame: pd.DataFrame, labels: list[str], title: str) -> Heatmap:
             rate = n / total if total else 0.0
             shade = round(20 * rate * 0.75) if i == j else -round(20 * min(1.0, 2.5 * rate))
             share = f"{100 * rate:.0f} %" if total else "no examples"
-            cells.append(HeatCell(f"{n:,}", share if len(labels) <= _PLAIN else "", shade, i == j))
+            wanted = {"truth": clean(label), "decided": clean(labels[j])}
+            href = f"#cases:{urlencode(wanted, errors='replace')}" if linked and n else ""
+            cells.append(HeatCell(f"{n:,}", share, shade, i == j, href))
         rows.append((short(label), tuple(cells)))
     return Heatmap(
         f"{title}: what was decided",
@@ -54,8 +73,8 @@ def _matrix(frame: pd.DataFrame, labels: list[str], title: str) -> Heatmap:
         "in truth",
         tuple(short(label) for label in labels),
         tuple(rows),
-        ("Counts, and below them the share of the row." if len(labels) <= _PLAIN else "Counts of test examples.")
-        + " Blue: right. Orange: wrong.",
+        _MATRIX_NOTE[linked],
+        switch=f"shown-{title.lower()}" if len(labels) > _PLAIN else "",
     )
 
 
@@ -112,44 +131,64 @@ def classes(view: RunView) -> list[Block]:
 
 
 def curves(view: RunView) -> list[Block]:
-    """ROC of the classes that are hardest to tell apart."""
+    """ROC and precision over recall of the classes that are hardest to tell apart."""
     frames = {
         who: view.predictions(m, "test")
         for m, who in (("base", "before"), (view.shipped, MODELS.get(view.shipped, "")))
     }
     frames = {who: frame for who, frame in frames.items() if frame is not None}
     labels = view.labels[1:2] if len(view.labels) == 2 and not view.multilabel else view.labels
-    drawn: list[tuple[float, str, pd.DataFrame]] = []
-    undefined = []
-    for label in labels:
-        lines = [c.assign(who=who) for who, f in frames.items() if (c := roc(f, label)) is not None]
-        if lines:
-            last = list(frames.values())[-1]
-            drawn.append((area(last, label), label, pd.concat(lines, ignore_index=True)))
-        else:
-            undefined.append(label)
-    hardest = sorted(drawn, key=lambda entry: (entry[0], labels.index(entry[1])))[:_CURVES]
+    if not frames:
+        return []
+    last = list(frames.values())[-1]
+    truths = {label: truth_of(known(last), label) for label in labels}
+    undefined = [label for label, truth in truths.items() if truth.all() or not truth.any()]
+    areas = {label: area(last, label) for label in labels if label not in undefined}
+    hardest = sorted(areas, key=lambda label: (areas[label], labels.index(label)))[:_CURVES]
     blocks: list[Block] = []
-    charted = tuple(
-        Chart(
-            charts.roc(lines, label),
-            f"ROC of {label}: area {_area(value)}",
-            f"{label}: area {_area(value)}. The dashed line is chance.",
-            250,
-            square=True,
-        )
-        for value, label, lines in hardest
-    )
-    if charted:
-        title = "Found against false alarms (ROC)"
-        if len(drawn) > len(charted):
+    if hardest:
+        title = "Found, and at what price"
+        if len(areas) > len(hardest):
             which = "labels" if view.multilabel else "classes"
-            title += f": the {len(charted)} {which} of {len(drawn)} that are hardest to tell apart"
-        blocks += [Prose((), heading=title), Pair(charted, narrow=True)]
+            title += f": the {len(hardest)} {which} of {len(areas)} that are hardest to tell apart"
+        said = (
+            "Bands: the middle 95 % of the curves when the test examples are drawn anew 500 times, class by class. "
+            "Dashed: calling at random."
+        )
+        blocks += [Prose((said,), heading=title), *(Pair(_both(frames, label, areas[label])) for label in hardest)]
     if undefined:
-        text = f"No ROC for {', '.join(undefined)}: the test split holds only examples of it, or none."
+        text = f"No curves for {', '.join(undefined)}: the test split holds only examples of it, or none."
         blocks.append(Prose((text,), "note"))
     return blocks
+
+
+def _both(frames: dict[str, pd.DataFrame], label: str, value: float) -> tuple[Chart, Chart]:
+    """The two charts of a class."""
+    last = known(list(frames.values())[-1])
+    truth = truth_of(last, label)
+    of_roc, of_precision = bands(truth, last[f"score.{label}"].to_numpy(dtype=float))
+
+    def lines(curve: Callable[[pd.DataFrame, str], pd.DataFrame | None]) -> pd.DataFrame:
+        found = (c.assign(who=who) for who, f in frames.items() if (c := curve(f, label)) is not None)
+        return pd.concat(found, ignore_index=True).round(5)
+
+    mean, share = average_precision(last, label), float(truth.mean())
+    return (
+        Chart(
+            charts.roc(lines(roc), of_roc, label),
+            f"ROC of {label}: area {_area(value)}",
+            f"{label}: area under the ROC {_area(value)}.",
+            250,
+            square=True,
+        ),
+        Chart(
+            charts.precision_recall(lines(precision_recall), of_precision, label, share),
+            f"Precision over recall of {label}: average precision {_area(mean)}",
+            f"{label}: average precision {_area(mean)}; at random {number(share)}.",
+            250,
+            square=True,
+        ),
+    )
 
 
 def _area(value: float) -> str:

@@ -1,12 +1,12 @@
-"""Curves and counts that the report draws from predictions: ROC and confusion."""
+"""Curves and counts that the report draws from predictions: ROC, precision over recall, confusion."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score, roc_curve
 
 POINTS = 120  # of a drawn curve
 
@@ -14,6 +14,14 @@ POINTS = 120  # of a drawn curve
 def known(predictions: pd.DataFrame) -> pd.DataFrame:
     """The rows whose target is known."""
     return predictions[predictions["target"].notna()].reset_index(drop=True)
+
+
+def said(predictions: pd.DataFrame | None, ids: Iterable[str], column: str) -> dict[str, Any]:
+    """What a model said of some examples, by their ids; of a million predictions only these are touched."""
+    if predictions is None:
+        return {}
+    own = predictions[predictions["id"].isin(set(ids))]
+    return dict(zip(own["id"].astype(str), own[column], strict=True))
 
 
 def confusion(predictions: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
@@ -28,8 +36,10 @@ def roc(predictions: pd.DataFrame, label: str) -> pd.DataFrame | None:
 
     None where the split holds only that class or none of it, so that the curve is not defined.
     """
+    from sklearn.metrics import roc_curve
+
     rows = known(predictions)
-    truth = _truth(rows, label)
+    truth = truth_of(rows, label)
     if truth.all() or not truth.any():
         return None
     false_alarms, found, _ = roc_curve(truth, rows[f"score.{label}"])
@@ -40,13 +50,40 @@ def roc(predictions: pd.DataFrame, label: str) -> pd.DataFrame | None:
     return pd.DataFrame({"false_alarms": false_alarms, "found": found})
 
 
+def precision_recall(predictions: pd.DataFrame, label: str) -> pd.DataFrame | None:
+    """Precision over recall of one class: `found`, `right`, thinned; None where the class has no example."""
+    from sklearn.metrics import precision_recall_curve
+
+    rows = known(predictions)
+    truth = truth_of(rows, label)
+    if not truth.any():
+        return None
+    right, found, _ = precision_recall_curve(truth, rows[f"score.{label}"], drop_intermediate=True)
+    right, found = right[-2::-1], found[-2::-1]  # from the highest threshold down, without the point at no call
+    if len(found) > POINTS:
+        length = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(right)) + np.abs(np.diff(found)))])
+        keep = np.unique(np.searchsorted(length, np.linspace(0, length[-1], POINTS)).clip(0, len(found) - 1))
+        right, found = right[keep], found[keep]
+    return pd.DataFrame({"found": found, "right": right})
+
+
+def average_precision(predictions: pd.DataFrame, label: str) -> float:
+    """Mean precision over the steps of recall, from every point."""
+    from sklearn.metrics import average_precision_score
+
+    rows = known(predictions)
+    return float(average_precision_score(truth_of(rows, label), rows[f"score.{label}"]))
+
+
 def area(predictions: pd.DataFrame, label: str) -> float:
     """Area under the ROC curve of one class against the rest, from every point (not the thinned curve)."""
+    from sklearn.metrics import roc_auc_score
+
     rows = known(predictions)
-    return float(roc_auc_score(_truth(rows, label), rows[f"score.{label}"]))
+    return float(roc_auc_score(truth_of(rows, label), rows[f"score.{label}"]))
 
 
-def _truth(rows: pd.DataFrame, label: str) -> np.ndarray:
+def truth_of(rows: pd.DataFrame, label: str) -> np.ndarray:
     """Whether a class is the true one, or a label holds, (n,)."""
     own = f"target.{label}"
     return np.asarray(rows[own] if own in rows else rows["target"] == label, dtype=bool)

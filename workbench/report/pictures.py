@@ -1,8 +1,7 @@
 """Pictures of the explained examples: a base picture and transparent overlays, bounded in size.
 
-One diverging scale, blue for and orange against, centred at zero; its two hues stay apart
-for colour-blind readers, and opacity carries the size. Tiny pictures are enlarged without
-smoothing, so that a pixel stays a pixel.
+One diverging scale (`scale.py`), blue for and orange against, centred at zero; opacity
+carries the size. Tiny pictures are enlarged without smoothing, so that a pixel stays a pixel.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from workbench.errors import ArtefactError
+from workbench.report.scale import BLUE, ORANGE, opacities
 
-FOR = (46, 122, 204)
-AGAINST = (214, 106, 16)
 _HATCH = (190, 24, 140)
 TINY = 64  # pixels of the longer side up to which a picture is enlarged without smoothing
+_FULL = 0.9  # opacity of full colour on a picture
 _LEVELS = 31  # shades of each colour in an overlay's palette
 
 
@@ -86,9 +85,11 @@ def overlay(values: np.ndarray, scale: float) -> str:
     share = np.clip(np.nan_to_num(values) / scale if scale else np.zeros_like(values), -1, 1)
     index = np.rint(share * _LEVELS).astype(int) + _LEVELS  # 0 against ... 2 * _LEVELS for
     image = Image.frombytes("P", index.shape[::-1], index.astype(np.uint8).tobytes())
-    colours = [AGAINST if i < _LEVELS else FOR for i in range(2 * _LEVELS + 1)]
+    colours = [ORANGE if i < _LEVELS else BLUE for i in range(2 * _LEVELS + 1)]
     image.putpalette([channel for colour in colours for channel in colour])
-    alpha = bytes(round(230 * abs(i - _LEVELS) / _LEVELS) for i in range(2 * _LEVELS + 1))
+    sides = (opacities(side, steps=_LEVELS, top=_FULL) for side in (ORANGE, BLUE))
+    against, with_it = ([round(255 * a) for a in side] for side in sides)
+    alpha = bytes([*against[:0:-1], *with_it])
     return _uri(image, "png", optimize=True, transparency=alpha)
 
 

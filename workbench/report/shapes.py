@@ -7,7 +7,7 @@ run, so each can be tested alone.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from workbench.report.excerpts import Neighbours, Struck
 
@@ -73,6 +73,7 @@ class HeatCell:
     note: str = ""
     shade: int = 0
     hit: bool = False
+    href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class Heatmap:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[HeatCell, ...]], ...]
     note: str = ""
+    switch: str = ""  # a name: numbers and notes do not stand together, a switch of this name chooses
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +252,7 @@ class Method:
 class Case:
     """One explained example."""
 
+    template: ClassVar[str] = "opened.html"
     anchor: str
     id: str
     headline: str
@@ -271,21 +274,16 @@ class Case:
     agreement: Table | None = None
     hidden: str = ""  # what a hidden part is replaced by, where that is the same for every method
     agreed: str = ""  # the agreement in one sentence
-    open: bool = False
+    words: str = ""  # what it can be found by beside its id and answers
     more: tuple[Fold, ...] = ()  # what is said beside the methods: contrast, counterfactual, neighbours
 
 
-@dataclass(frozen=True, slots=True)
-class Gallery:
-    """The explained cases, one below the other."""
-
-    template: ClassVar[str] = "gallery.html"
-    cases: tuple[Case, ...]
-    legend: tuple[str, ...] = ()  # the methods, in the order of the lights of a row
+class Shaped(Protocol):
+    template: ClassVar[str]  # of a shape that another module defines
 
 
-_Drawn = Chart | Heatmap | Bars | Tokens | Overlay | Neighbours | Struck | Gallery | Tree
-Block = Table | Pair | Fold | Prose | Facts | Findings | _Drawn
+_Drawn = Chart | Heatmap | Bars | Tokens | Overlay | Neighbours | Struck | Tree
+Block = Table | Pair | Fold | Prose | Facts | Findings | _Drawn | Shaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,3 +296,4 @@ class Section:
     blocks: tuple[Block, ...]
     how: tuple[str, ...] = ()
     failed: bool = False
+    absent: str = ""  # why there is nothing to show

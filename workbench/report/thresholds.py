@@ -32,7 +32,7 @@ def thresholds(about: dict[str, Any]) -> list[Block]:
     if not part["rules"]:
         return [Prose((f"No thresholds: {sentence(part['reason'])}",), "note", heading)]
     label = part["positive"]
-    rows = tuple((word(*_rule(entry)), *_numbers(entry)) for entry in part["rules"])
+    rows = tuple((word(*rule_name(entry)), *_numbers(entry)) for entry in part["rules"])
     head = (
         "Rule",
         "called from",
@@ -56,7 +56,8 @@ def thresholds(about: dict[str, Any]) -> list[Block]:
     return [Prose((said,), heading=heading), Table(f"Thresholds for {label}", head, rows, note, notes)]
 
 
-def _rule(entry: dict[str, Any]) -> tuple[str, str]:
+def rule_name(entry: dict[str, Any]) -> tuple[str, str]:
+    """A rule in words, and its cost where one was given."""
     name = _RULES.get(entry["rule"], entry["rule"])
     if entry["parameter"] is not None:
         name = name.format(entry["parameter"]).replace("%", " %")

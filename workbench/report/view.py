@@ -17,8 +17,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from workbench.errors import ArtefactError
-from workbench.report.answers import Answer, Limits, known_record
+from workbench.report.answers import Answer, known_record
 from workbench.report.label_sets import with_sets
+from workbench.report.limits import Limits
 from workbench.report.words import listing
 from workbench.run import Run
 from workbench.types import Estimate, Measure
@@ -31,11 +32,13 @@ MODELS = {"base": "before", "tuned": "after", "onnx": "deployed"}
 class RunView:
     """A run directory, read lazily and once."""
 
-    def __init__(self, run: Run, *, title: str = "", limits: Limits | None = None) -> None:
+    def __init__(
+        self, run: Run, *, title: str = "", limits: Limits | None = None, read: dict[str, Any] | None = None
+    ) -> None:
         self.run = run
         self.limits = limits or Limits()
         self._title = title
-        self._read: dict[str, Any] = {}
+        self._read: dict[str, Any] = {} if read is None else read  # files by name; views may share what they read
         self.broken: dict[str, str] = {}  # title of each part that could not be built, and why
 
     # -- identity ---------------------------------------------------------------------
@@ -153,14 +156,17 @@ class RunView:
     # -- models -----------------------------------------------------------------------
 
     def predictions(self, model: str, split: str = "") -> pd.DataFrame | None:
-        """One model's predictions, of one split where it is named; a set of labels is one answer."""
+        """One model's predictions, of one split where it is named; a set of labels is one answer. Not to be changed."""
         key = f"{model}/predictions.parquet"
         if key not in self._read:
             self._read[key] = with_sets(self._parquet(key)) if self.run.has(key) else None
         frame: pd.DataFrame | None = self._read[key]
         if frame is None or not split:
             return frame
-        return frame[frame["split"] == split].reset_index(drop=True)
+        if f"{key}:{split}" not in self._read:
+            self._read[f"{key}:{split}"] = frame[frame["split"] == split].reset_index(drop=True)
+        found: pd.DataFrame = self._read[f"{key}:{split}"]
+        return found
 
     def measures(self, model: str, split: str = "test") -> dict[str, Measure]:
         """The measures of one model on one split, by name, in the file's order."""
@@ -201,10 +207,17 @@ class RunView:
         return sorted(found, key=lambda case: place.get(case.get("why", ""), len(place)))
 
     @cached_property
+    def shown(self) -> list[dict[str, Any]]:
+        """The explained examples that the report has room for: an even sample in their order."""
+        most = self.limits.cases
+        if len(self.cases) <= most:
+            return self.cases
+        return [self.cases[int(i)] for i in np.linspace(0, len(self.cases) - 1, most).round()] if most else []
+
+    @cached_property
     def anchors(self) -> dict[str, str]:
         """Example id to the anchor of its case, for the cases that are shown."""
-        shown = self.cases[: self.limits.cases]
-        return {case["id"]: f"case-{i + 1}" for i, case in enumerate(shown)}
+        return {case["id"]: f"case-{i + 1}" for i, case in enumerate(self.shown)}
 
     @cached_property
     def answers(self) -> dict[str, dict[str, Answer]]:

@@ -17,7 +17,7 @@ from workbench.bank import Bank, Growing, coalitions, grow
 from workbench.data.fingerprint import target_name
 from workbench.errors import ConfigError, ExplainError, MissingDependency, Refusal
 from workbench.explainers import Explainer, find_method, run_explainer
-from workbench.explainers.shap import paired_regression
+from workbench.explainers.shap import exact_shapley, paired_regression
 from workbench.records import finite, read_predictions, write_attributions
 from workbench.stages.background import Background, choose_background
 from workbench.stages.selection import choose_cases
@@ -166,9 +166,13 @@ class Asked:
 
     def probe(self, case: dict[str, Any], model: str) -> Any:
         """The case's question bound to one of the run's models."""
+        return self.bound(case, getattr(self.session, model))
+
+    def bound(self, case: dict[str, Any], backbone: Any) -> Any:
+        """The case's question bound to any backbone."""
         return bind(
             self.session.task,
-            getattr(self.session, model),
+            backbone,
             self.session.preparation,
             case["example"],
             case["question"],
@@ -281,3 +285,8 @@ class Asked:
             "height": height,
             "segmenter": cut.method,
         }
+
+
+def shapley_values(bank: Bank) -> np.ndarray:
+    """Shapley values of a bank's features, (M,)."""
+    return exact_shapley(bank) if bank.coalitions.exact else paired_regression(bank)[0]

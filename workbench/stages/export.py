@@ -9,6 +9,7 @@ import numpy as np
 
 from workbench import __version__
 from workbench.errors import ExportError
+from workbench.stages.candidates import write_model
 from workbench.stages.gradients import traced, write_gradients
 from workbench.stages.session import GRAPH, Session, do_stage
 from workbench.types import PROBABILITY
@@ -42,7 +43,7 @@ def export(session: Session) -> bool:
         thresholds = session.thresholds("tuned")
         if thresholds is not None:
             metadata["thresholds"] = thresholds.tolist()
-        content, exporter, traces = _write(session, tuned, encoded, metadata)
+        content, written, traces = _write(session, tuned, encoded, metadata)
         rows = parity_rows(session)
         partial = run.path / "onnx" / ".model.partial.onnx"
         partial.parent.mkdir(parents=True, exist_ok=True)
@@ -59,8 +60,7 @@ def export(session: Session) -> bool:
         finally:
             partial.unlink(missing_ok=True)
         parity |= {
-            "opset": config.export.opset,
-            "exporter": exporter,
+            **written,
             "sha256": hashlib.sha256(content).hexdigest(),
             "bytes": len(content),
             "parameters": tuned.parameters,
@@ -82,19 +82,22 @@ def export(session: Session) -> bool:
 
 def _write(
     session: Session, tuned: Any, encoded: Any, metadata: dict[str, Any]
-) -> tuple[bytes, str, tuple[Any, dict[str, Any], str]]:
-    """The file's bytes, what wrote them, and what its gradient graph is made of (or why there is none)."""
+) -> tuple[bytes, dict[str, Any], tuple[Any, dict[str, Any], str]]:
+    """The file's bytes; what wrote them: `exporter`, `opset`, `candidate`; what its gradient graph is made of."""
+    opset = session.config.export.opset
     if session.uses_estimator:
         from workbench.backbones.estimator_export import export_estimator
 
         if tuned.link.in_probability:  # its scores are logarithms of what its trees add up to
             metadata = {**metadata, "asked_in": PROBABILITY}
+        written = {"opset": opset, "exporter": "onnx, from the trees as arrays"}
         none = None, {}, "trees have no gradient: their answer steps"
-        return export_estimator(tuned, metadata, session.config.export.opset), "onnx, from the trees as arrays", none
-    from workbench.backbones.export import scores_only, tracing_batch, with_metadata
+        return export_estimator(tuned, metadata, opset), written, none
+    from workbench.backbones.export import tracing_batch
 
-    traces = traced(session, tuned, tracing_batch(encoded, session.task.modality_name), encoded)
-    return with_metadata(scores_only(traces[0]), metadata), "torch.onnx (dynamo)", traces
+    example = tracing_batch(encoded, session.task.modality_name)
+    traces = traced(session, tuned, example, encoded)
+    return *write_model(session, tuned, example, metadata, encoded), traces
 
 
 def parity_rows(session: Session) -> np.ndarray:

@@ -22,10 +22,11 @@ def traced(session: Session, tuned: Any, example: Any, encoded: Any) -> tuple[An
     opset, reason = session.config.export.opset, ""
     try:
         taps = taps_of(tuned, encoded)
-        return trace(tuned, example, opset, taps), facts_of(tuned, taps), ""
+        tuned.traced[opset] = trace(tuned, example, opset, taps)
+        return tuned.traced[opset], facts_of(tuned, taps), ""
     except Exception as e:  # whatever it is, the model itself may still be exported
         reason = e.message if isinstance(e, ExportError) else f"{type(e).__name__}: {' '.join(str(e).split())[:200]}"
-    return trace(tuned, example, opset), {}, reason
+    return None, {}, reason
 
 
 def write_gradients(

@@ -7,9 +7,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
 
+from workbench.backbones.gradients import deployed
 from workbench.backbones.remembered import Remembered
 from workbench.errors import MissingDependency
-from workbench.stages.session import Session, deployed
+from workbench.stages.session import Session
 from workbench.types import Dataset
 
 
@@ -38,7 +39,7 @@ class Models:
         """The deployed file, asked each input once."""
         if self._home.audited:
             return Remembered(self._home.onnx)
-        return Remembered(deployed(self._home.run, self._home.device, self._home.gradients))
+        return Remembered(deployed(self._home.run.path / "onnx", self._home.device, self._home.gradients))
 
     @cached_property
     def lone(self) -> Session:

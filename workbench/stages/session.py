@@ -28,6 +28,7 @@ _MADE_OF: dict[str, tuple[tuple[str, ...], str]] = {
     "evaluate": (("evaluate",), "predict"),
     "slices": (("evaluate",), "predict"),
     "compare": (("evaluate", "compare"), "predict"),
+    "variants": (("export", "evaluate", "explain"), "predict"),
     "explain": (("explain",), "predict"),
     "assess": (("assess",), "explain"),
     "overall": (("explain",), "explain"),
@@ -36,7 +37,8 @@ _MADE_OF: dict[str, tuple[tuple[str, ...], str]] = {
 }
 STAGES = tuple(name for name in _MADE_OF if name != "adopt")
 # Of a model that was trained elsewhere: there is no model before, and nothing to train or to compare.
-AUDIT = tuple(name for name in _MADE_OF if name not in ("finetune", "export", "compare", "shift"))
+AUDIT = tuple(name for name in _MADE_OF if name not in ("finetune", "export", "compare", "variants", "shift"))
+_VARIANTS = {"dtypes", "latency_seconds"}  # keys of [export] that the deployed file itself does not depend on
 _TURNS = {"immutable", "ranges", "change"}  # keys of [explain] that counterfactuals alone depend on
 # Methods ask the file that ships; what it does not offer comes from the model it was exported from.
 Models = Mapping[str, tuple[str, str]]  # side to the model that is asked and the trained one
@@ -141,6 +143,7 @@ class Session:
         sections, before = _MADE_OF[stage]
         before = "adopt" if self.audited and before == "export" else before
         left_out = {} if stage == "contrast" else {"explain": _TURNS}
+        left_out |= {} if stage == "variants" else {"export": _VARIANTS}
         own = self.config.model_dump(mode="json", include={*sections, "task", "seed"}, exclude=left_out)
         extra = [self.sha256] if stage == "prepare" else [self.audited_sha256] if stage == "adopt" else []
         return digest([stage, __version__, own, [self.key(before)] if before else [], extra])
@@ -223,20 +226,25 @@ class Session:
 
     @cached_property
     def onnx(self) -> Any:
-        """The deployed file in ONNX Runtime."""
+        """The deployed file in ONNX Runtime; on a GPU its buffers stay there."""
+        path = self.run.path / "onnx" / "model.onnx"
         if self.audited:
             from workbench.backbones.foreign import ForeignBackbone
 
-            return ForeignBackbone(self.run.path / "onnx" / "model.onnx", device=self.device)
-        return deployed(self.run, self.device, self.gradients)
+            return ForeignBackbone(path, device=self.device)
+        if self.torch_device == "cuda":
+            from workbench.backbones.onnx_gpu import BoundBackbone
+
+            return BoundBackbone(path, device=self.device)
+        from workbench.backbones.gradients import deployed
+
+        return deployed(self.run.path / "onnx", self.device, self.gradients)
 
     @cached_property
     def gradients(self) -> dict[str, Any]:
         """What the export found out about the gradient graph; empty where there is none that may be used."""
-        if not self.run.has(PARITY):
-            return {}
-        found: dict[str, Any] = self.run.read_json(PARITY).get("gradients", {})
-        return found if found.get("passed") else {}
+        found = self.run.read_json(PARITY).get("gradients", {}) if self.run.has(PARITY) else {}
+        return dict(found) if found.get("passed") else {}
 
     @cached_property
     def preparation(self) -> Any:
@@ -274,17 +282,6 @@ class Session:
             "unit": self.dataset.unit,
             "groups": {k: np.array([e.meta.get(k, "") for e in examples], dtype=object) for k in slices},
         }
-
-
-def deployed(run: Run, device: str, gradients: dict[str, Any]) -> Any:
-    """A run's deployed file in ONNX Runtime, with its gradients where their graph was proved equal."""
-    from workbench.backbones.gradients import GradientBackbone
-    from workbench.backbones.onnx import OnnxBackbone
-
-    path = run.path / "onnx" / "model.onnx"
-    if not gradients:
-        return OnnxBackbone(path, device=device)
-    return GradientBackbone(path, run.path / GRAPH, gradients, device=device)
 
 
 def do_stage(session: Session, stage: str, work: Callable[[dict[str, Any]], None], outputs: tuple[str, ...]) -> bool:

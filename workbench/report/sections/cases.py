@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.report.case import case_of
+from workbench.report.casebook import casebook
 from workbench.report.measures import meanings
 from workbench.report.panels import CaseView
-from workbench.report.shapes import Block, Gallery, Prose, Section
+from workbench.report.shapes import Block, Prose, Section
 from workbench.report.trust import fillers, overview, thresholds, title_of, trials
 from workbench.report.view import RunView
 from workbench.report.words import count, listing, sentence
@@ -21,7 +22,7 @@ def cases(view: RunView) -> Section | None:
     about = view.json("cases.json")
     if about is None or not about.get("cases"):
         return None
-    shown = view.cases[: view.limits.cases]
+    shown = view.shown
     left = len(view.cases) - len(shown)
     modality = str(about.get("modality", ""))
     noun = {"text": "words", "image": "parts", "table": "columns"}.get(modality, "parts")
@@ -50,12 +51,16 @@ def cases(view: RunView) -> Section | None:
         blocks.append(Prose((text,), "note"))
     blocks += _refused(about)
     if left:
-        text = f"{count(left, 'case')} left out so that this file stays within its size; all are in cases.json."
+        text = (
+            f"{len(shown):,} of {count(len(view.cases), 'explained case')} are in this file, an even sample over the "
+            "reasons for which they were chosen, so that it stays within its size; all are in cases.json."
+        )
         blocks.append(Prose((text,), "note"))
     if about.get("selection"):
         blocks.append(Prose((sentence(about["selection"]),)))
     legend = tuple(title_of(view, name) for name in view.explainers) if trusted else ()
-    blocks.append(Gallery(tuple(case_of(CaseView(view, modality, case, i)) for i, case in enumerate(shown)), legend))
+    drawn = tuple(case_of(CaseView(view, modality, case, i)) for i, case in enumerate(shown))
+    blocks.append(casebook(view, drawn, legend))
     return Section("cases", "Cases", finding, tuple(blocks), _how(view))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from workbench.report.performance import said as answers
 from workbench.report.shapes import Block, Cell, Fold, HeatCell, Heatmap, Prose, Section, Table
 from workbench.report.view import RunView
 from workbench.report.words import (
@@ -158,11 +159,8 @@ def _won(view: RunView) -> list[Block]:
 
 def _flips(view: RunView, turned: list[str]) -> tuple[tuple[tuple[Cell, ...], ...], str]:
     """Rows of answers that turned, and a note on those left out; explained ones lead to their case."""
-    frames = {who: view.predictions(m, "test") for who, m in (("before", "base"), ("after", view.shipped))}
-    said: dict[str, dict[str, str]] = {
-        who: {} if f is None else dict(zip(f["id"].astype(str), f["predicted"], strict=True))
-        for who, f in frames.items()
-    }
+    models = {"before": "base", "after": view.shipped}
+    said = {who: answers(view.predictions(m, "test"), turned[:_ROWS], "predicted") for who, m in models.items()}
     rows = []
     for example in turned[:_ROWS]:
         anchor = view.anchors.get(example)

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from workbench.report.shapes import Block, Cell, Facts, Fold, Prose, Section, Table
+import numpy as np
+import pandas as pd
+
+from workbench.report import charts
+from workbench.report.shapes import Block, Cell, Chart, Facts, Fold, Prose, Section, Table
 from workbench.report.view import RunView
-from workbench.report.words import count, listing, number, percent, sentence, word
+from workbench.report.words import clean, count, listing, number, percent, sentence, short, word
 from workbench.types import SPLITS
 
 _ROWS = 40  # of a list
+_STEPS = 16  # of a distribution
 _OPEN = 12  # rows of a table that stand open; more are behind a line
 _CHECKS = {
     "unreadable": "Unreadable examples",
@@ -109,7 +114,25 @@ def _classes(view: RunView) -> list[Block]:
     note = f"{left:,} more {noun[left > 1]} in data/fingerprint.json." if left > 0 else ""
     held = "with" if view.multilabel else "of"
     table = Table(f"Examples {held} each {noun[0]}", (noun[0].capitalize(), *splits), rows, note, compact=True)
-    return [table] if len(rows) <= _OPEN else [Fold(f"Examples {held} each of the {len(labels):,} {noun[1]}", (table,))]
+    drawn = [
+        {"label": short(clean(label)), "who": s, "n": n, "share": n / totals[s]}
+        for label in labels[:_ROWS]
+        for s in splits
+        for n in (classes.get(s, {}).get(label, 0),)
+    ]
+    chart = Chart(
+        charts.shares(pd.DataFrame(drawn).round(5), height=_height(len(rows))),
+        f"Share of the examples {held} each {noun[0]} in every split",
+        "Where the marks of a row lie together, the splits are alike.",
+        _height(len(rows)),
+    )
+    if len(rows) <= _OPEN:
+        return [chart, table]
+    return [chart, Fold(f"Examples {held} each of the {len(labels):,} {noun[1]}", (table,))]
+
+
+def _height(rows: int) -> int:
+    return 200 if rows <= 8 else 300
 
 
 def _target(view: RunView) -> list[Block]:
@@ -127,7 +150,35 @@ def _target(view: RunView) -> list[Block]:
     )
     unit = f" ({view.unit})" if view.unit else ""
     title = f"{view.fingerprint.get('target_name', 'Target')}{unit}"
-    return [Table(title, ("Split", "n", "mean", "standard deviation", "least", "greatest"), rows)]
+    return [
+        *_distribution(view, title),
+        Table(title, ("Split", "n", "mean", "standard deviation", "least", "greatest"), rows),
+    ]
+
+
+def _distribution(view: RunView, title: str) -> list[Block]:
+    """How the target is spread in every split, on the same steps."""
+    frame = view.predictions(view.shipped) if view.shipped else None
+    if frame is None:
+        return []
+    known = frame[frame["target"].notna()].assign(target=lambda rows: rows["target"].astype(float))
+    edges = np.histogram_bin_edges(known["target"], _STEPS)
+    parts = []
+    for split in _splits(view):
+        values = known["target"][known["split"] == split]
+        if len(values):
+            n = [*np.histogram(values, edges)[0].tolist(), 0]  # the last step ends on the axis
+            parts.append(pd.DataFrame({"who": split, "low": edges, "n": n, "share": [k / len(values) for k in n]}))
+    if not parts:
+        return []
+    return [
+        Chart(
+            charts.targets(pd.concat(parts, ignore_index=True).round(5), title),
+            f"Distribution of {title} in every split",
+            "Where the lines lie together, the splits are alike.",
+            200,
+        )
+    ]
 
 
 def _checks(view: RunView) -> list[Block]:

@@ -9,6 +9,7 @@ import pandas as pd
 from workbench.report import decision_charts as charts
 from workbench.report.abstention import abstain, abstention
 from workbench.report.label_decisions import label_decisions
+from workbench.report.operating import operating
 from workbench.report.residuals import residuals
 from workbench.report.shapes import Block, Cell, Chart, Pair, Prose, Section, Table
 from workbench.report.thresholds import net_benefit, thresholds
@@ -42,7 +43,7 @@ def decisions(view: RunView) -> Section | None:
         return Section("decisions", title, *label_decisions(found))
     if own["kind"] == "value":
         return Section("decisions", title, *residuals(view, found))
-    blocks = [*_calibration(found), *thresholds(own), *net_benefit(found), *abstention(found)]
+    blocks = [*_calibration(found), *thresholds(own), *operating(view, own), *net_benefit(found), *abstention(found)]
     return Section("decisions", title, f"{abstain(own)} {_calibrated(own)}", tuple(blocks), _HOW)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from workbench.report.contract import adopted
 from workbench.report.gradients import HOW, gradient_blocks, gradient_facts
 from workbench.report.shapes import Block, Cell, Facts, Fold, Section, Table
+from workbench.report.variants import variant_blocks
 from workbench.report.view import RunView
 from workbench.report.words import listing, none, number, percent, size, word
 
@@ -43,6 +44,7 @@ def deployed(view: RunView) -> Section | None:
         table = Table("Trained model and deployed file side by side", head, rows, compact=True)
         blocks.append(Fold("The same for each number of examples at once", (table,)))
     blocks += gradient_blocks(parity)
+    blocks += variant_blocks(view)
     batches = listing([f"{b:,}" for b in parity.get("batch_sizes", [])])
     how = (
         "Error = |trained − deployed| / (1 + |trained|) of each output number, the largest over all examples, "
@@ -64,11 +66,20 @@ def _facts(view: RunView, parity: dict[str, Any]) -> tuple[tuple[str, Cell], ...
         ("Largest difference", none("not recorded") if absolute is None else word(number(absolute, digits=4))),
         ("Same answer", _agreement(parity.get("label_agreement") or {}, view)),
         ("Ran on", ran),
+        *((("Nodes", _nodes(providers)),) if (providers or {}).get("nodes") else ()),
         ("Format", word(f"ONNX opset {parity.get('opset', 'not recorded')}", str(parity.get("exporter") or ""))),
         ("Size", none("not recorded") if weight is None else word(size(weight), parameters)),
         ("SHA-256", Cell(str(parity.get("sha256") or "not recorded"), kind="code")),
         *gradient_facts(parity),
     )
+
+
+def _nodes(providers: dict[str, Any]) -> Cell:
+    """Which provider runs how many nodes, and the heavy ones that were left to the CPU."""
+    said = listing([f"{n:,} on {name.removesuffix('ExecutionProvider')}" for name, n in providers["nodes"].items()])
+    fallen = sorted({f["operator"] for f in providers.get("fell_back") or ()})
+    note = f"left to the CPU: {listing(fallen)}" if fallen else "every one accounted for; no silent fallback"
+    return word(said, note)
 
 
 def _agreement(agreement: dict[str, int], view: RunView) -> Cell:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from workbench.report import charts
 from workbench.report.label_outcomes import wrong_labels
-from workbench.report.performance import confidence, known
+from workbench.report.performance import confidence, known, said
 from workbench.report.shapes import Block, Cell, Chart, Fold, Section, Table
 from workbench.report.view import MODELS, RunView
 from workbench.report.words import chance, count, number, percent, signed, word
@@ -28,10 +28,6 @@ def mistakes(view: RunView) -> Section | None:
     return _errors(view, rows, base) if view.regression else _wrong(view, rows, base)
 
 
-def _before(base: pd.DataFrame | None, column: str) -> dict[str, object]:
-    return {} if base is None else dict(zip(base["id"].astype(str), base[column], strict=True))
-
-
 def _column(view: RunView) -> tuple[str, ...]:
     """The head of the column of the model before, where there is one."""
     return () if view.audited else ("Before",)
@@ -45,7 +41,7 @@ def _identity(view: RunView, example: object) -> Cell:
 def _wrong(view: RunView, rows: pd.DataFrame, base: pd.DataFrame | None) -> Section:
     rows = rows.assign(confidence=confidence(rows), wrong=rows["target"] != rows["predicted"])
     wrong = rows[rows["wrong"]].sort_values(["confidence", "id"], ascending=[False, True])
-    before = _before(base, "predicted")
+    before = said(base, wrong["id"].head(_ROWS), "predicted")
     if not len(wrong):
         finding = f"Not one of {count(len(rows), 'test example')} was decided wrongly."
         return Section("mistakes", "Mistakes", finding, (_histogram(rows),))
@@ -79,7 +75,7 @@ def _wrong_sets(view: RunView, rows: pd.DataFrame, base: pd.DataFrame | None) ->
     if not len(wrong):
         finding = f"Every label of all {count(len(rows), 'test example')} was decided right."
         return Section("mistakes", "Mistakes", finding, ())
-    before = _before(base, "predicted")
+    before = said(base, wrong["id"].head(_ROWS), "predicted")
     sure = int((wrong["grave"] >= 0.9).sum())
     finding = (
         f"{len(wrong):,} of {count(len(rows), 'example')} have a wrong label; the model was at least 90 % sure of a "
@@ -136,7 +132,8 @@ def _errors(view: RunView, rows: pd.DataFrame, base: pd.DataFrame | None) -> Sec
     actual = rows["target"].astype(float)
     rows = rows.assign(actual=actual, error=rows["value"] - actual)
     rows = rows.assign(size=rows["error"].abs()).sort_values(["size", "id"], ascending=[False, True])
-    before, unit = _before(base, "value"), f" {view.unit}" if view.unit else ""
+    before = said(base, rows["id"].head(_ROWS), "value")
+    unit = f" {view.unit}" if view.unit else ""
     tenth = max(1, len(rows) // 10)
     share = rows["size"].head(tenth).sum() / (rows["size"].sum() or 1.0)
     finding = (

@@ -100,7 +100,7 @@ def _trees(view: RunView, about: dict[str, Any]) -> Section:
     fitted, backbone = about["estimator"], about.get("backbone") or {}
     source = str(backbone.get("source", ""))
     kind = _OF_TREES.get(source.partition(":")[2], "trees")
-    finding = f"{sentence(kind)} of scikit-learn: {sentence(about.get('stopped', '')).lower()}"
+    finding = sentence(f"{kind} of scikit-learn; {about.get('stopped') or 'how they grew is not recorded'}")
     blocks: list[Block] = []
     if about.get("before"):
         blocks.append(Prose((sentence(about["before"]),), "note", "What “before” means"))
@@ -179,7 +179,8 @@ def _epochs(view: RunView, epochs: list[dict[str, Any]], by: str) -> list[Block]
         return [table(caption, epochs)]
     kept = [entry for entry in epochs[1:-1] if entry.get("step") == best]
     if by != "epoch":
-        return [table("With few, the kept and all trees, on the validation split", [epochs[0], *kept, epochs[-1]])]
+        few = "The first, the kept and all trees" if kept else "The first and all trees"
+        return [table(f"{few}, on the validation split", [epochs[0], *kept, epochs[-1]])]
     said = "First, best and last epoch" if kept else "First and last epoch"
     shown = [epochs[0], *kept, epochs[-1]]
     every = table(caption, epochs)

@@ -11,13 +11,14 @@ import pandas as pd
 
 from workbench.errors import ArtefactError, WorkbenchError
 from workbench.report.contract import twin_finding
+from workbench.report.gaps import gaps
 from workbench.report.label_outcomes import decided, f1_beside
-from workbench.report.performance import known
+from workbench.report.performance import known, said
 from workbench.report.sections.gate import gate_finding
 from workbench.report.sections.shift import reasons
 from workbench.report.shapes import Finding, Findings, Section
 from workbench.report.slices import LINK as WHERE
-from workbench.report.slices import Slices, slice_findings, weak_area
+from workbench.report.slices import slice_findings, weak_area
 from workbench.report.trust import explanations
 from workbench.report.view import RunView
 from workbench.report.words import (
@@ -45,7 +46,7 @@ def verdict(view: RunView) -> Section:
     """Good, attention, problem or not checked: one line each, the most important first."""
     parts = (gate_finding, _decides, _change, _lost, reasons, _groups, _deployed, explanations, _data, _code)
     lines = [line for part in parts for line in _guarded(part, view)]
-    return Section("verdict", "Verdict", "", (Findings(tuple(lines)), Findings(_unchecked(view), "Not checked")))
+    return Section("verdict", "Verdict", "", (Findings(tuple(lines)), Findings(gaps(view), "Not checked")))
 
 
 def _guarded(part: Callable[[RunView], list[Finding]], view: RunView) -> list[Finding]:
@@ -194,7 +195,7 @@ def _lost(view: RunView) -> list[Finding]:
     was_right = int((known(base)["target"] == known(base)["predicted"]).sum())
     if not lost:
         return [Finding("good", "No answer that was right is now wrong", f"(of {was_right:,}).", "#change", "details")]
-    truth = dict(zip(base["id"], base["target"], strict=True))
+    truth = said(base, lost, "target")
     classes = Counter(str(truth.get(i, "?")) for i in lost)
     top, n = classes.most_common(1)[0]
     share = "all" if n == len(lost) else "most" if n > len(lost) / 2 else ""
@@ -262,33 +263,3 @@ def _code(view: RunView) -> list[Finding]:
         rest = "as the config allows it (backbone.trust_remote_code)."
         lines.append(Finding("fair", "Code that came with the downloaded model ran,", rest, "#provenance", "hashes"))
     return lines
-
-
-def _unchecked(view: RunView) -> tuple[Finding, ...]:
-    """What this report says nothing of, and why."""
-    found = []
-
-    def add(what: str, why: str, href: str = "") -> None:
-        found.append(Finding("open", what, why, href, "how to" if href else ""))
-
-    has = view.run.has
-    if view.audited:
-        add("Whether the model was trained on these examples.", "It was made elsewhere; if so, its numbers flatter it.")
-    elif not has("comparison.json"):
-        add("Better or worse than before.", "The model before and the model after were not compared in this run.")
-    if not view.audited and not has("onnx/parity.json"):
-        add("Whether the deployed file equals the trained model.", "No ONNX file was tested in this run.")
-    if not has("cases.json"):
-        add("Why the model decides as it does.", "No example was explained in this run.")
-    elif not has("quality.json"):
-        add("How far the explanations can be trusted.", "Their quality was not measured in this run.", "#cases")
-    if not has("data/checks.json"):
-        add("The data itself.", "No checks of the data were recorded in this run.")
-    found_slices = Slices(view)
-    if found_slices.reason:
-        add("Differences between groups of people or places.", sentence(found_slices.reason))
-    elif not found_slices.names:
-        add("Differences between groups of people or places.", "No column that names groups was given (data.slices).")
-    add("Disturbed or manipulated inputs.", "Only the examples as they came were tested.")
-    add("Change of the data over time.", "Only one snapshot of the data was seen.")
-    return tuple(found)

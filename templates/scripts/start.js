@@ -1,0 +1,7 @@
+// What every part of the page needs.
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+const idle = window.requestIdleCallback ?? ((f) => setTimeout(f, 300));
+const unpacked = (holder) => {
+  const bytes = Uint8Array.from(atob(holder.textContent.trim()), (c) => c.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+};
