@@ -82,6 +82,8 @@ def continuous(
     """
     import torch
 
+    from workbench.backbones.autograd import slopes_of
+
     d = point.size
     groups = np.arange(d) if groups is None else groups
     m = int(groups.max()) + 1
@@ -97,9 +99,10 @@ def continuous(
             return forward(torch.as_tensor(inputs["x"])).numpy()  # type: ignore[attr-defined]
 
     form = Differentiable(
+        slopes=slopes_of(forward),  # type: ignore[arg-type]
         forward=forward,
-        point=torch.as_tensor(point[None]),
-        baselines=torch.as_tensor(baselines),
+        point=point[None],
+        baselines=baselines,
         pool=lambda fine: fine @ onto,
         dense=lambda fine: fine.reshape(1, -1),
         batch=batch,

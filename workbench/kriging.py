@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from scipy import stats
 from scipy.linalg import solve_triangular
+from scipy.special import stdtrit
 
 from workbench.kernels import (
     kept,
@@ -83,7 +83,7 @@ class Part:
 
     def half_width(self, confidence: float) -> np.ndarray:
         """Half width of an interval for each Shapley value, (M,)."""
-        return np.asarray(float(stats.t.ppf((1 + confidence) / 2, self.freedom)) * self.spread)
+        return np.asarray(float(stdtrit(self.freedom, (1 + confidence) / 2)) * self.spread)
 
     def moments(self, law: np.ndarray) -> tuple[float, np.ndarray]:
         """Mean of the part, and of the part times "kept" by feature, (M,), under a law of sizes.

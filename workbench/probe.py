@@ -24,6 +24,7 @@ Answer = Callable[[dict[str, np.ndarray]], np.ndarray]
 OFFERS = {
     "gradient": "differentiable",
     "module": "module",
+    "layer": "layer",
     "attention": "attention",
     "picture": "picture",
     "hierarchy": "hierarchy",
@@ -36,31 +37,58 @@ class Differentiable:
     """The question as a function of continuous coordinates, for gradient methods.
 
     Attributes:
-        forward: torch function from (n, *shape) coordinates to the (n,) answer.
-        point: (1, *shape) torch tensor: the example.
-        baselines: (B, *shape) torch tensor: what stands for "nothing"; the answer with
-            everything hidden is the mean of `forward` over them.
-        pool: numpy function from (*shape) attributions to (M,) per feature; it sums, so
+        slopes: (n, *shape) coordinates to the (n,) answers and their (n, *shape) gradients.
+        point: (1, *shape) array: the example.
+        baselines: (B, *shape) array: what stands for "nothing"; the answer with everything
+            hidden is the mean over them.
+        pool: function from (*shape) attributions to (M,) per feature; it sums, so
             completeness is kept.
-        dense: numpy function from (*shape) attributions to a map at the input's own
-            resolution (a picture's (H, W)), or None.
+        dense: function from (*shape) attributions to a map at the input's own resolution (a
+            picture's (H, W)), or None.
         batch: rows of coordinates that are evaluated at once.
         filler: what `baselines` are, in words, where it is not the probe's own filler.
         weights: (B,) shares of the baselines that sum to 1; None: all alike.
+        forward: the answers as a torch function of torch coordinates, where a torch module
+            gives them.
+        library: the package that gives the gradients.
     """
 
-    forward: Callable[[Any], Any]
-    point: Any
-    baselines: Any
+    slopes: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+    point: np.ndarray
+    baselines: np.ndarray
     pool: Callable[[np.ndarray], np.ndarray]
     dense: Callable[[np.ndarray], np.ndarray] | None = None
     batch: int = 64
     filler: str = ""
     weights: np.ndarray | None = None
+    forward: Callable[[Any], Any] | None = None
+    library: str = "torch"
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """The mean of (B, ...) values over the baselines."""
         return np.asarray(np.average(values, axis=0, weights=self.weights))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What an explanation says of where its gradients and its baselines come from."""
+        return {"gradients": self.library} | ({"filler": self.filler} if self.filler else {})
+
+
+@dataclass(frozen=True)
+class LayerMap:
+    """A layer of a network on one example, with the gradient of the answer by it.
+
+    Attributes:
+        name: dotted name of the layer.
+        kind: "map" (of a convolution) or "tokens" (of a transformer).
+        activation: (C, rows, columns).
+        slope: (C, rows, columns), the gradient.
+    """
+
+    name: str
+    kind: str
+    activation: np.ndarray
+    slope: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -133,6 +161,8 @@ class Probe:
         differentiable: builds the continuous form, where the backbone has gradients.
         weights: (`repeats`,) shares of the background rows that sum to 1; None: all alike.
         module: the torch module whose layers the continuous form runs through.
+        layer: a layer's name (empty: the last with places on which the answer depends) to the
+            layer on this example.
         attention: reads the attention of a transformer.
         picture: the pixels, where the example is a picture.
         hierarchy: (M - 1, 4) linkage matrix as scipy's: which features belong together.
@@ -157,6 +187,7 @@ class Probe:
     differentiable: Callable[[], Differentiable] | None = None
     weights: np.ndarray | None = None
     module: Any = None
+    layer: Callable[[str], LayerMap] | None = None
     attention: Callable[[], Attention] | None = None
     picture: Callable[[], Picture] | None = None
     hierarchy: Callable[[], np.ndarray] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -13,12 +14,25 @@ import onnx
 import pytest
 import tiny
 import torch
+from onnx import numpy_helper
 
 from workbench.backbones import own, tabular
 from workbench.backbones.devices import cuda_devices
-from workbench.backbones.export import check_parity, export_onnx, relative_error, tracing_batch
+from workbench.backbones.export import (
+    check_parity,
+    export_onnx,
+    relative_error,
+    scores_only,
+    trace,
+    tracing_batch,
+    with_metadata,
+)
+from workbench.backbones.gradient_graph import gradient_graph
+from workbench.backbones.gradient_parity import check_gradients, check_layer
+from workbench.backbones.gradients import GradientBackbone
 from workbench.backbones.hf import image_preparation
 from workbench.backbones.onnx import METADATA_SCHEMA, OnnxBackbone
+from workbench.backbones.taps import facts_of, taps_of
 from workbench.config import Backbone
 from workbench.errors import ArtefactError, ExportError, StageError
 from workbench.modalities import table
@@ -48,13 +62,28 @@ class Made:
             self.torch, self.preparation = tiny.load(name)
             self.inputs, self.modality = tiny.inputs(name, n), tiny.modality(name)
         self.encoded = self.modality.encode(self.inputs, self.preparation)
-        self.content = self.export()
+        self.taps = taps_of(self.torch, self.encoded)
+        self.graph = trace(self.torch, tracing_batch(self.encoded, self.torch.modality), 20, self.taps)
+        self.content = self.export(scores_only(self.graph))
         self.path = folder / "model.onnx"
         self.path.write_bytes(self.content)
 
-    def export(self) -> bytes:
+    def export(self, graph: Any = None) -> bytes:
         facts = {"task": "t", "labels": ["a", "é"], "preparation": self.preparation.to_json()}
-        return export_onnx(self.torch, tracing_batch(self.encoded, self.torch.modality), facts, 20)
+        if graph is None:
+            graph = trace(self.torch, tracing_batch(self.encoded, self.torch.modality), 20)
+        return with_metadata(graph, facts)
+
+    def with_gradients(self, change: Any = None) -> GradientBackbone:
+        """The file with its gradient graph; `change` is made to the graph's file before it is read."""
+        facts = facts_of(self.torch, self.taps)
+        content = gradient_graph(self.graph, facts["coordinates"], facts)
+        if change is not None:
+            content = change(content)
+        path = self.path.with_name("explain.onnx")
+        path.write_bytes(content)
+        facts |= {"sha256": hashlib.sha256(content).hexdigest()}
+        return GradientBackbone(self.path, path, facts, device="cpu", threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -99,11 +128,73 @@ def test_the_file_alone_prepares_inputs_as_the_model_did(made: Any, name: str) -
 
 def test_equal_models_give_equal_bytes_without_traces_of_the_machine(made: Any) -> None:
     m = made("bert")
-    assert m.export() == m.content
+    again = trace(m.torch, tracing_batch(m.encoded, m.torch.modality), 20, m.taps)
+    assert m.export(scores_only(again)) == m.content
     text = m.content.decode("latin-1")
     assert str(Path.home()) not in text
     assert "site-packages" not in text
     onnx.checker.check_model(onnx.load_from_string(m.content), full_check=True)
+
+
+@pytest.mark.parametrize("name", [*NAMES, pytest.param("distilbert", marks=pytest.mark.slow)])
+def test_the_gradient_graph_equals_autograd(made: Any, name: str) -> None:
+    """At several batch sizes and lengths, padded rows included, and against the file's own central differences."""
+    m = made(name)
+    file = m.with_gradients()
+    found = check_gradients(m.torch, file, m.encoded, np.arange(64), 0)
+    assert found["passed"] and found["max_error"] <= 1e-4 and found["binding"]["correlation"] > 0.999, found
+    assert [p["padded"] for p in found["per_batch"]][1:] == [m.torch.modality == "text"] * 3
+    batch = m.encoded.batch(np.arange(5))  # and by hand
+    x = m.torch.coordinates(batch).detach().clone()
+    np.testing.assert_allclose(file.coordinates(batch), x.numpy(), rtol=1e-5, atol=1e-6)
+    x.requires_grad_(True)
+    scores = m.torch.scores_at(x, batch)
+    scores[:, -1].sum().backward()
+    last = np.eye(file.classes, dtype=np.float32)[[-1] * 5]
+    there = x.grad.numpy()
+    np.testing.assert_allclose(file.gradients_of(batch, last), there, rtol=1e-3, atol=1e-4 * np.abs(there).max())
+    np.testing.assert_allclose(file.embeddings(batch)[0], m.torch.embeddings(batch)[0], rtol=1e-3, atol=1e-4)
+    pictures = m.torch.modality == "image"
+    assert file.has_layer == pictures and (not pictures or check_layer(m.torch, file, m.encoded, np.arange(3)))
+
+
+def test_a_tampered_gradient_graph_is_found_before_it_is_used(made: Any) -> None:
+    m = made("own")
+    batch = m.encoded.batch([0])
+
+    def tampered(content: bytes) -> bytes:
+        proto = onnx.load_from_string(content)
+        head = next(w for w in proto.graph.initializer if list(w.dims) == [5])
+        head.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(head) + np.float32(0.1), head.name))
+        return proto.SerializeToString()
+
+    file = m.with_gradients()
+    path = m.path.with_name("explain.onnx")
+    path.write_bytes(tampered(path.read_bytes()))  # after it was proved equal
+    with pytest.raises(ArtefactError, match="is not the file whose gradients were compared") as caught:
+        file.slopes(batch)
+    assert caught.value.exit_code == 4
+    file = m.with_gradients(tampered)  # and even if the hash were forged
+    with pytest.raises(ArtefactError, match="whose gradient it should be"):
+        file.slopes(batch)
+    file = m.with_gradients()
+    path.unlink()
+    with pytest.raises(ArtefactError, match="no gradient graph"):
+        file.slopes(batch)
+
+
+def test_a_wrong_backward_pass_fails_the_comparison(made: Any) -> None:
+    """Right scores are not enough: a graph whose gradient alone is wrong is not passed."""
+    m = made("own")
+
+    def halved(content: bytes) -> bytes:
+        proto = onnx.load_from_string(content)
+        last = next(n for n in proto.graph.node if n.output[0] == "gradient")
+        last.op_type = "Tanh"
+        return proto.SerializeToString()
+
+    found = check_gradients(m.torch, m.with_gradients(halved), m.encoded, np.arange(8), 0)
+    assert not found["passed"] and found["max_error"] > 1e-4
 
 
 def test_a_tampered_weight_fails_the_parity(made: Any, tmp_path: Path) -> None:

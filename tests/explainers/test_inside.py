@@ -114,7 +114,7 @@ def test_rollout_is_the_same_for_every_class() -> None:
 
 
 def test_what_has_no_layers_or_attention_is_refused() -> None:
-    for method, what in ((GRAD_CAM, "gradient and module and picture"), (ATTENTION_ROLLOUT, "attention")):
+    for method, what in ((GRAD_CAM, "layer and picture"), (ATTENTION_ROLLOUT, "attention")):
         with pytest.raises(Refusal, match=what):
             run_explainer(method, additive(np.ones(3)), seed=0)
     with pytest.raises(Refusal, match="attention"):

@@ -103,8 +103,12 @@ def test_the_empty_mask_is_the_filler(bound: Any, case: str) -> None:
 def test_integrated_gradients_converge_to_the_difference(bound: Any, case: str) -> None:
     b = bound(case)
     probe = b.probe()
-    more = {"bert": {"attention", "hierarchy"}, "vit": {"attention", "hierarchy", "picture"}, "table": set[str]()}
-    more |= {"roberta": more["bert"], "resnet": {"hierarchy", "picture"}}
+    more = {
+        "bert": {"attention", "hierarchy"},
+        "vit": {"attention", "hierarchy", "picture", "layer"},
+        "table": set[str](),
+    }
+    more |= {"roberta": more["bert"], "resnet": {"hierarchy", "picture", "layer"}}
     assert probe.offers == {"score", "gradient", "module"} | more[case.partition(" ")[0]]
     found = run_explainer(INTEGRATED_GRADIENTS, probe, seed=0)
     assert found.params["converged"]

@@ -18,16 +18,40 @@ from workbench.backbones.onnx import METADATA, METADATA_SCHEMA
 from workbench.backbones.torch import TorchBackbone
 from workbench.errors import ExportError
 
+Taps = Mapping[str, tuple[str, bool]]
+
 
 class _Scores(nn.Module):
-    """The model with positional inputs and only its scores."""
+    """The model with positional inputs; its scores, and what layers of it take or give."""
 
-    def __init__(self, module: nn.Module, inputs: tuple[str, ...]) -> None:
+    def __init__(self, module: nn.Module, inputs: tuple[str, ...], taps: Taps) -> None:
         super().__init__()
-        self.module, self.inputs = module, inputs
+        self.module, self.inputs, self.taps = module, inputs, taps
+        self._seen: dict[str, Tensor] = {}
 
-    def forward(self, *values: Tensor) -> Tensor:
-        return self.module(**dict(zip(self.inputs, values, strict=True))).logits
+    def forward(self, *values: Tensor) -> Any:
+        self._seen.clear()
+        logits = self.module(**dict(zip(self.inputs, values, strict=True))).logits
+        return (logits, *(self._seen.pop(name) for name in self.taps)) if self.taps else logits
+
+    @contextlib.contextmanager
+    def tapped(self) -> Iterator[None]:
+        """Within, a forward pass keeps what the taps ask for."""
+        handles: list[Any] = []
+        for name, (layer, before) in self.taps.items():
+            part = self.module.get_submodule(layer)
+            if before:
+                handles.append(part.register_forward_pre_hook(lambda _, args, k=name: self._keep(k, args[0])))
+            else:
+                handles.append(part.register_forward_hook(lambda _, __, out, k=name: self._keep(k, out)))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _keep(self, name: str, value: Tensor) -> None:
+        self._seen[name] = value
 
 
 def export_onnx(
@@ -43,20 +67,35 @@ def export_onnx(
     Raises:
         ExportError: torch's exporter failed, or the file is over 2 GB.
     """
+    known = backbone.traced.get(opset)
+    return with_metadata(trace(backbone, example, opset) if known is None else scores_only(known), metadata)
+
+
+def trace(backbone: TorchBackbone, example: Mapping[str, np.ndarray], opset: int, taps: Taps | None = None) -> Any:
+    """The model as an `onnx.ModelProto` without metadata.
+
+    Args:
+        example: see `export_onnx`.
+        opset: version of ONNX's operators.
+        taps: further outputs: name to the layer and whether what it takes (True) or gives is meant.
+
+    Raises:
+        ExportError: torch's exporter failed.
+    """
     batch = torch.export.Dim("batch", min=1)
     sequence = torch.export.Dim("sequence", min=1)
     shapes = tuple({0: batch, 1: sequence} if backbone.modality == "text" else {0: batch} for _ in backbone.inputs)
-    wrapped = _Scores(backbone.module, backbone.inputs).eval()
+    wrapped = _Scores(backbone.module, backbone.inputs, taps or {}).eval()
     tensors = backbone.tensors(example)
     try:
-        with quiet(), torch.no_grad():
+        with quiet(), torch.no_grad(), wrapped.tapped():
             program: Any = torch.onnx.export(
                 wrapped,
                 tuple(tensors[name] for name in backbone.inputs),
                 dynamo=True,
                 dynamic_shapes=(shapes,),
                 input_names=list(backbone.inputs),
-                output_names=["logits"],
+                output_names=["logits", *(taps or {})],
                 opset_version=opset,
                 external_data=False,
                 optimize=True,
@@ -68,7 +107,30 @@ def export_onnx(
             f"{reason[0][:300] if reason else type(e).__name__}",
             hint="try another [export] opset, or WORKBENCH_DEBUG=1 for the whole story",
         ) from e
-    return with_metadata(program.model_proto, metadata)
+    proto = program.model_proto
+    proto.producer_name = "workbench"
+    for node in proto.graph.node:  # stack traces of the exporting machine do not belong in the file
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in [*proto.graph.value_info, *proto.graph.input, *proto.graph.output, *proto.graph.initializer]:
+        with contextlib.suppress(AttributeError):
+            del value.metadata_props[:]
+    del proto.graph.metadata_props[:]
+    return proto
+
+
+def scores_only(proto: Any) -> Any:
+    """A copy of a traced model without the outputs of its taps."""
+    import onnx
+
+    found = onnx.ModelProto()
+    found.CopyFrom(proto)
+    kept = [o for o in found.graph.output if o.name == "logits"]
+    taps = [o for o in found.graph.output if o.name != "logits"]
+    del found.graph.output[:]
+    found.graph.output.extend(kept)
+    found.graph.value_info.extend(taps)
+    return found
 
 
 def with_metadata(proto: Any, metadata: Mapping[str, Any]) -> bytes:
@@ -79,14 +141,6 @@ def with_metadata(proto: Any, metadata: Mapping[str, Any]) -> bytes:
     """
     entry = proto.metadata_props.add()
     entry.key, entry.value = METADATA, json.dumps({"schema": METADATA_SCHEMA, **metadata}, ensure_ascii=False)
-    proto.producer_name = "workbench"
-    for node in proto.graph.node:  # stack traces of the exporting machine do not belong in the file
-        del node.metadata_props[:]
-        node.doc_string = ""
-    for value in [*proto.graph.value_info, *proto.graph.input, *proto.graph.output, *proto.graph.initializer]:
-        with contextlib.suppress(AttributeError):
-            del value.metadata_props[:]
-    del proto.graph.metadata_props[:]
     if proto.ByteSize() >= 2**31:
         raise ExportError("the model is over 2 GB, which one ONNX file cannot hold", hint="choose a smaller backbone")
     return proto.SerializeToString(deterministic=True)

@@ -51,6 +51,7 @@ class OnnxBackbone:
         self.providers: list[str] = self._session.get_providers()
         self.inputs = tuple(i.name for i in self._session.get_inputs())
         self._types = {i.name: np.int64 if "int64" in i.type else np.float32 for i in self._session.get_inputs()}
+        self.shapes: dict[str, list[int | str]] = {i.name: list(i.shape) for i in self._session.get_inputs()}
 
     def _open(self, path: Path, device: str, threads: int) -> Any:
         return open_session(path, device, threads)
@@ -88,14 +89,23 @@ class OnnxBackbone:
 
     def outputs(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
         """Scores of a batch: (n, K) float32."""
+        found = self.run(batch, ["logits"])[0]
+        return checked_scores(found, {n: list(batch[n].shape) for n in self.inputs}, self.path)
+
+    def run(self, batch: Mapping[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
+        """Some of the file's outputs for a batch.
+
+        Raises:
+            ArtefactError: it takes other inputs. StageError: the runtime failed.
+        """
         feed = self.feed(batch)
-        shapes = {k: list(v.shape) for k, v in feed.items()}
         try:
-            found = self._session.run(["logits"], feed)[0]
+            found = list(self._session.run(outputs, feed))
         except Exception as e:  # the runtime's errors share no base class
+            shapes = {k: list(v.shape) for k, v in feed.items()}
             raise StageError(f"ONNX Runtime could not run {self.path.name} on {shapes}: {runtime_reason(e)}") from e
         self.check_provider()
-        return checked_scores(found, shapes, self.path)
+        return found
 
     def feed(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """A batch as the file's inputs, each of its type."""

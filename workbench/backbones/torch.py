@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from workbench.backbones.gradients import pooled
 from workbench.backbones.saving import saving
 from workbench.errors import ArtefactError, ConfigError, Refusal
 
@@ -41,6 +42,7 @@ class TorchBackbone:
     companions: dict[str, bytes] = field(default_factory=dict)
     speaks_labels: bool = False
     device: str = "cpu"
+    traced: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)  # by opset, with taps
 
     def to(self, device: str) -> TorchBackbone:
         """Move to a device, in evaluation mode."""
@@ -76,13 +78,7 @@ class TorchBackbone:
         A map is averaged over its places, an ensemble over its members.
         """
         inputs, scores = self.features(batch)
-        if inputs.ndim > 2:
-            n, channels = inputs.shape[:2]
-            map_of = isinstance(self.head_layer, nn.Conv2d)
-            inputs = (
-                inputs.reshape(n, channels, -1).mean(2) if map_of else inputs.reshape(n, -1, inputs.shape[-1]).mean(1)
-            )
-        return inputs, scores
+        return pooled(inputs, of_maps=isinstance(self.head_layer, nn.Conv2d)), scores
 
     @property
     def parameters(self) -> int:
@@ -105,20 +101,22 @@ class TorchBackbone:
                 return self._embedding(tensors["input_ids"])
             return self.module.embed(tensors.get("numeric"), tensors.get("categorical"))
 
+    def scores_at(self, x: Tensor, batch: Mapping[str, np.ndarray]) -> Tensor:
+        """Scores (n, K) at (n, *shape) coordinates; `batch` says the rest of the rows, or of the one example."""
+        scores: Tensor
+        if self.modality == "image":
+            scores = self.module(pixel_values=x).logits
+        elif self.modality == "table":
+            scores = self.module.from_embedded(x)
+        else:
+            rows = {k: v.expand(len(x), -1) for k, v in self.tensors(batch).items()}
+            with self._embedded_as(x):
+                scores = self.module(**rows).logits
+        return scores
+
     def from_coordinates(self, batch: Mapping[str, np.ndarray]) -> Callable[[Tensor], Tensor]:
         """A function from (n, *shape) coordinates to (n, K) scores; `batch` is the one example they vary."""
-        if self.modality == "image":
-            return lambda x: self.module(pixel_values=x).logits
-        if self.modality == "table":
-            return lambda x: self.module.from_embedded(x)
-        fixed = self.tensors(batch)
-
-        def forward(x: Tensor) -> Tensor:
-            rows = {k: v.expand(len(x), -1) for k, v in fixed.items()}
-            with self._embedded_as(x):
-                return self.module(**rows).logits
-
-        return forward
+        return lambda x: self.scores_at(x, batch)
 
     @property
     def has_attention(self) -> bool:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from workbench.errors import DataError
 
@@ -153,6 +152,8 @@ def _draw(
             f"column {shares.group!r} (data.group) has {n_groups} values; three splits need three",
             hint="name a column with more values, or leave data.group empty",
         )
+    from sklearn.model_selection import StratifiedGroupKFold
+
     folds = StratifiedGroupKFold(
         n_splits=min(max(2, round(1 / share)), n_groups), shuffle=True, random_state=int(rng.integers(2**31))
     )

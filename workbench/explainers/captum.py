@@ -35,20 +35,22 @@ def deep_lift(
         Refusal: the values of some baseline miss f(x) - f(baseline) by more than `absolute`
             and by more than `relative` of it, or captum cannot follow the model.
     """
-    if probe.differentiable is None or probe.module is None:
+    form = None if probe.differentiable is None else probe.differentiable()
+    if form is None or form.forward is None or probe.module is None:
         raise ValueError("deep_lift needs a torch module")
     import warnings
 
     import torch
     from captum.attr import DeepLift
 
-    form = probe.differentiable()
-    method = DeepLift(_as_module(form, probe.module))
+    method = DeepLift(_as_module(form.forward, probe.module))
+    device = next((p.device for p in probe.module.parameters()), torch.device("cpu"))
+    here, nothing = (torch.as_tensor(v).to(device) for v in (form.point, form.baselines))
     found, answers = [], []
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Setting forward, backward hooks")
-        for baselines in form.baselines.split(max(1, form.batch // 2)):  # input and baseline go through together
-            point = form.point.expand_as(baselines).detach().clone().requires_grad_(True)
+        for baselines in torch.split(nothing, max(1, form.batch // 2)):  # input and baseline go through together
+            point = here.expand_as(baselines).detach().clone().requires_grad_(True)
             try:
                 values = method.attribute(point, baselines=baselines.detach().requires_grad_(True))
             except (RuntimeError, AssertionError, TypeError, AttributeError) as e:  # captum's ways of giving up
@@ -60,7 +62,7 @@ def deep_lift(
             with torch.no_grad():
                 answers.append(form.forward(baselines).reshape(-1).double().cpu().numpy())
     with torch.no_grad():
-        score = float(form.forward(form.point).reshape(-1)[0])
+        score = float(form.forward(here).reshape(-1)[0])
     values, base = np.concatenate(found), np.concatenate(answers)
     gaps = np.abs(values.reshape(len(values), -1).sum(axis=1) - (score - base))
     allowed = np.maximum(absolute, relative * np.abs(score - base))
@@ -83,30 +85,23 @@ def deep_lift(
 def gradient_times_input(probe: Probe, *, bank: Bank | None, rng: np.random.Generator) -> Explanation:
     """The gradient at the input times its distance from the mean baseline: a first-order guess at hiding it.
 
-    With a baseline of zero it is captum's `InputXGradient`, by which it is computed. It is
+    With a baseline of zero it is captum's `InputXGradient`. It is
     complete for linear models only, so it does not claim to add up.
     """
     if probe.differentiable is None:
         raise ValueError("gradient_times_input needs a gradient")
-    import torch
-    from captum.attr import InputXGradient
-
     form = probe.differentiable()
-    shift = torch.as_tensor(form.mean(form.baselines.detach().cpu().numpy()), dtype=form.point.dtype)
-    shift = shift.to(form.point.device)[None]
-    distance = (form.point - shift).detach().requires_grad_(True)
-    found = InputXGradient(lambda d: form.forward(d + shift)).attribute(distance)
-    fine = found[0].detach().double().cpu().numpy()
-    filler = {"filler": form.filler} if form.filler else {}
+    _, gradients = form.slopes(form.point)
+    fine = gradients[0].astype(np.float64) * (form.point[0] - form.mean(form.baselines))
     return Explanation(
         np.asarray(form.pool(fine), dtype=np.float64),
         dense=None if form.dense is None else np.asarray(form.dense(fine)),
         evaluations=1,
-        facts={"baselines": len(form.baselines), **filler},
+        facts={"baselines": len(form.baselines), **form.facts},
     )
 
 
-def _as_module(form: Differentiable, inner: Any) -> Any:
+def _as_module(forward: Any, inner: Any) -> Any:
     """The question as a torch module of its own, so that captum finds the layers inside."""
     from torch import Tensor, nn
 
@@ -116,7 +111,7 @@ def _as_module(form: Differentiable, inner: Any) -> Any:
             self.inner = inner
 
         def forward(self, x: Tensor) -> Any:
-            return form.forward(x)
+            return forward(x)
 
     return Asked().eval()
 
@@ -149,7 +144,7 @@ GRADIENT_TIMES_INPUT = Explainer(
     name="gradient-times-input",
     title="Gradient times input",
     caption="The slope at the input times the distance from the baseline: right where the model is a straight line.",
-    library="captum",
+    library="",
     needs=frozenset({"gradient"}),
     uses_bank=False,
     explain=gradient_times_input,

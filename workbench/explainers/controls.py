@@ -22,8 +22,7 @@ def input_magnitude(probe: Probe, *, bank: Bank | None, rng: np.random.Generator
     if probe.differentiable is None:
         raise ValueError("input_magnitude needs continuous coordinates")
     form = probe.differentiable()
-    point = form.point[0].detach().double().cpu().numpy()
-    distance = np.abs(point - form.mean(form.baselines.detach().double().cpu().numpy()))
+    distance = np.abs(form.point[0].astype(np.float64) - form.mean(form.baselines.astype(np.float64)))
     return Explanation(
         np.asarray(form.pool(distance), dtype=np.float64),
         dense=None if form.dense is None else np.asarray(form.dense(distance)),

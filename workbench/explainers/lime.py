@@ -1,9 +1,10 @@
 """LIME (Ribeiro et al. 2016): lime's own weighted linear surrogate, fitted on the mask bank.
 
-`lime.lime_base.LimeBase` fits; the bank replaces lime's sampler, which draws the same law
-but evaluates a coalition as often as it comes up and never a complement. Where the bank allows a
-stand-in for the model (`workbench.kriging`), its surrogate is known in closed form, and LimeBase
-fits what the stand-in leaves.
+The regression is that of `lime.lime_base.LimeBase`, in closed form: a test holds the two
+equal, and a machine that only explains needs neither lime nor scikit-learn. The bank replaces
+lime's sampler, which draws the same law but evaluates a coalition as often as it comes up and
+never a complement. Where the bank allows a stand-in for the model (`workbench.kriging`), its
+surrogate is known in closed form, and the regression fits what the stand-in leaves.
 """
 
 from __future__ import annotations
@@ -44,29 +45,15 @@ def local_surrogate(
     """
     if bank is None:
         raise ValueError("local_surrogate needs a mask bank")
-    from lime.lime_base import LimeBase
-    from sklearn.linear_model import Ridge
-
     chosen = bank.coalitions
     weight = neighbourhood(chosen, kernel_width)
     known, own, at_nothing = _of_stand_in(bank, kernel_width)
     fit = np.concatenate([[1, 0], 2 + np.flatnonzero(chosen.fit[2:])])  # lime takes the first row for the example
-    scale = weight[fit].mean()
-    lime = LimeBase(kernel_fn=lambda rows: weight[rows] / scale, random_state=0)
-    ridge = Ridge(alpha=alpha, fit_intercept=True, solver="svd")
-    intercept, ranked, _, local = lime.explain_instance_with_data(
-        chosen.masks[fit].astype(np.float64),
-        (bank.scores - known)[fit][:, None],
-        fit,  # the kernel is already known for every row of the bank
-        label=0,
-        num_features=chosen.features,
-        feature_selection="none",
-        model_regressor=ridge,
-    )
-    values = np.zeros(chosen.features)
-    values[[int(feature) for feature, _ in ranked]] = [float(w) for _, w in ranked]
-    local_prediction = float(np.ravel(local)[0]) + at_nothing + float(own.sum())
-    values, intercept = values + own, float(intercept) + at_nothing
+    shares = weight[fit] / weight[fit].mean()
+    rows, left = chosen.masks[fit].astype(np.float64), (bank.scores - known)[fit]
+    intercept, values = weighted_ridge(rows, left, shares, alpha)
+    local_prediction = intercept + float(values.sum()) + at_nothing + float(own.sum())
+    values, intercept = values + own, intercept + at_nothing
     held = np.flatnonzero(chosen.held_out)
     predicted = intercept + chosen.masks[held] @ values
     facts: dict[str, Any] = {
@@ -74,7 +61,7 @@ def local_surrogate(
         "fit_r2": weighted_r2(bank.scores[fit], intercept + chosen.masks[fit] @ values, weight[fit]),
         "local_prediction": local_prediction,
         "local_error": abs(local_prediction - bank.score),
-        "intercept": float(intercept),
+        "intercept": intercept,
         "kernel": "sqrt(exp(-d^2 / width^2)), d = 100 (1 - cosine)",
         "kernel_width": kernel_width,
         "alpha": alpha,
@@ -83,6 +70,21 @@ def local_surrogate(
         "determined": bool(np.linalg.matrix_rank(chosen.masks[fit].astype(np.float64)) == chosen.features),
     }
     return Explanation(values, facts=facts)
+
+
+def weighted_ridge(x: np.ndarray, y: np.ndarray, weight: np.ndarray, alpha: float) -> tuple[float, np.ndarray]:
+    """Intercept and coefficients (M,) that minimise sum(weight (y - intercept - x b)^2) + alpha |b|^2.
+
+    The intercept is free of the penalty. It is the regression that lime's `LimeBase` puts to
+    scikit-learn's `Ridge`, by singular values.
+    """
+    centre, level = np.average(x, axis=0, weights=weight), float(np.average(y, weights=weight))
+    root = np.sqrt(weight)
+    u, s, v = np.linalg.svd((x - centre) * root[:, None], full_matrices=False)
+    kept = s > 1e-15
+    along = np.where(kept, s / np.where(kept, s**2 + alpha, 1.0), 0.0)
+    values = v.T @ (along * (u.T @ ((y - level) * root)))
+    return level - float(centre @ values), np.asarray(values)
 
 
 def _of_stand_in(bank: Bank, kernel_width: float) -> tuple[np.ndarray, np.ndarray, float]:
@@ -141,7 +143,7 @@ LIME = Explainer(
     name="lime",
     title="LIME",
     caption="How much each part adds to the answer in a linear stand-in for the model around this example.",
-    library="lime",
+    library="",
     needs=frozenset({"score"}),
     uses_bank=True,
     explain=local_surrogate,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from workbench.bank import Bank, coalitions, evaluate
 from workbench.errors import Refusal
@@ -120,7 +120,7 @@ def _marginals(
     values = means.mean(axis=0)
     half = None
     if pairs >= FEWEST:
-        half = float(stats.t.ppf((1 + confidence) / 2, pairs - 1)) * means.std(axis=0, ddof=1) / np.sqrt(pairs)
+        half = float(stdtrit(pairs - 1, (1 + confidence) / 2)) * means.std(axis=0, ddof=1) / np.sqrt(pairs)
     facts = {**facts, "exact": False, "determined": True, "orders": pairs, "confidence": confidence}
     return Explanation(
         values,
@@ -190,7 +190,7 @@ EXACT_SHAP = Explainer(
     name="exact-shap",
     title="Exact SHAP",
     caption="Shapley values from every combination of parts: no sampling, for examples of few parts.",
-    library="shap",
+    library="",
     needs=frozenset({"score"}),
     uses_bank=False,
     explain=enumeration,

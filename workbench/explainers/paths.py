@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from workbench.bank import Bank
 from workbench.explainers.quadrature import Path
@@ -55,7 +55,7 @@ def integrated_gradients(
         raise ValueError("integrated_gradients needs a gradient")
     form = probe.differentiable()
     score, slope = _gradient_at_the_point(form)
-    differences = (form.point - form.baselines).detach().cpu().numpy()
+    differences = form.point - form.baselines
     paths = [Path.begin(row, panels, score, slope * d) for row, d in enumerate(differences)]
     evaluations = 1
     # The gradient "at" a baseline is the one just inside the path: nets without bias have a kink at zero.
@@ -126,7 +126,7 @@ def expected_gradients(
             pooled[i] = form.pool(product)
     spread = pooled.reshape(count, each, -1).var(axis=1, ddof=1)
     error = np.sqrt((share[:, None] ** 2 * spread / each).sum(axis=0))
-    half = float(stats.t.ppf((1 + confidence) / 2, count * (each - 1))) * error
+    half = float(stdtrit(count * (each - 1), (1 + confidence) / 2)) * error
     facts = {
         "points": count * each,
         "baselines": count,
@@ -152,35 +152,24 @@ def along(form: Differentiable, rows: np.ndarray, at: np.ndarray) -> Iterator[tu
     Yields:
         (places in `rows`, answers, products) of at most `Differentiable.batch` points at once.
     """
-    import torch
-
     for start in range(0, len(rows), max(1, form.batch)):
         index = range(start, min(start + max(1, form.batch), len(rows)))
-        baselines = form.baselines[torch.as_tensor(rows[index], device=form.baselines.device)].detach()
-        difference = form.point.detach() - baselines
-        share = torch.as_tensor(at[index], dtype=baselines.dtype, device=baselines.device)
-        share = share.reshape(-1, *[1] * (baselines.dim() - 1))
-        points = (baselines + share * difference).requires_grad_(True)
-        answers = form.forward(points).reshape(-1)
-        (gradient,) = torch.autograd.grad(answers.sum(), points)
-        yield index, answers.detach().double().cpu().numpy(), (gradient * difference).detach().cpu().numpy()
+        baselines = form.baselines[rows[index]]
+        difference = form.point - baselines
+        share = at[index].astype(baselines.dtype).reshape(-1, *[1] * (baselines.ndim - 1))
+        answers, gradient = form.slopes(baselines + share * difference)
+        yield index, answers, gradient * difference
 
 
 def _gradient_at_the_point(form: Differentiable) -> tuple[float, np.ndarray]:
     """The answer at the input and its gradient there, which the paths of all baselines share."""
-    import torch
-
-    point = form.point.detach().clone().requires_grad_(True)
-    answer = form.forward(point).reshape(-1)
-    (gradient,) = torch.autograd.grad(answer.sum(), point)
-    return float(answer.detach().double()[0]), gradient[0].detach().cpu().numpy()
+    answers, gradients = form.slopes(form.point)
+    return float(answers[0]), gradients[0]
 
 
 def _base(form: Differentiable) -> float:
-    import torch
-
-    with torch.no_grad():
-        parts = [form.forward(b).reshape(-1).double().cpu().numpy() for b in form.baselines.split(max(1, form.batch))]
+    step = max(1, form.batch)
+    parts = [form.slopes(form.baselines[s : s + step])[0] for s in range(0, len(form.baselines), step)]
     return float(form.mean(np.concatenate(parts)))
 
 
@@ -193,7 +182,7 @@ def _explanation(
         base_score=base,
         score=score,
         evaluations=evaluations,
-        facts=facts | ({"filler": form.filler} if form.filler else {}),
+        facts=facts | form.facts,
     )
 
 
@@ -201,7 +190,7 @@ INTEGRATED_GRADIENTS = Explainer(
     name="integrated-gradients",
     title="Integrated gradients",
     caption="How much each part adds to the answer along the straight path from a baseline to the input.",
-    library="torch",
+    library="",
     needs=frozenset({"gradient"}),
     uses_bank=False,
     explain=integrated_gradients,
@@ -213,7 +202,7 @@ GRADIENT_SHAP = Explainer(
     name="gradient-shap",
     title="Gradient SHAP",
     caption="Gradients averaged over points drawn from the paths to the baselines; adds up but for the sampling error.",
-    library="torch",
+    library="",
     needs=frozenset({"gradient"}),
     uses_bank=False,
     explain=expected_gradients,

@@ -57,7 +57,7 @@ class Explainer:
         name: as in the registry.
         title: as in a heading.
         caption: one sentence that says what its values mean.
-        library: the package that computes it; empty for a control.
+        library: the package that computes it; empty where the workbench does.
         needs: what the probe has to offer ("score", "gradient").
         uses_bank: whether it answers from a mask bank.
         explain: the function.

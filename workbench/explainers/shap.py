@@ -1,6 +1,6 @@
 """Shapley values (Lundberg & Lee 2017) from the mask bank, exact where the bank is complete.
 
-A complete bank goes through `shap.explainers.Exact`. Otherwise the Shapley regression is
+A complete bank is summed as the definition says. Otherwise the Shapley regression is
 solved on the bank's pairs. `shap.KernelExplainer` is not used: it draws coalitions
 of its own, and its default l1 penalty drops features while the values that are left still add up.
 """
@@ -10,8 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import stats
-from scipy.special import gammaln
+from scipy.special import gammaln, stdtrit
 
 from workbench.bank import Bank
 from workbench.explainers.record import Explainer, Explanation
@@ -35,7 +34,7 @@ def shapley(probe: Probe, *, bank: Bank | None, rng: np.random.Generator, confid
         raise ValueError("shapley needs a mask bank")
     if bank.coalitions.exact:
         values = exact_shapley(bank)
-        facts: dict[str, Any] = {"computed_by": "shap.explainers.Exact", "pairs": len(bank.scores) // 2}
+        facts: dict[str, Any] = {"computed_by": "enumeration of every coalition", "pairs": len(bank.scores) // 2}
         facts |= {"exact": True, "determined": True, "confidence": confidence}
         return Explanation(values, low=values.copy(), high=values.copy(), facts=facts)
     values, half, facts = paired_regression(bank, confidence)
@@ -44,15 +43,19 @@ def shapley(probe: Probe, *, bank: Bank | None, rng: np.random.Generator, confid
 
 
 def exact_shapley(bank: Bank) -> np.ndarray:
-    """Shapley values of a complete bank by the shap library's enumeration, (M,) float64."""
-    from shap.explainers import Exact
-
+    """Shapley values of a complete bank by their definition, (M,) float64."""
     m = bank.coalitions.features
     place = 1 << np.arange(m)
     table = np.empty(2**m)
     table[bank.masks @ place] = bank.scores
-    explainer = Exact(lambda masks: table[masks.astype(bool) @ place], lambda mask, row: mask[None, :].copy())
-    return np.asarray(explainer(np.ones((1, m)), max_evals=2**m, silent=True).values[0], dtype=np.float64)
+    codes = np.arange(2**m)
+    sizes = ((codes[:, None] & place) > 0).sum(axis=1)
+    weight = np.exp(gammaln(sizes + 1) + gammaln(np.maximum(m - sizes, 1)) - gammaln(m + 1))  # |S|! (m - |S| - 1)! / m!
+    values = np.empty(m)
+    for i in range(m):
+        without = codes[codes & place[i] == 0]
+        values[i] = weight[without] @ (table[without | place[i]] - table[without])
+    return values
 
 
 def paired_regression(bank: Bank, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
@@ -142,7 +145,7 @@ def _jackknife(
     free = 1 - leverage
     shift = np.where(free > 1e-8, residual / np.maximum(free, 1e-8), 0.0)
     moved = (to_values @ (u * shift[:, None]).T) * np.sqrt(np.clip(1 - inclusion, 0, 1))
-    quantile = float(stats.t.ppf((1 + confidence) / 2, spare))
+    quantile = float(stdtrit(spare, (1 + confidence) / 2))
     return np.asarray(quantile * np.sqrt((moved**2).sum(axis=1)))
 
 
@@ -150,7 +153,7 @@ SHAPLEY = Explainer(
     name="shap",
     title="SHAP",
     caption="How much each part moves the answer on average over all orders in which parts are revealed.",
-    library="shap",
+    library="",
     needs=frozenset({"score"}),
     uses_bank=True,
     explain=shapley,

@@ -197,9 +197,12 @@ def hierarchy(arrays: Mapping[str, np.ndarray], preparation: TablePreparation) -
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
-    from scipy.stats import rankdata
-
-    return np.asarray(rankdata(values, nan_policy="omit"), dtype=np.float64)  # missing values stay missing
+    """Ranks, ties sharing the mean of theirs; missing values stay missing."""
+    found = np.full(len(values), np.nan)
+    known = ~np.isnan(values)
+    _, place, count = np.unique(values[known], return_inverse=True, return_counts=True)
+    found[known] = (np.cumsum(count) - (count - 1) / 2)[place]
+    return found
 
 
 def _points(arrays: Mapping[str, np.ndarray], preparation: TablePreparation) -> np.ndarray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import stats
 
 
 def top(values: np.ndarray, k: int) -> np.ndarray:
@@ -122,7 +121,8 @@ def _all(a: np.ndarray, b: np.ndarray, k: int) -> dict[str, float]:
 
 
 def _centred_ranks(values: np.ndarray) -> np.ndarray:
-    ranks = stats.rankdata(values)
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(count) - (count - 1) / 2)[place]  # ties share the mean of their ranks
     return np.asarray(ranks - ranks.mean())
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 from markupsafe import Markup
@@ -29,11 +29,13 @@ from workbench.report.flips import most_explained
 from workbench.report.gaps import SPOKEN_FOR
 from workbench.report.limits import STEPS, Limits
 from workbench.report.machine import write_for_machines
-from workbench.report.sections import SECTIONS, Entry
 from workbench.report.shapes import Chart, Finding, Findings, Fold, Pair, Prose, Section
 from workbench.report.view import RunView
 from workbench.report.words import clean, count, date, sentence
 from workbench.run import Run, write_atomically
+
+if TYPE_CHECKING:
+    from workbench.report.sections import Entry
 
 NAME = "report.html"
 _SCRIPTS = ("start", "page", "charts", "operating", "downloads", "casebook")
@@ -80,9 +82,16 @@ def build_report(
     return path
 
 
+def _sections() -> Sequence[Entry]:
+    """Imported when they are drawn: the page of one prediction needs none of them, nor what they import."""
+    from workbench.report.sections import SECTIONS
+
+    return SECTIONS
+
+
 def render(
     view: RunView,
-    table: Sequence[Entry] = SECTIONS,
+    table: Sequence[Entry] = (),
     *,
     brand: str = "Audit report",
     summary: tuple[str, ...] | None = None,
@@ -91,11 +100,11 @@ def render(
 
     Args:
         view: of the run.
-        table: its sections, the first screen first.
+        table: its sections, the first screen first; empty: those of a run's report.
         brand: what the page is.
         summary: its line of facts; None: what was trained on what.
     """
-    sections = [_section(view, *entry) for entry in table]
+    sections = [_section(view, *entry) for entry in table or _sections()]
     first = _with_gaps(sections[0], sections)
     if view.problems:
         first = replace(first, blocks=(damaged(view.problems), *first.blocks))

@@ -125,9 +125,10 @@ def _facts(shown: CaseView, certainty: Certainty | None) -> list[tuple[str, Cell
     if certainty:
         facts.append(("Probability", Cell(chance(certainty.probability), certainty.text, "word")))
         was, now = (side.get("label") or written(side.get("labels") or []) for side in (before, after))
-        changed = was != now
-        said = f"{was} ({chance(before['probability'])})" if before.get("probability") is not None else "not known"
-        facts.append(("Before customisation", word(said, "decided otherwise" if changed else "the same decision")))
+        known = before.get("probability") is not None
+        said = f"{was} ({chance(before['probability'])})" if known else "not known"
+        note = "decided otherwise" if was != now else "the same decision"
+        facts.append(("Before customisation", word(said, note if known else "asking that model needs torch")))
     else:
         like = max(abs(float(v)) for v in (before.get("value") or 1, after.get("value") or 1))
         said = number(float(before["value"]), like=like) if before.get("value") is not None else "not known"

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 POINTS = 120  # of a drawn curve
 
@@ -37,6 +36,8 @@ def roc(predictions: pd.DataFrame, label: str) -> pd.DataFrame | None:
 
     None where the split holds only that class or none of it, so that the curve is not defined.
     """
+    from sklearn.metrics import roc_curve
+
     rows = known(predictions)
     truth = truth_of(rows, label)
     if truth.all() or not truth.any():
@@ -51,6 +52,8 @@ def roc(predictions: pd.DataFrame, label: str) -> pd.DataFrame | None:
 
 def precision_recall(predictions: pd.DataFrame, label: str) -> pd.DataFrame | None:
     """Precision over recall of one class: `found`, `right`, thinned; None where the class has no example."""
+    from sklearn.metrics import precision_recall_curve
+
     rows = known(predictions)
     truth = truth_of(rows, label)
     if not truth.any():
@@ -66,12 +69,16 @@ def precision_recall(predictions: pd.DataFrame, label: str) -> pd.DataFrame | No
 
 def average_precision(predictions: pd.DataFrame, label: str) -> float:
     """Mean precision over the steps of recall, from every point."""
+    from sklearn.metrics import average_precision_score
+
     rows = known(predictions)
     return float(average_precision_score(truth_of(rows, label), rows[f"score.{label}"]))
 
 
 def area(predictions: pd.DataFrame, label: str) -> float:
     """Area under the ROC curve of one class against the rest, from every point (not the thinned curve)."""
+    from sklearn.metrics import roc_auc_score
+
     rows = known(predictions)
     return float(roc_auc_score(truth_of(rows, label), rows[f"score.{label}"]))
 

@@ -87,7 +87,7 @@ class Asking:
         return found
 
     def explain_after(self, case: dict[str, Any], masks: Any = None, **other: Any) -> dict[str, np.ndarray]:
-        """Every method on the model after: gradients of the trained one, the others of the deployed file.
+        """Every method on the model after: the deployed file where it offers what a method needs, else the trained one.
 
         A method that refuses is left out.
         """
@@ -96,7 +96,7 @@ class Asking:
         for name, method in self.methods.items():
             if method.uses_bank and bank is None:
                 bank = evaluate(black_box, masks or self.few(case))
-            probe = self.bind(case, self.session.tuned, **other) if method.looks_inside else black_box
+            probe = black_box if method.needs <= black_box.offers else self.bind(case, self.session.tuned, **other)
             with contextlib.suppress(Refusal):  # as it did of the case itself
                 found[name] = self.run(name, probe, bank if method.uses_bank else None).values
         return found

@@ -89,7 +89,8 @@ class Contrasts:
         encoded = self.session.task.modality.encode(inputs, self.session.preparation)
         cases = {}
         for place, case in enumerate(self.asked.cases):
-            embedding = self.session.tuned.embeddings(encoded.batch([place]))[0][0]
+            shown = self.session.onnx if hasattr(self.session.onnx, "embeddings") else self.session.tuned
+            embedding = shown.embeddings(encoded.batch([place]))[0][0]
             cases[case["id"]] = {**told[case["id"]], "familiar": self.familiar.of(embedding, case["id"])}
         return {"familiar": self.familiar.facts(), "cases": cases}
 

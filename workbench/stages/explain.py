@@ -15,7 +15,7 @@ from safetensors.numpy import save
 from workbench.asking import Asker
 from workbench.bank import Bank, Growing, coalitions, grow
 from workbench.data.fingerprint import target_name
-from workbench.errors import ConfigError, ExplainError, Refusal
+from workbench.errors import ConfigError, ExplainError, MissingDependency, Refusal
 from workbench.explainers import Explainer, find_method, run_explainer
 from workbench.explainers.shap import exact_shapley, paired_regression
 from workbench.records import finite, read_predictions, write_attributions
@@ -46,13 +46,14 @@ def explain(session: Session) -> bool:
                 for (black_box, gradient), bank in zip(session.sides.values(), grown, strict=True):
                     banks[black_box] |= bank_arrays(case["id"], bank)
                     for name, method in methods.items():
-                        model = gradient if method.looks_inside else black_box
-                        own, probe = bank if method.uses_bank else None, asked.probe(case, model)
+                        own, model = bank if method.uses_bank else None, black_box
                         try:
+                            model = asked.model_for(case, method, black_box, gradient)
+                            probe = asked.probe(case, model)
                             attribution = run_explainer(
                                 method, probe, bank=own, seed=session.config.seed, budget=asked.budget
                             )
-                        except Refusal as e:
+                        except (Refusal, MissingDependency) as e:
                             about = {"explainer": name, "title": method.title, "model": model}
                             refused.append(about | {"id": case["id"], "reason": e.message})
                             continue
@@ -192,6 +193,10 @@ class Asked:
     def budget_of(self, case: dict[str, Any]) -> int:
         """The most coalitions of a case's bank."""
         return min(self.budget, 2 * len(case["cut"].features) + 2) if self.lean else self.budget
+
+    def model_for(self, case: dict[str, Any], method: Explainer, deployed: str, trained: str) -> str:
+        """Which of two models a method asks: the deployed file where it offers what the method needs."""
+        return deployed if method.needs <= self.probe(case, deployed).offers else trained
 
     def seed(self, case: dict[str, Any]) -> list[int]:
         """Of a case's masks, the same for every model."""

@@ -10,14 +10,18 @@ import numpy as np
 from workbench import __version__
 from workbench.errors import ExportError
 from workbench.stages.candidates import write_model
-from workbench.stages.session import Session, do_stage
+from workbench.stages.gradients import traced, write_gradients
+from workbench.stages.session import GRAPH, Session, do_stage
 from workbench.types import PROBABILITY
 
 _PARITY_EXAMPLES = 512
 
 
 def export(session: Session) -> bool:
-    """Write `onnx/model.onnx` and `onnx/parity.json`; over tolerance is an error, never a warning."""
+    """Write `onnx/model.onnx`, `onnx/explain.onnx` and `onnx/parity.json`.
+
+    Scores over tolerance are an error, never a warning; gradients over it are left to torch.
+    """
 
     def work(entry: dict[str, Any]) -> None:
         from workbench.backbones.export import check_parity
@@ -39,7 +43,8 @@ def export(session: Session) -> bool:
         thresholds = session.thresholds("tuned")
         if thresholds is not None:
             metadata["thresholds"] = thresholds.tolist()
-        content, written = _write(session, tuned, encoded, metadata)
+        content, written, traces = _write(session, tuned, encoded, metadata)
+        rows = parity_rows(session)
         partial = run.path / "onnx" / ".model.partial.onnx"
         partial.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -48,7 +53,7 @@ def export(session: Session) -> bool:
                 tuned,
                 OnnxBackbone(partial, device=session.device),
                 encoded,
-                parity_rows(session),
+                rows,
                 config.export.tolerance,
                 thresholds,
             )
@@ -67,14 +72,18 @@ def export(session: Session) -> bool:
                 hint="try another [export] opset; the file was not kept",
             )
         run.write_bytes("onnx/model.onnx", content)
+        parity["gradients"] = write_gradients(session, tuned, *traces, encoded, rows)
         run.write_json("onnx/parity.json", parity)
         run.write_json("onnx/providers.json", session.onnx.describe())
 
-    return do_stage(session, "export", work, ("onnx/model.onnx", "onnx/parity.json", "onnx/providers.json"))
+    outputs = ("onnx/model.onnx", GRAPH, "onnx/parity.json", "onnx/providers.json")
+    return do_stage(session, "export", work, outputs)
 
 
-def _write(session: Session, tuned: Any, encoded: Any, metadata: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
-    """The file's bytes, and what wrote them: `exporter`, `opset` and, of networks, `candidate`."""
+def _write(
+    session: Session, tuned: Any, encoded: Any, metadata: dict[str, Any]
+) -> tuple[bytes, dict[str, Any], tuple[Any, dict[str, Any], str]]:
+    """The file's bytes; what wrote them: `exporter`, `opset`, `candidate`; what its gradient graph is made of."""
     opset = session.config.export.opset
     if session.uses_estimator:
         from workbench.backbones.estimator_export import export_estimator
@@ -82,10 +91,13 @@ def _write(session: Session, tuned: Any, encoded: Any, metadata: dict[str, Any])
         if tuned.link.in_probability:  # its scores are logarithms of what its trees add up to
             metadata = {**metadata, "asked_in": PROBABILITY}
         written = {"opset": opset, "exporter": "onnx, from the trees as arrays"}
-        return export_estimator(tuned, metadata, opset), written
+        none = None, {}, "trees have no gradient: their answer steps"
+        return export_estimator(tuned, metadata, opset), written, none
     from workbench.backbones.export import tracing_batch
 
-    return write_model(session, tuned, tracing_batch(encoded, session.task.modality_name), metadata, encoded)
+    example = tracing_batch(encoded, session.task.modality_name)
+    traces = traced(session, tuned, example, encoded)
+    return *write_model(session, tuned, example, metadata, encoded), traces
 
 
 def parity_rows(session: Session) -> np.ndarray:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 import shutil
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,13 +19,11 @@ import numpy as np
 import tomli_w
 
 from workbench import registry
-from workbench.backbones.onnx import OnnxBackbone
-from workbench.backbones.remembered import Remembered
 from workbench.bank import remember
 from workbench.config import Assess, Config
 from workbench.data.single import single_input
 from workbench.engines.progress import Progress
-from workbench.errors import ArtefactError, DataError, UsageError
+from workbench.errors import ArtefactError, DataError, MissingDependency, UsageError
 from workbench.explainers import run_explainer
 from workbench.quality.card import quality_card
 from workbench.records import finite, read_predictions, write_predictions
@@ -35,8 +32,9 @@ from workbench.stages.assess import CONTROL, assess, card_rng
 from workbench.stages.contrast import Contrasts
 from workbench.stages.explain import Asked, explain
 from workbench.stages.familiar import EMBEDDINGS, EXCERPTS, Familiar
+from workbench.stages.lone_models import Models
 from workbench.stages.session import ALONE, SIDES, Session
-from workbench.types import Dataset, Example, Predictions
+from workbench.types import Example, Predictions
 
 # The card of the masks alone: further trials ask for more time than one answer may take, and for other examples.
 _ASSESS = Assess(seeds=0, randomised=0, other_class=0, perturbed=0, masked=0, second_filler="none")
@@ -73,7 +71,8 @@ def inspect(
         id: of an example of the run's data.
         value: a new input instead (see `workbench.data.single.single_input`).
         before: whether the model before customisation is explained too; None: unless it is a
-            text, where that takes as long again. What it decides is always said.
+            text, where that takes as long again, or torch is not installed. What it decides is said where torch
+            is there, or the example is one of the run's.
         device: "auto", "cpu" or "cuda".
 
     Raises:
@@ -88,12 +87,15 @@ def inspect(
     if id and _is_stored(home.run, id):
         return Inspected(home.run, id, True)
     predicted = _predictions(home, id) if id else None
-    before = home.task.modality_name != "text" if before is None else before
-    if home.audited:
-        if before and given_before:
-            raise UsageError("--before: this run audits a model that was not trained here", hint="leave it out")
-        before = False
-    models = Models(home, base=not home.audited and (before or predicted is None))
+    models = Models(home)
+    if home.audited and given_before:
+        raise UsageError("--before: this run audits a model that was not trained here", hint="leave it out")
+    if given_before and not models.torch:
+        raise MissingDependency("torch", "the model before customisation")
+    if before is None:
+        before = home.task.modality_name != "text" and models.torch
+    before = before and not home.audited
+    models.with_base = models.torch and not home.audited and (before or predicted is None)
     if id:
         example = _example(home, id)
     else:
@@ -113,9 +115,12 @@ def inspect(
     familiar = Familiar(home.run) if home.run.has(EMBEDDINGS) and home.run.has(EXCERPTS) else None
     contrasts = Contrasts(one, asked, familiar)
     told = {example.id: _ahead(one, contrasts)}
-    if not home.audited:
+    known = predicted is not None or models.with_base
+    if known and not home.audited:
         write_predictions(one.run, "base", predicted[0] if predicted else one.predict("base"))
     explain(one)
+    if not known and not home.audited:
+        _leave_before_open(one.run)
     assess(one)
     one.run.write_json("contrasts.json", finite(contrasts.with_neighbours(told)))
     return Inspected(one.run, example.id, False)
@@ -135,6 +140,14 @@ def _ahead(one: One, contrasts: Contrasts) -> dict[str, Any]:
     chance = run_explainer(registry.load("controls", CONTROL), probe, bank=bank, seed=one.config.seed)
     quality_card(remember(probe, bank)[0], chance, bank=bank, rng=card_rng(one, case))
     return told
+
+
+def _leave_before_open(run: Run) -> None:
+    """What the model before decides is not known where there is no torch to ask it."""
+    content = run.read_json("cases.json")
+    for case in content["cases"]:
+        case["before"] = None
+    run.write_json("cases.json", content)
 
 
 def _check_complete(home: Session) -> None:
@@ -178,51 +191,6 @@ def _example(home: Session, id: str) -> Example:
         raise DataError(
             f"{home.config.data.source} no longer has the example {id!r}", hint="bring the data back as they were"
         ) from None
-
-
-class Models:
-    """The three models of a run, loaded without its data where that can be done."""
-
-    def __init__(self, home: Session, *, base: bool) -> None:
-        self._home, self._with_base = home, base
-        self.table = home.task.modality_name == "table"
-        self._torch: Future[tuple[Any, Any]] = Future()
-
-    def begin(self) -> None:
-        """Load torch's models beside what follows: importing torch alone takes seconds."""
-        self.lone.dataset  # noqa: B018 - read once, here
-        self._torch = ThreadPoolExecutor(1).submit(self._load)
-
-    @cached_property
-    def onnx(self) -> Any:
-        """The deployed file, asked each input once."""
-        if self._home.audited:
-            return Remembered(self._home.onnx)
-        return Remembered(OnnxBackbone(self._home.run.path / "onnx" / "model.onnx", device=self._home.device))
-
-    @cached_property
-    def lone(self) -> Session:
-        """A session that knows of the data what the deployed file says, and none of its examples."""
-        if self.table:  # the linear model that stands for "before" is built from the training rows
-            return self._home
-        known = self.onnx.metadata
-        session = Session(self._home.run, self._home.config, self._home.device, self._home.progress)
-        labels, unit = tuple(known["labels"]), known.get("unit", "")
-        empty = Dataset(session.config.name, session.task.modality_name, (), labels, (), known["target"], unit)
-        session._read = (empty, (), "")
-        session.onnx = self.onnx
-        return session
-
-    def _load(self) -> tuple[Any, Any]:
-        return self.lone.tuned, self.lone.base if self._with_base else None
-
-    @property
-    def tuned(self) -> Any:
-        return self._torch.result()[0]
-
-    @property
-    def base(self) -> Any:
-        return self._torch.result()[1]
 
 
 @dataclass

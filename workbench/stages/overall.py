@@ -61,7 +61,6 @@ def _attributions(session: Session, asked: Asked) -> tuple[list[Attribution], li
         where = f"the {len(found)} explained cases, which were not drawn by lot"
         return _with_maps(session, model, name, found), [by_id[a.example_id] for a in found], where
     method = registry.load("explainers", _TABLE if kind == "table" else _OTHER)
-    model = "tuned" if method.looks_inside else "onnx"
     test = session.rows("test")
     shuffled = np.random.default_rng([session.config.seed, 8]).permutation(test)
     rows = np.sort(_even(asked, shuffled)[:samples] if kind != "table" else shuffled[:samples])
@@ -75,7 +74,7 @@ def _attributions(session: Session, asked: Asked) -> tuple[list[Attribution], li
                 continue
             case = {"id": example.id, "row": int(row), "example": example, "cut": cut}
             case["question"] = _question(session, asked, case["row"])
-            probe = asked.probe(case, model)
+            probe = asked.probe(case, asked.model_for(case, method, "onnx", "tuned"))
             bank = evaluate_bank(probe, _masks(session, asked, len(cut.features))) if method.uses_bank else None
             found.append(run_explainer(method, probe, bank=bank, seed=session.config.seed))
             cases.append(case)
@@ -111,7 +110,7 @@ def _available(session: Session) -> tuple[str, str]:
     """The method and model whose answers lie in the run: the gradient method's first, as it has fine maps."""
     named = [n for n in session.config.explain.methods if not find_method(n).unitless]
     for name in dict.fromkeys((_OTHER, *named)):
-        for model in ("tuned", "onnx"):
+        for model in ("onnx", "tuned"):
             if session.run.has(f"{model}/attributions/{name}.json"):
                 return name, model
     return "", ""

@@ -36,8 +36,8 @@ def explain_again(
     known = {name: find_method(name) for name in methods}
     result: dict[str, dict[str, list[Found]]] = {side: {name: [] for name in methods} for side in models}
     again = {
-        side: [name for name, method in known.items() if not _is_fixed(asked, method, gradient)]
-        for side, (_, gradient) in models.items()
+        side: [name for name, method in known.items() if not _is_fixed(asked, method, *pair)]
+        for side, pair in models.items()
     }
     seed = asked.session.config.seed
     with progress.task("explaining again", len(asked.cases) * len(models) * repeats) as bar:
@@ -47,7 +47,7 @@ def explain_again(
                 for (side, (black_box, gradient)), bank in zip(models.items(), banks, strict=True):
                     for name in again[side]:
                         method = known[name]
-                        probe = asked.probe(case, gradient if method.looks_inside else black_box)
+                        probe = asked.probe(case, asked.model_for(case, method, black_box, gradient))
                         own = bank if method.uses_bank else None
                         answer = run_explainer(method, probe, bank=own, seed=seed + 1 + r, budget=asked.budget)
                         found[side][name][case["id"]] = answer.values
@@ -78,13 +78,14 @@ def _banks(asked: Any, models: Models, repeat: int, needed: bool) -> Iterator[tu
             yield case, list(banks)
 
 
-def _is_fixed(asked: Any, method: Explainer, gradient: str) -> bool:
+def _is_fixed(asked: Any, method: Explainer, deployed: str, trained: str) -> bool:
     """Whether another seed changes nothing, seen on the first case; methods that use a bank get other masks."""
     if method.uses_bank:
         return False
     if not asked.cases:
         return True
-    probe = asked.probe(asked.cases[0], gradient)
+    case = asked.cases[0]
+    probe = asked.probe(case, asked.model_for(case, method, deployed, trained))
     first, second = (run_explainer(method, probe, seed=seed, budget=asked.budget).values for seed in (0, 1))
     return bool(np.array_equal(first, second))
 

@@ -24,8 +24,9 @@ STAGES = tuple(name for name in MADE_OF if name != "adopt")
 AUDIT = tuple(name for name in MADE_OF if name not in ("finetune", "export", "compare", "flips", "variants", "shift"))
 _VARIANTS = {"dtypes", "latency_seconds"}  # keys of [export] that the deployed file itself does not depend on
 _TURNS = {"immutable", "ranges", "change"}  # keys of [explain] that counterfactuals alone depend on
-# Black-box methods ask the file that ships; gradients come from the model it was exported from.
-Models = Mapping[str, tuple[str, str]]  # side to the model for black-box methods and the one with gradients
+# Methods ask the file that ships; what it does not offer comes from the model it was exported from.
+Models = Mapping[str, tuple[str, str]]  # side to the model that is asked and the trained one
+PARITY, GRAPH = "onnx/parity.json", "onnx/explain.onnx"
 SIDES: Models = {"base": ("base", "base"), "after": ("onnx", "tuned")}
 ALONE: Models = {"after": SIDES["after"]}
 
@@ -223,9 +224,15 @@ class Session:
             from workbench.backbones.onnx_gpu import BoundBackbone
 
             return BoundBackbone(path, device=self.device)
-        from workbench.backbones.onnx import OnnxBackbone
+        from workbench.backbones.gradients import deployed
 
-        return OnnxBackbone(path, device=self.device)
+        return deployed(self.run.path / "onnx", self.device, self.gradients)
+
+    @cached_property
+    def gradients(self) -> dict[str, Any]:
+        """What the export found out about the gradient graph; empty where there is none that may be used."""
+        found = self.run.read_json(PARITY).get("gradients", {}) if self.run.has(PARITY) else {}
+        return dict(found) if found.get("passed") else {}
 
     @cached_property
     def preparation(self) -> Any:

@@ -62,7 +62,8 @@ def _values(session: Session, models: tuple[str, str], method: Explainer, asked:
     cases = {c["id"]: c for c in asked.cases}
     if not cases:  # nothing was explained, so no attributions were written
         return {}
-    model = models[1] if method.looks_inside else models[0]
-    if not session.run.has(f"{model}/attributions/{method.name}.json"):  # it refused every case
+    there = [m for m in models if session.run.has(f"{m}/attributions/{method.name}.json")]
+    if not there:  # it refused every case
         return {}
+    model = there[0]
     return {a.example_id: a.values for a in read_attributions(session.run, model, method.name, cases)}

@@ -7,7 +7,7 @@ measure that is not taken says why. The masks of every trial are the same for al
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -104,8 +104,6 @@ class Trials(Masking):
     @cached_property
     def randomised(self) -> dict[str, float | str]:
         """Of each method, how alike its explanations stay on copies of the model with random weights, or why not."""
-        from workbench.backbones.randomised import randomised
-
         own: dict[str, list[np.ndarray]] = {}
         other: dict[str, list[np.ndarray]] = {}
         failed: dict[str, str] = {}
@@ -115,7 +113,7 @@ class Trials(Masking):
             return measures | dict.fromkeys(self.methods, f"The file's weights cannot be drawn anew: {why_not}.")
         for case in self.some(self.settings.randomised):
             seed = int(self.rng(case, 3).integers(2**31))
-            probe = self.bind(case, randomised(self.session.tuned, seed))
+            probe = self.bind(case, self._with_random_weights(seed))
             for name, values in self.explain(case, probe, failed).items():
                 mine = self.own(case, name)
                 if mine is not None:
@@ -127,6 +125,11 @@ class Trials(Masking):
             measures[name] = found["similarity"] if found["n"] else why
             self.facts.setdefault("randomisation", {})[name] = {**found, "reason": "" if found["n"] else why}
         return measures
+
+    def _with_random_weights(self, seed: int) -> Any:
+        from workbench.backbones.randomised import randomised
+
+        return randomised(self.session.tuned, seed)
 
     # -- another class --------------------------------------------------------------------
 
@@ -179,19 +182,29 @@ class Trials(Masking):
     def _explain_changed(self, case: dict[str, Any], rng: np.random.Generator) -> dict[str, np.ndarray]:
         kind = self.session.task.modality_name
         if kind == "text":
-            probe = self.asked.probe(case, "tuned")
-            refused = getattr(self.session.tuned, "reason", "")
-            if probe.differentiable is None or refused:
+            if getattr(self.session.onnx, "slopes", None) is None and getattr(self.session.tuned, "reason", ""):
                 return {}
-            import torch
-
-            form = probe.differentiable()
-            noise = rng.uniform(-1, 1, tuple(form.point.shape)) * RADIUS * float(form.point.std())
-            moved = form.point + torch.as_tensor(noise, dtype=form.point.dtype, device=form.point.device)
-            there = replace(probe, differentiable=lambda: replace(form, point=moved))
             names = [n for n, m in self.methods.items() if "gradient" in m.needs and not m.uses_bank]
-            return {n: self.run(n, there, None).values for n in names if self.own(case, n) is not None}
+            return self._explain_moved(case, [n for n in names if self.own(case, n) is not None], rng)
         return self.explain_after(case, cut=self._moved(case, rng), masks=self.masks(case))
+
+    def _explain_moved(
+        self, case: dict[str, Any], names: Sequence[str], rng: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        """Gradient methods at the embedded words moved by at most `RADIUS` deviations, all by the same."""
+        found: dict[str, np.ndarray] = {}
+        noise: np.ndarray | None = None
+        for name in names:
+            probe = self.asked.probe(case, self.asked.model_for(case, self.methods[name], "onnx", "tuned"))
+            if probe.differentiable is None:
+                continue
+            form = probe.differentiable()
+            if noise is None:
+                reach = RADIUS * float(form.point.std(ddof=1))
+                noise = rng.uniform(-1, 1, form.point.shape) * reach
+            moved = replace(form, point=(form.point + noise).astype(form.point.dtype))
+            found[name] = self.run(name, replace(probe, differentiable=lambda there=moved: there), None).values
+        return found
 
     def _moved(self, case: dict[str, Any], rng: np.random.Generator) -> Any:
         """The example's cut with its numbers or pixels moved by at most `RADIUS` deviations."""

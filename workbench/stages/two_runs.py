@@ -160,7 +160,7 @@ def explain_all(
                 for name, method in known.items():
                     if name in refused:
                         continue
-                    probe = asked.probe(case, gradient if method.looks_inside else black_box)
+                    probe = asked.probe(case, asked.model_for(case, method, black_box, gradient))
                     own = bank if method.uses_bank else None
                     try:
                         answer = run_explainer(method, probe, bank=own, seed=pair.config.seed, budget=asked.budget)
@@ -181,6 +181,8 @@ def usable_methods(sessions: Mapping[str, Session], notes: list[str]) -> tuple[s
     if not needing:
         return chosen
     for session in sessions.values():
+        if session.gradients:  # the deployed file's own
+            continue
         reason = unreadable(session)
         if not session.run.has(_CHECKPOINT):
             reason = f"{session.run.path / _CHECKPOINT} is missing"

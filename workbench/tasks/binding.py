@@ -5,7 +5,7 @@ The only place where a modality, a backbone and a task's scalar meet.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from workbench.errors import Refusal
 from workbench.modalities.grid import enlarge, token_grid
-from workbench.probe import Attention, Differentiable, Estimator, Picture, Probe
+from workbench.probe import Attention, Differentiable, Estimator, LayerMap, Picture, Probe
 from workbench.tasks.probability import InProbability, probabilities
 from workbench.tasks.record import Task
 from workbench.types import Example, Question
@@ -67,11 +67,10 @@ def bind(
         # Deleting words would change the length; gradient methods keep it and mask instead.
         own = "pad" if filler == "delete" else filler
         hidden = modality.hide(cut, ~everything, preparation, filler=own, background=background)
-        forward = backbone.from_coordinates(shown)
         return Differentiable(
-            forward=lambda x: of_scores(forward(x)),
-            point=backbone.coordinates(shown),
-            baselines=backbone.coordinates(hidden),
+            **_answers(task, backbone, shown, question, of_scores),
+            point=_array(backbone.coordinates(shown)),
+            baselines=_array(backbone.coordinates(hidden)),
             pool=lambda a: (
                 modality.pool(cut, a, preparation.order) if background is not None else modality.pool(cut, a)
             ),
@@ -80,6 +79,16 @@ def bind(
             filler=_PADDED if filler in ("delete", "pad") else "",
             weights=weights,
         )
+
+    def layer(name: str) -> LayerMap:
+        shown = {k: v[:1] for k, v in hide(np.ones((1, len(cut.features)), dtype=bool)).items()}
+        frame = cut.frame.shape[0], cut.frame.shape[1]
+        if hasattr(backbone, "layer_map"):
+            found: LayerMap = backbone.layer_map(shown, _weights(task, backbone.classes, question), name, frame)
+            return found
+        from workbench.backbones.autograd import layer_map
+
+        return layer_map(backbone, shown, of_scores, name, frame)
 
     def picture() -> Picture:
         pixels = np.arange(cut.label.size).reshape(cut.label.shape)
@@ -114,7 +123,9 @@ def bind(
 
     link = getattr(backbone, "link", None)
     trees = link is not None and (link.in_probability == question.in_probability)
-    gradients = hasattr(backbone, "from_coordinates")
+    torch, picture_in = hasattr(backbone, "from_coordinates"), task.modality_name == "image"
+    graph = hasattr(backbone, "slopes") and not question.in_probability  # whose gradient is of sums of scores
+    gradients = torch or graph
     return Probe(
         question=question,
         example_id=example.id,
@@ -126,9 +137,10 @@ def bind(
         rows=_ROWS[task.modality_name],
         differentiable=differentiable if gradients else None,
         weights=weights,
-        module=backbone.module if gradients else None,
+        module=backbone.module if torch else None,
+        layer=layer if picture_in and (torch or (graph and getattr(backbone, "has_layer", False))) else None,
         attention=attention if getattr(backbone, "has_attention", False) else None,
-        picture=picture if task.modality_name == "image" else None,
+        picture=picture if picture_in else None,
         hierarchy=together if background is None or hierarchy is not None else None,
         estimator=estimator if trees else None,
         model=model,
@@ -136,6 +148,39 @@ def bind(
         lengths=(lambda masks: modality.lengths(cut, masks)) if filler == "delete" else None,
         padding=modality.padding(preparation) if hasattr(modality, "padding") else {},
     )
+
+
+def _answers(
+    task: Task, backbone: Any, shown: Mapping[str, np.ndarray], question: Question, of_scores: Callable[[Any], Any]
+) -> dict[str, Any]:
+    """The answer to a question as a function of coordinates, from a gradient graph or a torch module."""
+    if hasattr(backbone, "slopes"):
+        slopes, weights = backbone.slopes(shown), _weights(task, backbone.classes, question)
+
+        def answers(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            scores, gradients = slopes(x, weights)
+            return np.asarray(task.scalar(scores.astype(np.float64), question)), gradients
+
+        return {"slopes": answers, "library": backbone.library}
+    from workbench.backbones.autograd import slopes_of
+
+    scores_at = backbone.from_coordinates(shown)
+
+    def forward(x: Any) -> Any:
+        return of_scores(scores_at(x))
+
+    return {"slopes": slopes_of(forward, getattr(backbone, "device", "cpu")), "forward": forward}
+
+
+def _weights(task: Task, classes: int, question: Question) -> np.ndarray:
+    """(K,) weights of the scores in the answer: a task's scalar is linear in them."""
+    each = np.asarray(task.scalar(np.eye(classes), question), dtype=np.float64)
+    return np.asarray(each - np.asarray(task.scalar(np.zeros((1, classes)), question)))
+
+
+def _array(coordinates: Any) -> np.ndarray:
+    """Coordinates as an array, whoever gave them."""
+    return np.asarray(coordinates.detach().cpu().numpy() if hasattr(coordinates, "detach") else coordinates)
 
 
 def _place(modality: Any, cut: Any, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from workbench.report.contract import adopted
+from workbench.report.gradients import HOW, gradient_blocks, gradient_facts
 from workbench.report.shapes import Block, Cell, Facts, Fold, Section, Table
 from workbench.report.variants import variant_blocks
 from workbench.report.view import RunView
@@ -42,11 +43,13 @@ def deployed(view: RunView) -> Section | None:
         head = ("Examples at once", "Largest error", "Largest difference")
         table = Table("Trained model and deployed file side by side", head, rows, compact=True)
         blocks.append(Fold("The same for each number of examples at once", (table,)))
+    blocks += gradient_blocks(parity)
     blocks += variant_blocks(view)
     batches = listing([f"{b:,}" for b in parity.get("batch_sizes", [])])
     how = (
         "Error = |trained − deployed| / (1 + |trained|) of each output number, the largest over all examples, "
         f"with {batches or 'an unrecorded number of'} examples at once.",
+        *((HOW,) if parity.get("gradients") else ()),
         "The performance and the explanations marked “deployed” were computed on this very file.",
     )
     return Section("deployed", "Deployed file", finding, tuple(blocks), how)
@@ -67,6 +70,7 @@ def _facts(view: RunView, parity: dict[str, Any]) -> tuple[tuple[str, Cell], ...
         ("Format", word(f"ONNX opset {parity.get('opset', 'not recorded')}", str(parity.get("exporter") or ""))),
         ("Size", none("not recorded") if weight is None else word(size(weight), parameters)),
         ("SHA-256", Cell(str(parity.get("sha256") or "not recorded"), kind="code")),
+        *gradient_facts(parity),
     )
 
 

@@ -1,0 +1,75 @@
+"""Export's second file: the gradient graph, kept where it is proved equal, else the reason why there is none."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workbench.errors import ExportError, StageError
+from workbench.stages.session import GRAPH, Session
+
+_EXAMPLES = 64
+
+
+def traced(session: Session, tuned: Any, example: Any, encoded: Any) -> tuple[Any, dict[str, Any], str]:
+    """The model traced once for both files: graph, facts of the gradient graph, and why it can have none."""
+    from workbench.backbones.export import trace
+    from workbench.backbones.taps import facts_of, taps_of
+
+    opset, reason = session.config.export.opset, ""
+    try:
+        taps = taps_of(tuned, encoded)
+        tuned.traced[opset] = trace(tuned, example, opset, taps)
+        return tuned.traced[opset], facts_of(tuned, taps), ""
+    except Exception as e:  # whatever it is, the model itself may still be exported
+        reason = e.message if isinstance(e, ExportError) else f"{type(e).__name__}: {' '.join(str(e).split())[:200]}"
+    return None, {}, reason
+
+
+def write_gradients(
+    session: Session, tuned: Any, graph: Any, facts: dict[str, Any], reason: str, encoded: Any, rows: np.ndarray
+) -> dict[str, Any]:
+    """Write `onnx/explain.onnx` where its gradients are those of autograd; the content of `gradients` in parity.json.
+
+    `onnx/model.onnx` has to be there. What cannot be differentiated is no error: gradients
+    then come from torch, and the report says why.
+    """
+    target = session.run.path / GRAPH
+    target.unlink(missing_ok=True)
+    if reason:
+        return {"passed": False, "reason": reason}
+    partial = target.with_name(".explain.partial.onnx")
+    try:
+        return _proved(session, tuned, graph, facts, encoded, rows, partial)
+    except (ExportError, StageError) as e:
+        return {"passed": False, "reason": e.message}
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _proved(
+    session: Session, tuned: Any, graph: Any, facts: dict[str, Any], encoded: Any, rows: np.ndarray, partial: Path
+) -> dict[str, Any]:
+    from workbench.backbones.gradient_graph import gradient_graph
+    from workbench.backbones.gradient_parity import check_gradients, check_layer
+    from workbench.backbones.gradients import GradientBackbone
+
+    content = gradient_graph(graph, facts["coordinates"], facts)
+    facts = facts | {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    partial.write_bytes(content)
+    deployed = GradientBackbone(session.run.path / "onnx" / "model.onnx", partial, facts, device=session.device)
+    found = facts | check_gradients(tuned, deployed, encoded, rows[:_EXAMPLES], session.config.seed)
+    if facts["layer"] and not check_layer(tuned, deployed, encoded, rows[:4]):
+        found["layer"] = ""
+    if not found["passed"]:
+        bound = found["binding"]["correlation"]
+        found["reason"] = (
+            f"its gradients are not those of autograd: largest relative difference {found['max_error']:.1e} over "
+            f"{found['tolerance']:.0e}, correlation with central differences {bound:.4f}"
+        )
+        return found
+    session.run.write_bytes(GRAPH, content)
+    return found
