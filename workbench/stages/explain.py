@@ -27,7 +27,7 @@ from workbench.tasks.probability import asked_in
 from workbench.types import Attribution, Predictions, Question
 
 TOGETHER = 16  # cases whose banks are asked at once, so that memory does not grow with their number
-Picked = list[tuple[int, str]]  # rows of the predictions and why each was chosen
+Picked = list[tuple[int, str]]  # rows of the predictions, and why
 
 
 def explain(session: Session) -> bool:
@@ -97,17 +97,13 @@ def bank_arrays(example_id: str, bank: Any) -> dict[str, np.ndarray]:
 
 
 class Asked:
-    """The cases of a run: chosen (or `picked`), cut into features and ready to be asked of any of its models.
-
-    A `lean` bank holds the leave-one-outs and their complements: exact for effects of single parts and of pairs.
-    """
+    """The cases of a run: chosen (or `picked`), cut into features and ready to be asked of any of its models."""
 
     previews = "previews"  # folder of the pictures
 
     def __init__(self, session: Session, picked: Picked | None = None, *, lean: bool = False) -> None:
         self.session, self.lean = session, lean
-        settings = session.config.explain
-        self.modality = session.task.modality
+        settings, self.modality = session.config.explain, session.task.modality
         self.before: Predictions | None = None if session.audited else read_predictions(session.run, "base")
         self.after: Predictions = read_predictions(session.run, "onnx")
         self.filler = self.modality.choose_filler(settings.filler, session.preparation)
@@ -191,7 +187,7 @@ class Asked:
         )
 
     def budget_of(self, case: dict[str, Any]) -> int:
-        """The most coalitions of a case's bank."""
+        """The most coalitions of a case's bank; a lean one is exact for effects of single parts and of pairs."""
         return min(self.budget, 2 * len(case["cut"].features) + 2) if self.lean else self.budget
 
     def model_for(self, case: dict[str, Any], method: Explainer, deployed: str, trained: str) -> str:
