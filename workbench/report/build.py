@@ -54,9 +54,8 @@ def build_report(
 
     Only the run's files are read (docs/artefacts.md). A section that cannot be built stands
     in its place with the reason, and on the first screen. Pictures, then cases, are left
-    out until the file has at most `max_mb` megabytes; the report says which. `name` and `draw`
-    (the page from a view) are for other pages than a run's own report. `problems` (`Run.verify`) are
-    what is wrong with the run's files, which the first screen then says before all else.
+    out until the file has at most `max_mb` megabytes; the report says which. `name` and `draw` (the page from a
+    view) are for other pages. `problems` (`Run.verify`) are said first of all.
 
     Raises:
         ArtefactError: the run has no readable manifest.
