@@ -1,8 +1,7 @@
 """From a run directory to one self-contained HTML file.
 
-The file asks nothing of anyone: styles, scripts, charts and pictures stand inside it, and
-its own Content-Security-Policy forbids everything else. Scripts and styles are allowed by
-their hash, so no text from data can ever run. Equal inputs give equal bytes.
+The file asks nothing of anyone: its own Content-Security-Policy forbids all but what stands inside it.
+Scripts and styles are allowed by their hash, so no text from data can ever run. Equal inputs give equal bytes.
 """
 
 from __future__ import annotations
@@ -61,7 +60,6 @@ def build_report(
         ArtefactError: the run has no readable manifest.
         StageError: the report does not fit even without its cases, or cannot be written.
     """
-    run.manifest  # noqa: B018 - a directory without a manifest is no run
     page, read = "", {}  # type: str, dict[str, Any]
     for limits in STEPS:
         view = RunView(run, title=title, limits=limits, read=read)
@@ -105,8 +103,7 @@ def render(
     """
     sections = [_section(view, *entry) for entry in table or _sections()]
     first = _with_gaps(sections[0], sections)
-    if view.problems:
-        first = replace(first, blocks=(damaged(view.problems), *first.blocks))
+    first = replace(first, blocks=(*(damaged(p) for p in (view.problems,) if p), *first.blocks))
     environment = _environment()
     charts = any(isinstance(b, Chart) for s in sections for b in _flat(s.blocks))
     bundle = vega_bundle() if charts else ""
