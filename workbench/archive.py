@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import io
 import os
 import shutil
 import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from workbench.errors import ArtefactError, GateFailed, StageError, UsageError
 from workbench.run import INSPECTED, MANIFEST, Run
@@ -111,19 +110,21 @@ def _extract(archive: Path, folder: Path, most: int) -> None:
     total = 0
     try:
         # a stream: nothing is read ahead of the check, and a bomb stops at `most`
-        with gzip.open(archive) as packed, tarfile.open(fileobj=_Bounded(packed, most), mode="r|") as entries:
-            for entry in entries:
-                _check(entry, archive, seen)
-                total += entry.size
-                if total > most:
-                    raise _too_large(archive, most)
-                content = entries.extractfile(entry)
-                assert content is not None  # regular files alone come this far
-                path = folder / entry.name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with path.open("xb") as file:
-                    for block in _blocks(content):
-                        file.write(block)
+        with gzip.open(archive) as packed:
+            bounded: Any = _Bounded(packed, most)  # of a stream, tarfile asks `read` alone
+            with tarfile.open(fileobj=bounded, mode="r|") as entries:
+                for entry in entries:
+                    _check(entry, archive, seen)
+                    total += entry.size
+                    if total > most:
+                        raise _too_large(archive, most)
+                    content = entries.extractfile(entry)
+                    assert content is not None  # regular files alone come this far
+                    path = folder / entry.name
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    with path.open("xb") as file:
+                        for block in _blocks(content):
+                            file.write(block)
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, UnicodeError) as e:
         raise ArtefactError(f"{archive} is no whole archive: {e}", hint="ask for another copy of it") from None
 
@@ -133,10 +134,10 @@ def _blocks(file: IO[bytes]) -> Iterator[bytes]:
         yield block
 
 
-class _Bounded(io.RawIOBase):
+class _Bounded:
     """A reader that gives up after so many bytes: also headers can be a bomb."""
 
-    def __init__(self, file: IO[bytes], most: int) -> None:
+    def __init__(self, file: gzip.GzipFile, most: int) -> None:
         self._file, self._left, self._most = file, most + 64 * _BLOCK, most
 
     def read(self, size: int = -1) -> bytes:

@@ -11,6 +11,7 @@ WorkbenchError                         exit code
 ├── MissingDependency                  5   an optional package is not installed
 └── StageError                         6   a stage could not do its work
     ├── ExportError                    6   export or parity failed
+    │   └── Unsupported                6   an operator has no rule here
     └── ExplainError                   6   an explainer failed
         └── Refusal                    6   a method cannot answer truthfully for this model
 
@@ -103,6 +104,10 @@ class StageError(WorkbenchError):
 
 class ExportError(StageError):
     """Export to ONNX or its parity with the trained model failed."""
+
+
+class Unsupported(ExportError):
+    """An operator has no rule here, or not for the way it is used."""
 
 
 class ExplainError(StageError):

@@ -122,7 +122,10 @@ def build_report(run: Run, *, max_mb: float | None = None, progress: Progress | 
     if run.manifest.get("kind") == "comparison":
         return _build_comparison(run, max_mb, progress)
     config = read_resolved(run.path / CONFIG)
-    problems, most = problems_of(run, progress and progress.say), config.report.max_mb if max_mb is None else max_mb
+    problems, most = (
+        problems_of(run, progress.say if progress else None),
+        config.report.max_mb if max_mb is None else max_mb,
+    )
     with run.stage("report", digest([__version__, run.manifest["stages"]]), ("report.html", *FILES)):
         path: Path = build(run, title=config.report.title, max_mb=most, problems=problems)
     return path
@@ -132,7 +135,7 @@ def _build_comparison(run: Run, max_mb: float | None, progress: Progress | None)
     from workbench.report.compare import NAME, build_comparison
     from workbench.report.damage import problems_of
 
-    problems = problems_of(run, progress and progress.say)
+    problems = problems_of(run, progress.say if progress else None)
     with run.stage("report", digest([__version__, run.manifest["stages"]]), (NAME,)):
         path: Path = build_comparison(run, problems=problems, **({} if max_mb is None else {"max_mb": max_mb}))
     return path

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch.nn import functional as F
 
 from workbench.backbones.gradient_graph import RULES, gradient_graph
-from workbench.backbones.tape import Unsupported
+from workbench.errors import Unsupported
 
 RNG = np.random.default_rng(0)
 W = {

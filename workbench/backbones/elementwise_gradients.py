@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-from workbench.backbones.tape import Tape, Unsupported, attribute
+from workbench.backbones.tape import Tape, attribute
+from workbench.errors import Unsupported
 
 Rule = Callable[[Tape, onnx.NodeProto, Sequence[str]], list[str | None]]
 

@@ -18,7 +18,8 @@ from workbench.backbones.elementwise_gradients import ELEMENTWISE, Rule
 from workbench.backbones.layer_gradients import LAYERS
 from workbench.backbones.moving_gradients import MOVING
 from workbench.backbones.onnx import METADATA, METADATA_SCHEMA
-from workbench.backbones.tape import Tape, Unsupported
+from workbench.backbones.tape import Tape
+from workbench.errors import Unsupported
 
 LOGITS, TARGET, GRADIENT = "logits", "target", "gradient"
 EMBEDDED, EMBEDDINGS, FEATURES = "embedded", "embeddings", "features"

@@ -9,7 +9,8 @@ import numpy as np
 import onnx
 
 from workbench.backbones.elementwise_gradients import Rule
-from workbench.backbones.tape import Tape, Unsupported, attribute, axes_of
+from workbench.backbones.tape import Tape, attribute, axes_of
+from workbench.errors import Unsupported
 
 _HINT = "explain it with torch"
 

@@ -8,7 +8,8 @@ import numpy as np
 import onnx
 
 from workbench.backbones.elementwise_gradients import Rule
-from workbench.backbones.tape import Tape, Unsupported, attribute
+from workbench.backbones.tape import Tape, attribute
+from workbench.errors import Unsupported
 
 
 def _reshape(t: Tape, node: onnx.NodeProto, g: Sequence[str]) -> list[str | None]:

@@ -10,13 +10,9 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from workbench.errors import ExportError
+from workbench.errors import Unsupported
 
 Dim = int | str | None
-
-
-class Unsupported(ExportError):
-    """An operator whose gradient is not known, or not for the way it is used."""
 
 
 class Tape:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from workbench.backbones.torch_node import Node, Rule, whole
+from workbench.errors import Unsupported
 
 # ONNX's numbers of element types; half precision is computed in single.
 DTYPES = {
@@ -47,7 +48,7 @@ def cast(node: Node, x: Tensor) -> Tensor:
     """Another element type."""
     to = node.get("to")
     if to not in DTYPES:
-        raise NotImplementedError(f"Cast to element type {to}")
+        raise Unsupported(f"Cast to element type {to}")
     return x.to(DTYPES[to])
 
 
@@ -76,7 +77,7 @@ def attention(
 ) -> Tensor:
     """Opset 23: inputs (batch, heads, T, d), or (batch, T, heads d) with the heads as attributes."""
     if any(x is not None for x in (past_key, past_value, *rest)) or node.outputs > 1:
-        raise NotImplementedError("Attention with a cache")
+        raise Unsupported("Attention with a cache")
     flat = q.dim() == 3
     if flat:
         heads, others = node.get("q_num_heads"), node.get("kv_num_heads")
@@ -142,7 +143,7 @@ def _post(way: str, scores: Tensor) -> Tensor:
         return torch.sigmoid(scores)
     if way == "SOFTMAX":
         return torch.softmax(scores, dim=-1)
-    raise NotImplementedError(f"post_transform {way}")
+    raise Unsupported(f"post_transform {way}")
 
 
 def normalizer(node: Node, x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from workbench.backbones.torch_node import Node, Rule, whole
+from workbench.errors import Unsupported
 
 
 def gather(node: Node, x: Tensor, places: Tensor) -> Tensor:
@@ -28,14 +29,14 @@ def gather_nd(node: Node, x: Tensor, places: Tensor) -> Tensor:
     """Values or slices by their places on the first axes."""
     batch = node.get("batch_dims", 0)
     if batch:
-        raise NotImplementedError("GatherND with batch_dims")
+        raise Unsupported("GatherND with batch_dims")
     return x[tuple(places[..., i] for i in range(places.shape[-1]))]
 
 
 def scatter_elements(node: Node, x: Tensor, places: Tensor, values: Tensor) -> Tensor:
     """A copy with values put at places along one axis."""
     if node.get("reduction", "none") != "none":
-        raise NotImplementedError(f"ScatterElements with reduction {node.get('reduction')}")
+        raise Unsupported(f"ScatterElements with reduction {node.get('reduction')}")
     axis = node.get("axis", 0)
     return x.scatter(axis, torch.where(places < 0, places + x.shape[axis], places), values)
 
@@ -43,7 +44,7 @@ def scatter_elements(node: Node, x: Tensor, places: Tensor, values: Tensor) -> T
 def scatter_nd(node: Node, x: Tensor, places: Tensor, values: Tensor) -> Tensor:
     """A copy with values or slices put at their places."""
     if node.get("reduction", "none") != "none":
-        raise NotImplementedError(f"ScatterND with reduction {node.get('reduction')}")
+        raise Unsupported(f"ScatterND with reduction {node.get('reduction')}")
     return x.index_put(tuple(places[..., i] for i in range(places.shape[-1])), values)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from workbench.backbones.torch_node import Node, Rule, whole
+from workbench.errors import Unsupported
 
 _CONV: dict[int, Any] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _BACK: dict[int, Any] = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -73,7 +74,7 @@ def conv_transpose(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = 
 def batch_norm(node: Node, x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, var: Tensor) -> Tensor:
     """With the statistics of training."""
     if node.get("training_mode", 0):
-        raise NotImplementedError("BatchNormalization in training mode")
+        raise Unsupported("BatchNormalization in training mode")
     return F.batch_norm(x, mean, var, scale, bias, False, 0.0, node.get("epsilon", 1e-5))
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from workbench.backbones.torch_layers import padded, padding_of
 from workbench.backbones.torch_node import Node, Rule, whole
+from workbench.errors import Unsupported
 
 _MAX: dict[int, Any] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 _MEAN: dict[int, Any] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
@@ -35,7 +36,7 @@ def _windows(node: Node, x: Tensor) -> tuple[list[int], list[int], list[int], li
 def max_pool(node: Node, x: Tensor) -> Tensor:
     """The largest value of each window."""
     if node.outputs > 1:
-        raise NotImplementedError("MaxPool with the places of its maxima")
+        raise Unsupported("MaxPool with the places of its maxima")
     kernel, strides, dilations, pads, extra = _windows(node, x)
     axes = len(kernel)
     ends = [p + e for p, e in zip(pads[axes:], extra, strict=True)]
@@ -48,7 +49,7 @@ def average_pool(node: Node, x: Tensor) -> Tensor:
     """Padding counts only where `count_include_pad` says so; what ceil_mode adds never does."""
     kernel, strides, dilations, pads, extra = _windows(node, x)
     if any(d > 1 for d in dilations):
-        raise NotImplementedError("AveragePool with dilations")
+        raise Unsupported("AveragePool with dilations")
     axes = len(kernel)
     counted = torch.ones((1, 1, *x.shape[2:]), dtype=x.dtype, device=x.device)
     counted = padded(counted, pads, 1.0 if node.get("count_include_pad", 0) else 0.0)

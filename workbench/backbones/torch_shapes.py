@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from workbench.backbones.torch_node import Node, Rule, axes_of, whole
+from workbench.errors import Unsupported
 
 
 def reshape(node: Node, x: Tensor, shape: Tensor) -> Tensor:
@@ -160,7 +161,7 @@ def resize(node: Node, x: Tensor, *given: Tensor | None) -> Tensor:
         or node.get("keep_aspect_ratio_policy", "stretch") != "stretch"
         or way == "tf_crop_and_resize"
     ):
-        raise NotImplementedError("Resize with antialias, a policy of the aspect ratio or a region of interest")
+        raise Unsupported("Resize with antialias, a policy of the aspect ratio or a region of interest")
     axes = [a % x.dim() for a in whole(node.get("axes"))] or list(range(x.dim()))
     mode = node.get("mode", "nearest")
     for i, axis in enumerate(axes):

@@ -91,7 +91,7 @@ def _write(
         if tuned.link.in_probability:  # its scores are logarithms of what its trees add up to
             metadata = {**metadata, "asked_in": PROBABILITY}
         written = {"opset": opset, "exporter": "onnx, from the trees as arrays"}
-        none = None, {}, "trees have no gradient: their answer steps"
+        none: tuple[Any, dict[str, Any], str] = None, {}, "trees have no gradient: their answer steps"
         return export_estimator(tuned, metadata, opset), written, none
     from workbench.backbones.export import tracing_batch
 

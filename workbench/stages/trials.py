@@ -108,7 +108,7 @@ class Trials(Masking):
         other: dict[str, list[np.ndarray]] = {}
         failed: dict[str, str] = {}
         measures: dict[str, float | str] = {}
-        why_not = str(getattr(self.session.tuned, "reason", "")) if self.settings.randomised else ""
+        why_not = str(str(getattr(self.session.tuned, "reason", ""))) if self.settings.randomised else ""
         if why_not:
             return measures | dict.fromkeys(self.methods, f"The file's weights cannot be drawn anew: {why_not}.")
         for case in self.some(self.settings.randomised):
@@ -182,7 +182,7 @@ class Trials(Masking):
     def _explain_changed(self, case: dict[str, Any], rng: np.random.Generator) -> dict[str, np.ndarray]:
         kind = self.session.task.modality_name
         if kind == "text":
-            if getattr(self.session.onnx, "slopes", None) is None and getattr(self.session.tuned, "reason", ""):
+            if getattr(self.session.onnx, "slopes", None) is None and str(getattr(self.session.tuned, "reason", "")):
                 return {}
             names = [n for n, m in self.methods.items() if "gradient" in m.needs and not m.uses_bank]
             return self._explain_moved(case, [n for n in names if self.own(case, n) is not None], rng)
