@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from workbench.report.shapes import Finding, Findings
-from workbench.run import ABOUT, UNHASHED, Run
+from workbench.run import ABOUT, ADDED, UNHASHED, Run
 
 _NAMED = 5  # problems that are named
 
@@ -14,7 +14,9 @@ def problems_of(run: Run, say: Callable[[str], None] | None) -> tuple[str, ...]:
     """What is not as the manifest says, said aloud; what is about the run is written anew anyway."""
     if say:
         say("report ...")
-    found = tuple(p for p in run.verify() if p.split(" ")[0] not in ABOUT and UNHASHED not in p)
+    found = tuple(
+        p for p in run.verify() if p.split(" ")[0] not in ABOUT and UNHASHED not in p and not p.endswith(ADDED)
+    )
     if found and say:
         say(f"  ! {run.path} is not what its manifest says, and the page says so: {'; '.join(found[:_NAMED])}")
     return found
