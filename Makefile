@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# One process a core, each with one thread; a module's tests share its runs.
+SHARED := -n auto --dist loadfile
+export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo test slow lint types bench clean
 
@@ -9,10 +12,10 @@ demo: $(VENV)/.demo
 	$(BIN)/workbench demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SHARED)
 
 slow: $(VENV)/.test
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest $(SHARED) -m slow
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,9 +23,23 @@ MODELS = ("base", "onnx")
 
 @cache
 def path_of() -> Path:
+    """A run of enough rows for slices to be tested, as far as its slices."""
     import runs
 
-    return runs.made("labelled-rows").path
+    from workbench import pipeline
+    from workbench.config import read_config
+    from workbench.engines.progress import Progress
+    from workbench.run import Run
+    from workbench.stages.session import Session
+
+    folder = Path(tempfile.mkdtemp(prefix="workbench-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    config = runs.write_data("labelled-rows", folder)
+    runs.write_labelled_table(folder, n=600)
+    session = Session(Run.create(folder / "out"), read_config(config, runs.TINY), "cpu", Progress(quiet=True))
+    pipeline._identify(session, "rows")
+    pipeline.advance(session, "slices")
+    return session.run.path
 
 
 def load(name: str) -> Any:

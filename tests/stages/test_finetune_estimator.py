@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import runs
+from opened import opened
 from runs import contents
 
 from workbench.errors import ArtefactError, ConfigError
@@ -88,7 +89,7 @@ def test_an_interrupted_run_ends_with_equal_bytes(forest: Run, tmp_path: Path) -
 
 
 def test_the_report_says_what_a_forest_has(forest: Run) -> None:
-    html = build_report(Run.open(forest.path)).read_text(encoding="utf-8")
+    html = opened(build_report(Run.open(forest.path)).read_text(encoding="utf-8"))
     assert "random forest of scikit-learn" in html and "Loss by number of trees" in html
     assert "share of trees in which both end in the same leaf" in html
     assert "reads decision trees that add up to the answer, and this model has none" in html

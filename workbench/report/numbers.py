@@ -105,7 +105,7 @@ def check_numbers(run: Run) -> list[str]:
             file, pointer = entry["address"].split("#", 1)
             if file not in read:
                 if file not in SOURCES:
-                    raise KeyError(file)
+                    raise ValueError(f"{file} is no source of numbers")
                 read[file] = run.read_json(file)
             now = _resolve(read[file], pointer)
             if now != entry["value"]:

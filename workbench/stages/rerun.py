@@ -12,6 +12,7 @@ import tomli_w
 
 from workbench.config import read_resolved
 from workbench.engines.progress import Progress
+from workbench.errors import DataError
 from workbench.records import attribution_rows, read_predictions
 from workbench.run import CONFIG, Run, write_atomically
 from workbench.stages.explain import explain
@@ -37,6 +38,13 @@ def rerun_some(run: Run, n: int, *, device: str = "auto", progress: Progress | N
         DataError: the data are no longer what the run was made with, or are gone.
     """
     session = Session.open(run.path, device=device, progress=progress)
+    then = str(run.manifest["stages"].get("prepare", {}).get("sha256", ""))
+    if session.sha256 != then:
+        raise DataError(
+            f"{session.config.data.source} is not what this run was made with (fingerprint {then[:12]} then, "
+            f"{session.sha256[:12]} now)",
+            hint="bring the data back to compute numbers again",
+        )
     rng = np.random.default_rng([session.config.seed, _STREAM])
     found: dict[str, list[str]] = {"problems": [], "checked": []}
     _predictions(session, n, rng, found)
