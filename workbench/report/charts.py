@@ -265,4 +265,5 @@ def bands(rows: pd.DataFrame, *, height: int = 300) -> dict[str, Any]:
     moved = base.transform_filter("datum.who == 'shift'")
     half = moved.mark_rule(strokeWidth=2).encode(x2="high:Q")
     middle = moved.mark_circle(size=60, opacity=1).encode(x=alt.X("middle:Q"))
-    return vega_spec(alt.layer(lots, noise, half, middle), height)
+    layers = {"by lot": (lots,), "noise": (noise,), "shift": (half, middle)}  # an empty layer would have no extent
+    return vega_spec(alt.layer(*(layer for who in layers if who in present for layer in layers[who])), height)
