@@ -114,14 +114,16 @@ _SPLITS = {"train": "var(--before)", "validation": "var(--soft)", "test": "var(-
 
 def shares(rows: pd.DataFrame, *, height: int = 200) -> dict[str, Any]:
     """Share of each class in each split: columns `label`, `who` (the split), `share`, `n`."""
+    legend = alt.Legend(title=None, columns=2)  # beside long labels a narrow screen has no room for three
+    shapes = ["circle", "triangle-up", "square"]
     return vega_spec(
         alt.Chart(rows)
         .mark_point(filled=True, opacity=0.85, size=55)
         .encode(
             x=alt.X("share:Q", axis=alt.Axis(format=".0%", tickCount=6), title="share of the split"),
             y=alt.Y("label:N", sort=list(dict.fromkeys(rows["label"])), title=None, axis=alt.Axis(labelLimit=190)),
-            color=colour_by_who(_SPLITS),
-            shape=alt.Shape("who:N", scale=alt.Scale(domain=list(_SPLITS), range=["circle", "triangle-up", "square"])),
+            color=colour_by_who(_SPLITS).legend(legend),
+            shape=alt.Shape("who:N", scale=alt.Scale(domain=list(_SPLITS), range=shapes), legend=legend),
             tooltip=["label:N", alt.Tooltip("who:N", title="split"), "n:Q", alt.Tooltip("share:Q", format=".1%")],
         ),
         height,
