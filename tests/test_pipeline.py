@@ -204,23 +204,24 @@ def break_at(monkeypatch: pytest.MonkeyPatch, target: str, call: int, error: Bas
 
 
 def foreign(run: Run, stage: str) -> list[str]:
-    """What `verify` finds but whole files of the stage that was broken off, and what training goes on from."""
+    """What `verify` finds but whole files of the stage that was broken off, and what it goes on from."""
     own = {f"{name} {ADDED}" for name in made("values").manifest["stages"][stage]["outputs"]}
-    resumed = ("tuned/training/", "tuned/tensorboard/") if stage == "finetune" else ()
+    parts = tuple(f"{model}/.shards/" for model in ("base", "tuned", "onnx"))
+    resumed = {"finetune": ("tuned/training/", "tuned/tensorboard/"), "predict": parts}.get(stage, ())
     return [p for p in run.verify() if p not in own and not (p.startswith(resumed) and p.endswith(ADDED))]
 
 
 def test_an_interruption_in_any_stage_costs_that_stage_alone(tmp_path: Path) -> None:
     """The same command goes on after Ctrl-C, once in every stage of one run, and ends like the undisturbed run."""
-    run = tmp_path / "values"
+    run, config = tmp_path / "values", config_of("values")
     for i, (stage, (target, call)) in enumerate(MIDDLES.items()):
         with pytest.MonkeyPatch.context() as patch:
             break_at(patch, target, call, KeyboardInterrupt())
             with pytest.raises(KeyboardInterrupt):
-                again(config_of("values"), run)
+                again(config, run)
         assert list(Run.open(run).manifest["stages"]) == list(MIDDLES)[:i], stage
         assert foreign(Run.open(run), stage) == [], stage
-    assert again(config_of("values"), run) == ["report"]
+    assert again(config, run) == ["report"]
     assert Run.open(run).verify() == []
     assert contents(Run.open(run)) == contents(made("values"))
 
@@ -267,7 +268,7 @@ class TestChanges:
             ("explain.change=7", ["contrast"]),
             ("assess.seeds=2", ["assess"]),
             ("predict.shard_size=7", list(STAGES[3:])),
-            ("export.dtypes=['fp32']", ["variants"]),
+            ("export.dtypes=['fp32','int8']", ["variants"]),
             ("export.latency_seconds=1", ["variants"]),
             ("export.opset=19", list(STAGES[2:])),
             ("finetune.label_smoothing=0.1", list(STAGES[1:])),
