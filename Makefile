@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # One process a core, each with one thread; a module's tests share its runs.
 SHARED := -n auto --dist loadfile
-export OMP_NUM_THREADS ?= 1
+test slow: export OMP_NUM_THREADS = 1
 
 .PHONY: demo test slow lint types bench clean
 
