@@ -22,7 +22,7 @@ from workbench.engines.progress import Progress
 from workbench.errors import ArtefactError, ConfigError, DataError, StageError, UnknownName
 from workbench.metrics.paired import compare
 from workbench.records import finite, read_predictions
-from workbench.run import Run
+from workbench.run import ADDED, Run
 from workbench.stages.familiar import EMBEDDINGS, Familiar
 from workbench.stages.reads import READS
 from workbench.stages.session import AUDIT, STAGES, Session
@@ -103,10 +103,10 @@ class TestWholeRuns:
             *("tuned/history.jsonl", "tuned/finetune.json", "tuned/checkpoint/model.safetensors"),
             *("onnx/model.onnx", "onnx/parity.json", "onnx/providers.json"),
             *(f"{m}/{name}" for m in ("base", "tuned", "onnx") for name in ("predictions.parquet", "metrics.json")),
-            *(f"base/attributions/{e}.{s}" for e in EXPLAINERS for s in ("parquet", "json")),
-            *("tuned/attributions/integrated-gradients.parquet", "onnx/attributions/shap.parquet"),
+            *(f"{m}/attributions/{e}.{s}" for m in ("base", "onnx") for e in EXPLAINERS for s in ("parquet", "json")),
+            *("onnx/explain.onnx", "onnx/variants.json", "onnx/latency.json", "flips.json"),
         }
-        there = {n for n in run.files() if "tensorboard" not in n}
+        there = set(run.files())
         assert expected <= there
         assert set(manifest["files"]) == there  # every file is in the manifest, and no other
         assert not [p for p in run.path.rglob("*") if "partial" in p.name or p.name == "training"]
@@ -175,9 +175,11 @@ MIDDLES = {
     "evaluate": ("workbench.stages.evaluate.write_measures", 2),
     "slices": ("workbench.stages.slices.slice_results", 1),
     "compare": ("workbench.stages.compare.compare_predictions", 1),
+    "variants": ("workbench.stages.variants._measure", 1),
     "explain": ("workbench.stages.explain.write_attributions", 3),
     "assess": ("workbench.stages.assess.quality_card", 2),
     "overall": ("workbench.stages.overall._attributions", 1),
+    "flips": ("workbench.stages.flips.without", 1),
     "shift": ("workbench.stages.shift.describe", 1),
     "contrast": ("workbench.stages.contrast.change_values", 2),
     "report": ("workbench.report.build.render", 1),
@@ -201,6 +203,13 @@ def break_at(monkeypatch: pytest.MonkeyPatch, target: str, call: int, error: Bas
     monkeypatch.setattr(owner, name, broken)
 
 
+def foreign(run: Run, stage: str) -> list[str]:
+    """What `verify` finds but whole files of the stage that was broken off, and what training goes on from."""
+    own = {f"{name} {ADDED}" for name in made("values").manifest["stages"][stage]["outputs"]}
+    resumed = ("tuned/training/", "tuned/tensorboard/") if stage == "finetune" else ()
+    return [p for p in run.verify() if p not in own and not (p.startswith(resumed) and p.endswith(ADDED))]
+
+
 def test_an_interruption_in_any_stage_costs_that_stage_alone(tmp_path: Path) -> None:
     """The same command goes on after Ctrl-C, once in every stage of one run, and ends like the undisturbed run."""
     run = tmp_path / "values"
@@ -210,8 +219,9 @@ def test_an_interruption_in_any_stage_costs_that_stage_alone(tmp_path: Path) -> 
             with pytest.raises(KeyboardInterrupt):
                 again(config_of("values"), run)
         assert list(Run.open(run).manifest["stages"]) == list(MIDDLES)[:i], stage
-        assert Run.open(run).verify() == []
+        assert foreign(Run.open(run), stage) == [], stage
     assert again(config_of("values"), run) == ["report"]
+    assert Run.open(run).verify() == []
     assert contents(Run.open(run)) == contents(made("values"))
 
 
@@ -250,12 +260,15 @@ class TestChanges:
     @pytest.mark.parametrize(
         ("override", "redone"),
         [
-            ("evaluate.confidence=0.9", ["evaluate", "slices", "compare", "shift"]),
+            ("evaluate.confidence=0.9", ["evaluate", "slices", "compare", "variants", "flips", "shift"]),
             ("compare.margin=0.05", ["compare", "flips", "shift"]),
-            ("explain.samples=1", ["explain", "assess", "overall", "flips", "shift", "contrast"]),
+            ("compare.flips=1", ["compare", "flips", "shift"]),
+            ("explain.samples=1", ["variants", "explain", "assess", "overall", "flips", "shift", "contrast"]),
             ("explain.change=7", ["contrast"]),
             ("assess.seeds=2", ["assess"]),
             ("predict.shard_size=7", list(STAGES[3:])),
+            ("export.dtypes=['fp32']", ["variants"]),
+            ("export.latency_seconds=1", ["variants"]),
             ("export.opset=19", list(STAGES[2:])),
             ("finetune.label_smoothing=0.1", list(STAGES[1:])),
             ("data.unit=$", list(STAGES)),
@@ -267,11 +280,16 @@ class TestChanges:
     def test_only_what_depends_on_a_key_is_done_again(
         self, override: str, redone: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        """A stage that is done again is taken to write other files: what reads one of them is done again too."""
         run = copy_of("values", tmp_path)
         done: list[str] = []
+        changed: set[str] = set()
 
         def pretend(session: Session, stage: str, work: Any, outputs: tuple[str, ...], **_: Any) -> bool:
-            done.extend([] if session.run.fresh(stage, session.key(stage)) else [stage])
+            key, inputs = session.key(stage), session.inputs(stage)
+            if changed & set(inputs) or not session.run.fresh(stage, key, inputs):
+                done.append(stage)
+                changed.update(run.manifest["stages"][stage]["outputs"])
             return False
 
         for stage in STAGES:
@@ -439,7 +457,7 @@ def test_rows_of_a_group_are_drawn_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize("override", ["explain.methods=['integrated-gradients']", "explain.samples=0"])
 def test_a_run_without_black_box_methods_or_without_cases_is_whole(tmp_path: Path, override: str) -> None:
     run = copy_of("values", tmp_path)
-    redone = ["explain", "assess", "overall", "shift", "contrast", "report"]
+    redone = ["variants", "explain", "assess", "overall", "flips", "shift", "contrast", "report"]
     assert again(config_of("values"), run.path, override) == redone
     assert len(run.read_json("cases.json")["cases"]) == (0 if "samples" in override else 2)
     assert run.verify() == [] and "could not be built" not in (run.path / "report.html").read_text(encoding="utf-8")

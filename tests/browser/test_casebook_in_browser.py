@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from workbench.report.build import build_report
 pytestmark = pytest.mark.browser
 
 ROWS = "[...document.querySelectorAll('.cases tbody tr')].map(r => [...r.cells].map(c => c.innerText.trim()))"
-READY = "document.querySelector('.casebook').dataset.state === 'ready'"
+READY = ".casebook[data-state=ready]"
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def visit(browser: Any, folder: Path) -> Any:
         contexts.append(context)
         page = context.new_page()
         page.goto(built[kind].as_uri() + hash)
-        page.wait_for_function(READY)
+        page.wait_for_selector(READY)
         return page
 
     yield visited
@@ -87,7 +88,7 @@ def test_filters_agree_with_the_predictions(visit: Visit, folder: Path) -> None:
     page.select_option("[name=truth]", label="signal")
     assert found.inner_text() == f"{int((wrong & (test['target'] == 'signal')).sum())} of 300 predictions"
     page.locator("button[type=reset]").click()
-    page.wait_for_function("document.querySelector('.found').textContent === '300 of 300 predictions'")
+    page.locator(".found", has_text=re.compile("^300 of 300 predictions$")).wait_for()
     lost = (base["target"] == base["predicted"]).to_numpy() & wrong.to_numpy()
     page.select_option("[name=turn]", "2")
     assert found.inner_text() == f"{int(lost.sum())} of 300 predictions"
@@ -118,14 +119,19 @@ def test_links_open_cases_and_filtered_lists(visit: Visit) -> None:
     page.evaluate("location.hash = '#case-6'")
     page.wait_for_selector("article#case-6")
     page.evaluate("location.hash = '#cases:truth=linear%20algebra&decided=signal'")
-    page.wait_for_function("document.querySelector('[name=truth]').selectedOptions[0].text === 'linear algebra'")
+    page.locator("[name=truth]", has=page.locator("option:checked", has_text="linear algebra")).wait_for()
     assert {(row[1], row[2]) for row in page.evaluate(ROWS)} <= {("linear algebra", "signal")}
 
 
 def test_a_case_fits_a_narrow_screen(visit: Visit) -> None:
     page = visit("image", width=360)
     page.locator(".cases tbody a").nth(1).click()
-    box = page.locator("article#case-2").bounding_box()
+    opened = page.locator("article#case-2")
+    for _ in range(100):  # the page may still be on its way there
+        box = opened.bounding_box()
+        if 0 <= box["y"] < 450:
+            break
+        page.wait_for_timeout(50)
     assert box["x"] >= 0 and box["x"] + box["width"] <= 360 and 0 <= box["y"] < 450  # the case was scrolled to
 
 
@@ -150,7 +156,7 @@ def test_two_thousand_predictions_are_usable_within_a_second(
     clock = page.context.new_cdp_session(page)  # CPU time of the page's own thread: other work does not count
     clock.send("Performance.enable", {"timeDomain": "threadTicks"})
     page.goto(report.as_uri())
-    page.wait_for_function(READY)
+    page.wait_for_selector(READY)
     text = page.locator(".casebook").inner_text()
     assert "2,000 of 2,000 predictions" in text and "2,000 of 2,500 predictions are listed" in text
     metrics = {m["name"]: m["value"] for m in clock.send("Performance.getMetrics")["metrics"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def page(browser: Any, run: Run) -> Iterator[Any]:
     opened = browser.new_page(offline=True, accept_downloads=True)
     opened.goto(build_report(run).as_uri())
-    opened.wait_for_function("document.querySelector('.casebook').dataset.state === 'ready'")
-    opened.wait_for_function("document.querySelector('.operating figure').dataset.state === 'drawn'")
+    opened.wait_for_selector(".casebook[data-state=ready]")
+    opened.wait_for_selector(".operating figure[data-state=drawn]")
     yield opened
     opened.close()
 
@@ -81,7 +82,7 @@ def test_a_number_of_the_matrix_leads_to_its_cases(page: Any) -> None:
     link = page.locator("#performance .heat a", has_text="").first
     n = int(link.locator(".of").inner_text())
     link.press("Enter")
-    page.wait_for_function(f"document.querySelector('.found').textContent.startsWith('{n} of ')")
+    page.locator(".found", has_text=re.compile(rf"^{n} of ")).wait_for()
     rows = page.evaluate(
         "[...document.querySelectorAll('.cases tbody tr')].map(r => [r.cells[1].innerText, r.cells[2].innerText])"
     )
@@ -145,7 +146,7 @@ def test_the_corpus_runs_nowhere_even_in_opened_cases(browser: Any, tmp_path: Pa
         page.on("request", lambda r, asked=asked: asked.append(r.url))
         page.on("dialog", lambda d: pytest.fail("a dialog was opened"))
         page.goto(build_report(run, title=SCRIPTS[0]).as_uri())
-        page.wait_for_function("document.querySelector('.casebook').dataset.state === 'ready'")
+        page.wait_for_selector(".casebook[data-state=ready]")
         for i in range(min(8, page.locator(".cases tbody a").count())):
             page.locator(".cases tbody a").nth(i).press("Enter")
             assert page.locator("article.case h3").inner_text()

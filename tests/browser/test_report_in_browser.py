@@ -53,7 +53,7 @@ def visit(browser: Any, reports: dict[str, Path]) -> Iterator[Open]:
             if set(page.evaluate(STATES)) <= {"drawn"}:
                 break
             page.wait_for_timeout(50)
-        page.wait_for_function("[...document.querySelectorAll('.casebook')].every((b) => b.dataset.state === 'ready')")
+        page.wait_for_selector(".casebook:not([data-state=ready])", state="detached")
         return page
 
     yield open_page

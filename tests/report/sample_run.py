@@ -212,8 +212,7 @@ def build_sample(path: Path, kind: str, sample: Sample | None = None, **options:
     write_cases(run, sample, frames)
     files = {n: hash_file(path / n) for n in run.files()}
     stages = ("prepare", "finetune", "export", "predict", "evaluate", "explain", "assess", "compare")
-    run.write_json(
-        "manifest.json",
+    run.write_manifest(
         {
             "schema": 1,
             "name": f"{kind}-sample",

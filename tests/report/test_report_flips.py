@@ -45,10 +45,9 @@ def test_every_flip_opens_to_what_the_run_holds(kind: str) -> None:
         assert turn.question == f"Why {case['after']['label']} and not {case['before']['label']}?"
         assert turn.ends == (f"for {case['before']['label']}", f"for {case['after']['label']}")
         assert [p.who for p in turn.panels] == ["before", "after"]
-        values = [
-            pd.read_parquet(run.path / model / "flips" / "shap.parquet").query("id == @turn.id").sort_values("index")
-            for model in ("base", "onnx")
-        ]
+        both = [pd.read_parquet(run.path / model / "flips" / "shap.parquet") for model in ("base", "onnx")]
+        values = [frame[frame["id"] == turn.id].sort_values("index") for frame in both]
+        assert [len(frame) for frame in values] == [len(case["features"])] * 2
         moved = (values[1]["value"].to_numpy() - values[0]["value"].to_numpy()).tolist()
         most = max(range(len(moved)), key=lambda i: abs(moved[i]))
         name = case["features"][most]["value" if kind == "pictures" else "name"]

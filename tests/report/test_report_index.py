@@ -22,7 +22,8 @@ def test_index_links_reports_and_names_what_cannot_be_read(copied: Callable[[str
     assert "regression/report.html" not in page and "no report was built" in page
     assert "Right in " in page and "Better than before customisation" in page
     assert "This run cannot be read:" in page and "no run at" in page
-    assert "http:" not in page and "https:" not in page
+    asked = page.replace('"http://www.w3.org/2000/svg"', "")  # the name of SVG's elements, which nothing fetches
+    assert "http:" not in asked and "https:" not in asked
     assert build_index([built.path, unbuilt.path, tmp_path / "gone"], out).read_text(encoding="utf-8") == page
 
 

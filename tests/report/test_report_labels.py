@@ -37,6 +37,7 @@ class View:
 
     shipped = "onnx"
     labels = ("a", "b")
+    audited = False
 
     def __init__(self, rows: pd.DataFrame, measures: dict[str, Measure]) -> None:
         self.rows, self.found = rows, measures

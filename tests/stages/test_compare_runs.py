@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from opened import opened
 from PIL import Image
 from runs import contents, copy_of, made, write_table
 from typer.testing import CliRunner
@@ -70,9 +71,10 @@ def test_everything_is_written_hashed_and_said(runs: dict[str, Run], tmp_path: P
     assert shift["n"] == 6 and set(shift["methods"]) == {"shap", "integrated-gradients"}
     assert [p["what"] for p in shift["methods"]["shap"]["named"]] == ["size"]
     assert len(made.read_json("cases.json")["cases"]) == 6
-    page = (made.path / "compare.html").read_text(encoding="utf-8")
+    page = opened((made.path / "compare.html").read_text(encoding="utf-8"))
     assert "could not be built" not in page and "Did it start deciding for other reasons?" in page
-    assert all(case in page for case in shift["cases"])
+    assert len(shift["cases"]) == 6 and all(case in page for case in shift["cases"])
+    assert page.count('<article id="case-') == 6
 
 
 def test_methods_that_refuse_are_left_out_and_clusters_stand_for_both_runs(

@@ -162,6 +162,7 @@ def test_inspect_needs_neither_torch_nor_the_explainers_libraries(kind: str, tmp
     assert "needs torch" in (tmp_path / "light" / "inspect.html").read_text(encoding="utf-8")
     documented = packages()
     names = {"PIL": "pillow", "skimage": "scikit-image", "dateutil": "pandas", "markupsafe": "jinja2"}
+    names |= {"yaml": "pyyaml"}
     named = {names.get(m, m).replace("_", "-").lower() for m in used if not m.startswith("_")}
     own = {"annotated-types", "pydantic-core", "typing-extensions", "typing-inspection", "lazy-loader", "cloudpickle"}
     assert named - own - {"six", "tomli-w", "pytz"} <= documented, named - own - documented

@@ -116,7 +116,7 @@ def test_labels_in_another_order_are_the_same_labels(tmp_path: Path) -> None:
 def test_one_label_in_common_is_too_few(tmp_path: Path) -> None:
     run = other(tmp_path)
     relabel(run, ("no", "perhaps"))
-    with pytest.raises(DataError, match="1 labels in common"):
+    with pytest.raises(DataError, match="have 1 label in common; two are needed"):
         pair_runs(session(made("classes")), session(run), on="common")
 
 

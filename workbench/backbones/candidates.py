@@ -18,7 +18,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from workbench.backbones.export import export_onnx, quiet
+from workbench.backbones.export import export_onnx, quiet, trace, with_metadata
 from workbench.backbones.torch import TorchBackbone
 from workbench.errors import ExportError
 
@@ -51,11 +51,15 @@ def write_candidate(
     Raises:
         ExportError: this exporter or the fusion cannot write the model.
     """
-    if name.startswith("dynamo"):
+    if name.startswith("dynamo") and name != "dynamo-23":
         return export_onnx(backbone, example, metadata, opset if name == CANONICAL else int(name.partition("-")[2]))
-    if name != "fused-17":
+    if name not in NAMES:
         raise ExportError(f"there is no export candidate {name!r}", hint=f"choose one of {', '.join(NAMES)}")
     try:
+        if name == "dynamo-23":
+            # What was traced before has attention as separate products, which the gradient graph needs.
+            with _attention(backbone.module, "sdpa"):
+                return with_metadata(trace(backbone, example, 23), metadata)
         return _fused(backbone, example, metadata)
     except ExportError:
         raise
@@ -66,8 +70,6 @@ def write_candidate(
 
 def _fused(backbone: TorchBackbone, example: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> bytes:
     from onnxruntime.transformers.optimizer import optimize_model
-
-    from workbench.backbones.export import with_metadata
 
     config = backbone.module.config
     kind = _FUSED_AS.get(str(getattr(config, "model_type", "")))
@@ -80,7 +82,7 @@ def _fused(backbone: TorchBackbone, example: Mapping[str, np.ndarray], metadata:
         tempfile.TemporaryDirectory(prefix="workbench-") as folder,
         quiet(),
         torch.no_grad(),
-        _plain_attention(backbone.module),
+        _attention(backbone.module, "eager"),  # separate products and a softmax, which is what the fusion looks for
     ):
         path = Path(folder) / "traced.onnx"
         torch.onnx.export(
@@ -117,10 +119,10 @@ class _Positional(nn.Module):
 
 
 @contextlib.contextmanager
-def _plain_attention(module: Any) -> Iterator[None]:
-    """Attention as separate products and a softmax, which is what the fusion looks for."""
+def _attention(module: Any, how: str) -> Iterator[None]:
+    """Within, a model computes attention as `how` says: "eager" in separate products, "sdpa" in one operator."""
     before = getattr(module.config, "_attn_implementation", None)
-    module.set_attn_implementation("eager")
+    module.set_attn_implementation(how)
     try:
         yield
     finally:

@@ -114,14 +114,16 @@ _SPLITS = {"train": "var(--before)", "validation": "var(--soft)", "test": "var(-
 
 def shares(rows: pd.DataFrame, *, height: int = 200) -> dict[str, Any]:
     """Share of each class in each split: columns `label`, `who` (the split), `share`, `n`."""
+    legend = alt.Legend(title=None, columns=2)  # beside long labels a narrow screen has no room for three
+    shapes = ["circle", "triangle-up", "square"]
     return vega_spec(
         alt.Chart(rows)
         .mark_point(filled=True, opacity=0.85, size=55)
         .encode(
             x=alt.X("share:Q", axis=alt.Axis(format=".0%", tickCount=6), title="share of the split"),
             y=alt.Y("label:N", sort=list(dict.fromkeys(rows["label"])), title=None, axis=alt.Axis(labelLimit=190)),
-            color=colour_by_who(_SPLITS),
-            shape=alt.Shape("who:N", scale=alt.Scale(domain=list(_SPLITS), range=["circle", "triangle-up", "square"])),
+            color=colour_by_who(_SPLITS).legend(legend),
+            shape=alt.Shape("who:N", scale=alt.Scale(domain=list(_SPLITS), range=shapes), legend=legend),
             tooltip=["label:N", alt.Tooltip("who:N", title="split"), "n:Q", alt.Tooltip("share:Q", format=".1%")],
         ),
         height,
@@ -265,4 +267,5 @@ def bands(rows: pd.DataFrame, *, height: int = 300) -> dict[str, Any]:
     moved = base.transform_filter("datum.who == 'shift'")
     half = moved.mark_rule(strokeWidth=2).encode(x2="high:Q")
     middle = moved.mark_circle(size=60, opacity=1).encode(x=alt.X("middle:Q"))
-    return vega_spec(alt.layer(lots, noise, half, middle), height)
+    layers = {"by lot": (lots,), "noise": (noise,), "shift": (half, middle)}  # an empty layer would have no extent
+    return vega_spec(alt.layer(*(layer for who in layers if who in present for layer in layers[who])), height)

@@ -279,7 +279,9 @@ class Case:
 
 
 class Shaped(Protocol):
-    template: ClassVar[str]  # of a shape that another module defines
+    """A shape that another module defines: it names its template too."""
+
+    template: ClassVar[str]
 
 
 _Drawn = Chart | Heatmap | Bars | Tokens | Overlay | Neighbours | Struck | Tree

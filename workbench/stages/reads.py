@@ -20,7 +20,11 @@ MADE_OF: dict[str, tuple[tuple[str, ...], str]] = {
     "shift": (("evaluate", "explain", "compare"), "explain"),
     "contrast": (("explain",), "explain"),
 }
-_MODELS = ("base/model.safetensors", "tuned/checkpoint", "onnx/model.onnx", "onnx/explain.onnx", "onnx/contract.json")
+_MODELS = (
+    *("base/model.safetensors", "tuned/checkpoint"),
+    *("onnx/model.onnx", "onnx/explain.onnx", "onnx/contract.json"),
+    "onnx/parity.json",  # says whether the gradients of the deployed file may be used
+)
 _ANSWERS = ("base/predictions.parquet", "onnx/predictions.parquet")
 _EXPLAINED = ("cases.json", *(f"{m}/attributions" for m in ("base", "tuned", "onnx")))
 _BANKS = ("base/bank.safetensors", "onnx/bank.safetensors")
