@@ -15,7 +15,7 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest $(SHARED)
 
 slow: $(VENV)/.test
-	$(BIN)/python -m pytest $(SHARED) -m slow
+	$(BIN)/python -m pytest $(SHARED) -m "slow and not unproven"
 
 unproven: $(VENV)/.test
 	$(BIN)/python -m pytest $(SHARED) -m unproven
