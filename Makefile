@@ -4,9 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # One process a core, each with one thread; a module's tests share its runs.
 SHARED := -n auto --dist loadfile
-export OMP_NUM_THREADS ?= 1
+test slow unproven: export OMP_NUM_THREADS = 1
 
-.PHONY: demo test slow lint types bench clean
+.PHONY: demo test slow unproven lint types bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/workbench demo
@@ -15,7 +15,10 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest $(SHARED)
 
 slow: $(VENV)/.test
-	$(BIN)/python -m pytest $(SHARED) -m slow
+	$(BIN)/python -m pytest $(SHARED) -m "slow and not unproven"
+
+unproven: $(VENV)/.test
+	$(BIN)/python -m pytest $(SHARED) -m unproven
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

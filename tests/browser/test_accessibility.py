@@ -13,7 +13,7 @@ from workbench.report.index import build_index
 from workbench.report.inspect import write_inspection
 from workbench.run import Run
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.unproven]
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 

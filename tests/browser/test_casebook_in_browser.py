@@ -145,7 +145,7 @@ def test_paper_shows_every_case(visit: Visit) -> None:
     assert page.locator(".printed").count() == 0
 
 
-@pytest.mark.slow
+@pytest.mark.unproven
 def test_two_thousand_predictions_are_usable_within_a_second(
     browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

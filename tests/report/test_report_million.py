@@ -11,7 +11,7 @@ import pytest
 import sample_stages
 from sample_run import build_sample
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.unproven
 
 _BUILD = """
 import json, resource, sys, time

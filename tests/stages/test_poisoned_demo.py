@@ -30,7 +30,7 @@ def demo(name: str, out: Path, run: str, *more: str) -> Run:
     return run_config(config, (f"out={str(out)!r}", f"name={run!r}", *FEW, *more), **QUIET)
 
 
-@pytest.mark.slow
+@pytest.mark.unproven
 @pytest.mark.parametrize(
     ("name", "kind", "planted", "filler"),
     [
