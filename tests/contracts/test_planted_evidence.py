@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workbench import registry
 from workbench.config import build_config
 from workbench.engines.progress import Progress
 from workbench.pipeline import run_config
@@ -95,7 +94,8 @@ def test_every_method_puts_the_planted_evidence_first(session: Session) -> None:
     cases = right_cases(session.run)
     assert len(cases) >= 8, "the model did not learn what was planted"
     for name in METHODS:
-        model = "tuned" if "gradient" in registry.load("explainers", name).needs else "onnx"
+        # the file that ships, where it has the gradients that a method needs; else the model that it came from
+        model = "onnx" if session.run.has(f"onnx/attributions/{name}.parquet") else "tuned"
         answers = {a.example_id: a for a in read_attributions(session.run, model, name, cuts)}
         if session.task.modality_name == "table":  # where a is near its mean, b alone decides: the average counts
             sizes = np.mean([np.abs(a.values) for a in answers.values()], axis=0)
