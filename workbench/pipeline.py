@@ -243,9 +243,8 @@ def _identify(session: Session, name: str) -> None:
 
     config, made = session.config, session.run
     session.progress.say(device_sentence(session.device))
-    created = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
-    if made.has(MANIFEST):  # a newer or damaged one is refused before anything is written
-        created = made.manifest.get("created", created)
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
+    created = made.manifest.get("created", now) if made.has(MANIFEST) else now  # a newer or damaged one is refused
     device = {"asked": session.device, "torch": session.torch_device, "text": _device_text(session)}
     resolved = config.model_dump(mode="json", exclude_none=True)
     write_atomically(made.path / CONFIG, tomli_w.dumps(resolved).encode())

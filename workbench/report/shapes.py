@@ -1,8 +1,7 @@
 """The shapes that a section is made of: small frozen values, each with a template of its name.
 
 A section says *what* is shown; `templates/<shape>.html` says how. No shape knows the
-run, so each can be tested alone.
-"""
+run, so each can be tested alone."""
 
 from __future__ import annotations
 
