@@ -51,10 +51,10 @@ def build_report(
 ) -> Path:
     """Write `report.html` into a run's directory and return its path.
 
-    Only the run's files are read (docs/artefacts.md). A section that cannot be built stands
-    in its place with the reason, and on the first screen. Pictures, then cases, are left
-    out until the file has at most `max_mb` megabytes; the report says which. `name` and `draw` (the page from a
-    view) are for other pages. `problems` (`Run.verify`) are said first of all.
+    Only the run's files are read (docs/artefacts.md). A section that cannot be built stands in its place with the
+    reason, and on the first screen. Pictures, then cases, are left out until the file has at most `max_mb` megabytes;
+    the report says which. `name` and `draw` (the page from a view) are for other pages. `problems` (`Run.verify`)
+    are said first of all. A PDF of an earlier page is removed.
 
     Raises:
         ArtefactError: the run has no readable manifest.
@@ -72,8 +72,8 @@ def build_report(
             f"the report of {run.path} has {len(page.encode()) / 1e6:.1f} MB without any case, allowed are {max_mb:g}",
             hint=f"allow more: workbench report {run.path} --max-mb 5",
         )
-    path = run.path / name
-    write_atomically(path, page.encode())
+    write_atomically(path := run.path / name, page.encode())
+    path.with_suffix(".pdf").unlink(missing_ok=True)  # printed from another page
     if name == NAME:
         write_for_machines(view)
     return path
