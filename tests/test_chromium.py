@@ -37,3 +37,11 @@ def test_a_browser_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("WORKBENCH_CHROMIUM", str(tmp_path / "nothing"))
     with pytest.raises(MissingProgram):
         chromium.known_chromium()
+
+
+def test_a_new_page_leaves_no_old_print(tmp_path: Path) -> None:
+    run = copy_of("values", tmp_path)
+    (run.path / "report.pdf").write_bytes(b"%PDF-1.4 of another page")
+    assert run.verify() == []  # it belongs to no manifest
+    assert CliRunner().invoke(app, ["report", str(run.path), "-q"]).exit_code == 0
+    assert (run.path / "report.html").is_file() and not (run.path / "report.pdf").exists()

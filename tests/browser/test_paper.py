@@ -77,10 +77,3 @@ def test_equal_pages_give_equal_bytes(run: Run, pdf: Path, tmp_path: Path) -> No
     again = print_page(run.path / "report.html", tmp_path / "again.pdf", made=run.manifest["created"])
     assert again.read_bytes() == pdf.read_bytes()
     assert b"D:20261123100000" in pdf.read_bytes()
-
-
-def test_a_new_page_leaves_no_old_print(run: Run, pdf: Path) -> None:
-    kept = pdf.read_bytes()
-    page = build_report(run)
-    assert page.is_file() and not pdf.exists()
-    pdf.write_bytes(kept)

@@ -21,7 +21,7 @@ wilson = partial(proportion_confint, method="wilson")
 close = partial(pytest.approx, rel=1e-7, abs=1e-9)
 MODELS = ("base", "tuned", "onnx")
 KINDS = ("classes", "several")
-OF_CLASS = {"precision", "recall", "f1", "auroc", "average_precision", "ace"}
+OF_CLASS = {"precision", "recall", "f1", "auroc", "average_precision", "classwise_ece"}
 
 
 @cache
