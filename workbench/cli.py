@@ -16,6 +16,7 @@ from workbench.terminal import (
     JsonOption,
     MaxMb,
     QuietOption,
+    RedactOption,
     RunArgument,
     SetOption,
     VerboseOption,
@@ -173,15 +174,21 @@ def inspect_prediction(
 
 
 @app.command()
-def report(run: RunArgument, max_mb: MaxMb = None, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
+def report(
+    run: RunArgument,
+    max_mb: MaxMb = None,
+    redact: RedactOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
     """Write a run's report.html again from what the run holds."""
     with answering():
-        from workbench import pipeline
+        from workbench.reporting import build_report
         from workbench.run import Run
 
         opened = Run.open(run)
         with opened.lock():
-            path = pipeline.build_report(opened, max_mb=max_mb, progress=progress_of(quiet))
+            path = build_report(opened, max_mb=max_mb, redact=redact, progress=progress_of(quiet))
         print_json({"run": str(run), "report": str(path)}) if as_json else print(path)
 
 

@@ -53,6 +53,7 @@ ORDER = {
     "stages": 5,
     "report": 5,
     "terminal": 6,
+    "reporting": 5.5,
     "pipeline": 6,
     "verification": 6,
     "inspection": 6,

@@ -28,6 +28,7 @@ from workbench.report.flips import most_explained
 from workbench.report.gaps import SPOKEN_FOR
 from workbench.report.limits import STEPS, Limits
 from workbench.report.machine import write_for_machines
+from workbench.report.redaction import RedactedView
 from workbench.report.shapes import Chart, Finding, Findings, Fold, Pair, Prose, Section
 from workbench.report.view import RunView
 from workbench.report.words import clean, count, date, sentence
@@ -36,7 +37,7 @@ from workbench.run import Run, write_atomically
 if TYPE_CHECKING:
     from workbench.report.sections import Entry
 
-NAME = "report.html"
+NAME, _FAILED = "report.html", "The part “{}” could not be built:"
 _SCRIPTS = ("start", "page", "charts", "operating", "downloads", "casebook")
 
 
@@ -48,13 +49,14 @@ def build_report(
     name: str = NAME,
     draw: Callable[[RunView], str] | None = None,
     problems: tuple[str, ...] = (),
+    redact: bool = False,
 ) -> Path:
     """Write `report.html` into a run's directory and return its path.
 
     Only the run's files are read (docs/artefacts.md). A section that cannot be built stands
     in its place with the reason, and on the first screen. Pictures, then cases, are left
     out until the file has at most `max_mb` megabytes; the report says which. `name` and `draw` (the page from a
-    view) are for other pages. `problems` (`Run.verify`) are said first of all.
+    view) are for other pages. `problems` (`Run.verify`) are said first of all; `redact` keeps raw inputs out.
 
     Raises:
         ArtefactError: the run has no readable manifest.
@@ -62,7 +64,7 @@ def build_report(
     """
     page, read = "", {}  # type: str, dict[str, Any]
     for limits in STEPS:
-        view = RunView(run, title=title, limits=limits, read=read)
+        view = (RedactedView if redact else RunView)(run, title=title, limits=limits, read=read)
         view.problems = problems
         page = (draw or render)(view)
         if len(page.encode()) <= max_mb * 1e6:
@@ -132,8 +134,7 @@ def _with_gaps(first: Section, sections: list[Section]) -> Section:
         if isinstance(block, Findings) and block.heading and unsaid:
             blocks[i] = Findings((*unsaid, *block.findings), block.heading)
     if failed:
-        said = "The part “{title}” could not be built:"
-        lines = (Finding("poor", said.format(title=s.title), s.finding, f"#{s.id}", "details") for s in failed)
+        lines = (Finding("poor", _FAILED.format(s.title), s.finding, f"#{s.id}", "details") for s in failed)
         blocks.insert(0, Findings(tuple(lines)))
     return replace(first, blocks=tuple(blocks))
 
@@ -164,7 +165,7 @@ def _broken(view: RunView, name: str, title: str, reason: str, hint: str) -> Sec
 def _summary(view: RunView) -> tuple[str, ...]:
     """Who was trained on what and judged on what, in a line of facts."""
     splits = view.fingerprint.get("splits", {})
-    facts = [view.task.replace("-", " ").capitalize()]
+    facts = [view.task.replace("-", " ").capitalize(), *(["inputs redacted"] if view.redacted else [])]
     if view.labels:
         facts.append(count(len(view.labels), *(("label",) if view.multilabel else ("class", "classes"))))
     backbone = (view.finetune.get("backbone") or {}).get("source") or view.config.get("backbone", {}).get("source")
@@ -177,8 +178,7 @@ def _summary(view: RunView) -> tuple[str, ...]:
         trained = f" {verb} on {count(splits['train'], 'example')}" if splits.get("train") else ""
         facts.append(f"{Path(str(backbone)).name if Path(str(backbone)).is_absolute() else backbone}{trained}")
     if splits.get("test"):
-        known = "examples" if view.audited else "it never saw"
-        facts.append(f"judged on {splits['test']:,} {known}")
+        facts.append(f"judged on {splits['test']:,} {'examples' if view.audited else 'it never saw'}")
     return tuple(facts)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from workbench.report import decision_charts as charts
+from workbench.report.ranges import HOW, ranges
 from workbench.report.shapes import Block, Cell, Chart, Prose, Table
 from workbench.report.view import MODELS, RunView
 from workbench.report.words import between, change, count, number, word
@@ -40,10 +41,11 @@ def residuals(view: RunView, found: dict[str, dict[str, Any]]) -> tuple[str, tup
         "below it too little; bars are 95 % intervals.",
         280,
     )
-    blocks: list[Block] = [Prose((), heading="Does it lean somewhere?"), chart, _bins(own["bins"], view.unit)]
+    said, wide = ranges(found[view.shipped], view.unit)
+    blocks: list[Block] = [*wide, Prose((), heading="Does it lean somewhere?"), chart, _bins(own["bins"], view.unit)]
     for column, groups in own["groups"].items():
         blocks.append(_groups(column, groups, own["left_out"].get(column, 0), view.unit))
-    return finding, tuple(blocks), _HOW
+    return f"{said} {finding}".strip(), tuple(blocks), (*((HOW,) if said else ()), *_HOW)
 
 
 def _finding(bins: list[dict[str, Any]], unit: str) -> str:

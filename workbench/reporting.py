@@ -1,0 +1,57 @@
+"""The report of a run or of a comparison: damage said first, its place in the manifest kept; needs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from workbench import __version__
+from workbench.config import read_resolved
+from workbench.engines.progress import Progress
+from workbench.run import CONFIG, Run, digest
+
+
+def build_report(
+    run: Run, *, max_mb: float | None = None, redact: bool | None = None, progress: Progress | None = None
+) -> Path:
+    """Write `report.html` of a run, or `compare.html` of a comparison; damage said first; needs no torch.
+
+    Args:
+        run: what is reported.
+        max_mb: largest size in megabytes; None: what the config says (a comparison: 3).
+        redact: keep raw inputs out of it; None: as the report before, else as the config says.
+        progress: says what is done.
+    """
+    from workbench.report.build import build_report as build
+    from workbench.report.damage import problems_of
+    from workbench.report.machine import FILES
+
+    if run.manifest.get("kind") == "comparison":
+        return _build_comparison(run, max_mb, redact, progress)
+    config = read_resolved(run.path / CONFIG)
+    problems, most = (
+        problems_of(run, progress.say if progress else None),
+        config.report.max_mb if max_mb is None else max_mb,
+    )
+    redact = _redacted(run, redact, config.report.redact)
+    with run.stage("report", digest([__version__, run.manifest["stages"]]), ("report.html", *FILES)) as entry:
+        path: Path = build(run, title=config.report.title, max_mb=most, problems=problems, redact=redact)
+        entry |= {"redacted": True} if redact else {}
+    return path
+
+
+def _redacted(run: Run, asked: bool | None, wanted: bool) -> bool:
+    """Whether a report is redacted: as asked, else as it was when it was last written, else as the config says."""
+    return asked if asked is not None else bool(run.manifest["stages"].get("report", {}).get("redacted", wanted))
+
+
+def _build_comparison(run: Run, max_mb: float | None, redact: bool | None, progress: Progress | None) -> Path:
+    from workbench.report.compare import NAME, build_comparison
+    from workbench.report.damage import problems_of
+
+    problems = problems_of(run, progress.say if progress else None)
+    redact = _redacted(run, redact, False)
+    with run.stage("report", digest([__version__, run.manifest["stages"]]), (NAME,)) as entry:
+        most = {} if max_mb is None else {"max_mb": max_mb}
+        path: Path = build_comparison(run, problems=problems, redact=redact, **most)
+        entry |= {"redacted": True} if redact else {}
+    return path
