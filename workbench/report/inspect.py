@@ -129,7 +129,13 @@ def _facts(shown: CaseView, certainty: Certainty | None) -> list[tuple[str, Cell
         known = before.get("probability") is not None
         said = f"{was} ({chance(before['probability'])})" if known else "not known"
         note = "decided otherwise" if was != now else "the same decision"
-        facts.append(("Before customisation", word(said, note if known else "asking that model needs torch")))
+        unasked = "that model was not asked: --before does, which needs torch"
+        facts.append(
+            (
+                "Before customisation",
+                word(said, note if known else "that model was not asked: --before does, which needs torch"),
+            )
+        )
     else:
         around = _range(shown).get("range")
         if around:
