@@ -130,12 +130,7 @@ def _facts(shown: CaseView, certainty: Certainty | None) -> list[tuple[str, Cell
         said = f"{was} ({chance(before['probability'])})" if known else "not known"
         note = "decided otherwise" if was != now else "the same decision"
         unasked = "that model was not asked: --before does, which needs torch"
-        facts.append(
-            (
-                "Before customisation",
-                word(said, note if known else "that model was not asked: --before does, which needs torch"),
-            )
-        )
+        facts.append(("Before customisation", word(said, note if known else unasked)))
     else:
         around = _range(shown).get("range")
         if around:
