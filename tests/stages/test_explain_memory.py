@@ -16,6 +16,7 @@ from workbench.stages.session import Session
 
 
 @pytest.mark.slow
+@pytest.mark.unproven
 def test_memory_does_not_grow_with_the_explained_examples(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     rows = np.round(rng.normal(size=(2600, 4)), 3)
