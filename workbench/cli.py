@@ -14,6 +14,7 @@ from workbench.errors import GateFailed, MissingDependency, UnknownName, UsageEr
 from workbench.terminal import (
     DeviceOption,
     JsonOption,
+    LangOption,
     MaxMb,
     QuietOption,
     RunArgument,
@@ -157,6 +158,7 @@ def inspect_prediction(
     id: Annotated[str, typer.Option("--id", help="An example of the run's data.")] = "",
     input: Annotated[str | None, typer.Option("--input", help="A new text, a picture, or a row as JSON.")] = None,
     before: Annotated[bool | None, typer.Option(help="Explain the model before too; else unless a text.")] = None,
+    lang: LangOption = "",
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the page; else inside the run.")] = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -168,12 +170,18 @@ def inspect_prediction(
         from workbench.inspection import inspect_one
 
         more = {"before": before, "out": out, "device": checked_device(device), "progress": progress_of(quiet)}
-        found = inspect_one(run, id=id, input=input, **more)
+        found = inspect_one(run, id=id, input=input, lang=lang, **more)
         print_json(found) if as_json else print(found["page"])
 
 
 @app.command()
-def report(run: RunArgument, max_mb: MaxMb = None, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
+def report(
+    run: RunArgument,
+    max_mb: MaxMb = None,
+    lang: LangOption = "",
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
     """Write a run's report.html again from what the run holds."""
     with answering():
         from workbench import pipeline
@@ -181,7 +189,7 @@ def report(run: RunArgument, max_mb: MaxMb = None, as_json: JsonOption = False, 
 
         opened = Run.open(run)
         with opened.lock():
-            path = pipeline.build_report(opened, max_mb=max_mb, progress=progress_of(quiet))
+            path = pipeline.build_report(opened, max_mb=max_mb, lang=lang, progress=progress_of(quiet))
         print_json({"run": str(run), "report": str(path)}) if as_json else print(path)
 
 

@@ -211,6 +211,7 @@ class Report(Section):
 
     title: str = Field("", description="empty: the run's name")
     max_mb: float = Field(3.0, gt=0, description="megabytes; pictures, then cases, are left out to fit")
+    lang: Literal["en", "zh-CN"] = Field("en", description="language of the page: `en`, `zh-CN`")
 
 
 class Card(Section):

@@ -65,7 +65,7 @@ for (const book of all(".casebook")) {
     next.hidden = left <= 0;
     next.textContent = book.dataset.next.replace("{n}", left);
     book.querySelector(".none").hidden = listed.length > 0;
-    const count = (n) => n.toLocaleString("en");
+    const count = (n) => n.toLocaleString(LANGUAGE);
     book.querySelector(".found").textContent =
       book.dataset.found.replace("{shown}", count(listed.length)).replace("{all}", count(data.rows.length));
   };
@@ -76,7 +76,7 @@ for (const book of all(".casebook")) {
     if (by !== null) {
       const key = by === SURE || by === LIGHT ? (row) => row[by] : (row) => written(row, by);
       listed.sort((a, b) => {
-        const x = key(a), y = key(b), order = typeof x === "number" ? x - y : x.localeCompare(y, "en", { numeric: true });
+        const x = key(a), y = key(b), order = typeof x === "number" ? x - y : x.localeCompare(y, LANGUAGE, { numeric: true });
         return (up ? order : -order) || a.place - b.place;
       });
     }
