@@ -23,8 +23,10 @@ ENGLISH = "en"
 LANGUAGES = {ENGLISH: "English", "zh-CN": "简体中文"}
 FOLDER = ("templates", "locale")
 _spoken: ContextVar[str] = ContextVar("language", default=ENGLISH)
-# Placeholders of stored sentences that hold a sentence or a term of ours, and not data.
-_SAID = re.compile(r"(said|why|what|how)\d*")
+# Placeholders of stored sentences that hold a sentence or a term of ours, or several of them, and not data.
+_SAID, _THOSE = re.compile(r"(said|why|what|how)\d*"), "those"
+_NUMBERS = ("n", "m", "k")
+_CONDITION = "condition\x04"  # gettext's mark of messages in the context of conditions
 
 
 @contextmanager
@@ -79,6 +81,15 @@ def stored(text: object) -> str:
     return said if spoken == ENGLISH or not said.strip() else _retold(spoken, said)
 
 
+def condition(text: object) -> str:
+    """The words of an area of the inputs ("age over 30 and sex is 2") in the language that is spoken."""
+    spoken, parts = _spoken.get(), str(text).split(" and ")
+    if spoken == ENGLISH:
+        return str(text)
+    said = [_one(spoken, part, _CONDITION) for part in parts]
+    return " 且 ".join(part for part in said if part) if all(said) else str(text)
+
+
 def on_date(when: datetime) -> str:
     """A day and time as the language writes them; English keeps the report's own way."""
     from babel.dates import format_date
@@ -106,9 +117,9 @@ _ENDS = re.compile(r"(?<=[.!?]) +(?=[A-Z“0-9])")
 
 
 @cache
-def _templates(spoken: str) -> tuple[tuple[re.Pattern[str], str], ...]:
+def _templates(spoken: str, context: str) -> tuple[tuple[re.Pattern[str], str], ...]:
     """Patterns of stored sentences with their translations, those with the most words of their own first."""
-    known = {k: v for k, v in _messages(spoken).items() if _PLACE.search(k)}
+    known = {k: v for k, v in _messages(spoken, context).items() if _PLACE.search(k)}
     own = sorted(known, key=lambda message: -len(_PLACE.sub("", message)))
     return tuple((_pattern(message), known[message]) for message in own)
 
@@ -120,16 +131,21 @@ def _pattern(message: str) -> re.Pattern[str]:
         if i % 2 == 0:
             parts.append(re.escape(part))
         else:
-            parts.append(f"(?P={part})" if part in seen else f"(?P<{part}>.+?)")
+            what = r"[\d,.]*\d" if part in _NUMBERS else ".+?"
+            parts.append(f"(?P={part})" if part in seen else f"(?P<{part}>{what})")
             seen.add(part)
     return re.compile("".join(parts), re.DOTALL)
 
 
 @cache
-def _messages(spoken: str) -> dict[str, str]:
-    catalogue = _catalogue(spoken, "stored")
-    known: dict[str, str] = getattr(catalogue, "_catalog", {})
-    return {k: v for k, v in known.items() if isinstance(k, str) and k and v}
+def _messages(spoken: str, context: str = "") -> dict[str, str]:
+    """Stored messages of one context with their translations."""
+    known: dict[str, str] = getattr(_catalogue(spoken, "stored"), "_catalog", {})
+    return {
+        k.removeprefix(context): v
+        for k, v in known.items()
+        if isinstance(k, str) and k and v and k.startswith(context) and ("\x04" in k) == bool(context)
+    }
 
 
 def _retold(spoken: str, text: str) -> str:
@@ -141,24 +157,28 @@ def _retold(spoken: str, text: str) -> str:
 
 
 @cache
-def _one(spoken: str, text: str) -> str | None:
+def _one(spoken: str, text: str, context: str = "") -> str | None:
     """A stored sentence retold, whatever its capital and its full stop; None where no template fits."""
-    known = _messages(spoken)
-    bare = text.removesuffix(".")
-    ends = "。" if text.endswith(".") else ""
-    for form in (text, bare, f"{text}."):
-        for cased in (form, form[:1].lower() + form[1:], form[:1].upper() + form[1:]):
-            if cased in known:
-                return f"{known[cased].rstrip('。')}{ends}" if form != text else known[cased]
-    for pattern, translation in _templates(spoken):
-        for form in (text, bare, f"{text}."):
-            for cased in (form, form[:1].lower() + form[1:]):
-                if found := pattern.fullmatch(cased):
-                    values = {k: _inside(spoken, k, v) for k, v in found.groupdict().items()}
-                    said = translation.format(**values)
-                    return f"{said.rstrip('。')}{ends}" if form != text else said
+    known, bare = _messages(spoken, context), text.removesuffix(".")
+    stop = "。" if text.endswith(".") else ""
+    forms = [(f, f == text) for form in (text, bare, f"{text}.") for f in (form, form[:1].lower() + form[1:])]
+    forms += [(form[:1].upper() + form[1:], False) for form in (text, bare, f"{text}.")]
+    for form, whole in forms:
+        if form in known:
+            return known[form] if whole else f"{known[form].rstrip('。')}{stop}"
+    for pattern, translation in _templates(spoken, context):
+        for form, whole in forms:
+            if found := pattern.fullmatch(form):
+                said = translation.format(**{k: _inside(spoken, k, v) for k, v in found.groupdict().items()})
+                return said if whole else f"{said.rstrip('。')}{stop}"
     return None
 
 
 def _inside(spoken: str, place: str, value: str) -> str:
-    return _retold(spoken, value) if _SAID.fullmatch(place) else value
+    if _SAID.fullmatch(place):
+        return _retold(spoken, value)
+    if place == _THOSE:
+        known = _messages(spoken)
+        for term in sorted((k for k in known if not _PLACE.search(k)), key=len, reverse=True):
+            value = value.replace(term, known[term])
+    return value

@@ -143,7 +143,7 @@ def decided(case: Mapping[str, Any]) -> tuple[str, str, str]:
 
 def _turned(sides: list[str]) -> str:
     """From before to after; of a model without one before its answer alone."""
-    return sides[0].removeprefix(f"{_('after')} ") if len(sides) == 1 else " → ".join(sides)
+    return sides[0].removeprefix(_("after")).strip() if len(sides) == 1 else " → ".join(sides)
 
 
 def _answers(view: RunView, case: Mapping[str, Any]) -> Table | None:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from workbench.language import condition
 from workbench.language import gettext as _
 from workbench.report.performance import confidence, said
 from workbench.report.shapes import Case
@@ -100,7 +101,7 @@ def _slices(view: RunView, rows: pd.DataFrame) -> tuple[list[list[int]], list[st
         name, values = column.removeprefix("group."), rows[column]
         if name in ranges:
             at = np.searchsorted(ranges[name]["edges"], values.to_numpy(dtype=float), side="left")
-            labels = [str(v) for v in ranges[name]["values"]]
+            labels = [condition(v) for v in ranges[name]["values"]]
             values = pd.Series([labels[i] if i < len(labels) else None for i in at])
         known = sorted({str(v) for v in values.dropna()})
         if len(known) > _VALUES:

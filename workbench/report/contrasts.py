@@ -84,7 +84,12 @@ def _contrast(shown: CaseView, found: Mapping[str, Any]) -> Told | None:
     )
     picture = drawn(shown, values, scale, stored(found["question"]["text"]), ends=ends, order=order)
     full = _("full colour = ±{scale} {unit}").format(scale=number(scale, like=scale or 1.0), unit=unit)
-    return Told("contrast", title, (Prose((f"{colours} ({full}). {how}{trust}",)), picture), found.get("light") or "")
+    return Told(
+        "contrast",
+        title,
+        (Prose((joined(_("{colours} ({full}).").format(colours=colours, full=full), f"{how}{trust}"),)), picture),
+        found.get("light") or "",
+    )
 
 
 # -- what would turn it -----------------------------------------------------------------
@@ -244,10 +249,12 @@ def _familiar(shown: CaseView, found: Mapping[str, Any], facts: Mapping[str, Any
         "" if facts.get("examples") == facts.get("of") else _(" of {of:,}, drawn by lot").format(of=facts.get("of", 0))
     )
     what = _("the cosine of what the customised model hands to its last layer ({layer})").format(
-        layer=facts.get("layer")
+        layer=stored(facts.get("layer"))
     )
     if "same leaf" in str(facts.get("metric", "")):
-        what = _("the share of trees in which both end in the same leaf ({layer})").format(layer=facts.get("layer"))
+        what = _("the share of trees in which both end in the same leaf ({layer})").format(
+            layer=stored(facts.get("layer"))
+        )
     how = _(
         "{said}Likeness is {what}, among {examples:,} training examples{by_lot}; distance 0 is the same, 1 unrelated."
     ).format(said=said, what=what, examples=facts.get("examples", 0), by_lot=by_lot)

@@ -83,7 +83,7 @@ def _slices(view: RunView) -> list[Finding]:
         why = _("Fewer than {few} examples, or than that in the rest, are too few for a test.").format(
             few=slices.content["few"]
         )
-        found.append(_gap(f"{count(len(small), '{n} small group', '{n} small groups')}.", why, LINK))
+        found.append(_gap(_("{n}.").format(n=count(len(small), "{n} small group", "{n} small groups")), why, LINK))
     return found
 
 
@@ -120,11 +120,14 @@ def _cases(view: RunView) -> list[Finding]:
                 _("The explanation of {those}.").format(those=_some([str(e["id"]) for e in entries])), reason, "#cases"
             )
         )
-    if len(view.shown) < len(view.cases):
+    left = len(view.cases) - len(view.shown)
+    if left:
         why = _("The file would be larger than allowed; all {n:,} are in cases.json.").format(n=len(view.cases))
         found.append(
             _gap(
-                f"{count(len(view.cases) - len(view.shown), '{n} explained case', '{n} explained cases')}.",
+                _("{n}.").format(
+                    n=count(len(view.cases) - len(view.shown), "{n} explained case", "{n} explained cases")
+                ),
                 why,
                 "#cases",
             )

@@ -224,5 +224,5 @@ def wrong_labels(view: RunView, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[
     rest = Table(_("Where the wrong decisions are, continued"), head, body[_LISTED:_ALL], compact=True)
     blocks: list[Block] = [table] if body else []
     if len(body) > _LISTED:
-        blocks.append(Fold(f"{count(len(body) - _LISTED, '{n} more label', '{n} more labels')}", (rest,)))
+        blocks.append(Fold(count(len(body) - _LISTED, "{n} more label", "{n} more labels"), (rest,)))
     return wrong, blocks

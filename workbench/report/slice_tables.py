@@ -73,7 +73,7 @@ def slice_blocks(view: RunView) -> list[Block]:
         blocks += labels_by(rows, one["name"])
     if crossed:
         table = _table(view, found, _("Two attributes at once"), crossed, axis)
-        blocks.append(Fold(f"{count(len(crossed), '{n} crossed slice', '{n} crossed slices')}", (table,)))
+        blocks.append(Fold(count(len(crossed), "{n} crossed slice", "{n} crossed slices"), (table,)))
     left = [f"{part['attribute']}: {stored(part['reason'])}" if part["attribute"] else stored(part["reason"])
             for part in found.content.get("left_out") or []]  # fmt: skip
     if left:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from workbench.language import N_, stored
+from workbench.language import N_, condition
 from workbench.language import gettext as _
 from workbench.report.shapes import Finding
 from workbench.report.view import RunView
@@ -21,9 +21,22 @@ class Slices:
     def __init__(self, view: RunView) -> None:
         self._view = view
         self.content: Mapping[str, Any] = view.json("slices.json") or {}
-        self.entries: list[dict[str, Any]] = list(self.content.get("slices") or [])
         self.attributes: list[dict[str, Any]] = list(self.content.get("attributes") or [])
+        self.entries: list[dict[str, Any]] = [self._told(e) for e in self.content.get("slices") or []]
         self.reason = str(self.content.get("reason") or "")
+
+    def _told(self, entry: dict[str, Any]) -> dict[str, Any]:
+        """A slice with ranges of numbers in the language that is spoken; values of the data stay as they are."""
+        ranges = {a["name"] for a in self.attributes if a.get("edges")}
+        if not any(part["attribute"] in ranges for part in entry["where"]):
+            return entry
+        where = [
+            {**p, "value": condition(p["value"]) if p["attribute"] in ranges else p["value"]} for p in entry["where"]
+        ]
+        said = entry["name"]
+        for old, new in zip(entry["where"], where, strict=True):
+            said = said.replace(str(old["value"]), str(new["value"]), 1)
+        return {**entry, "where": where, "name": said}
 
     @property
     def names(self) -> list[str]:
@@ -159,20 +172,22 @@ def weak_area(view: RunView) -> tuple[str, str]:
             mistakes=mistakes, n=area["n"], of=area["of"], what=what
         )
         return strong, _("{words} ({value} wrong there, {rest} elsewhere).").format(
-            words=stored(area["words"]), value=percent(area["value"]), rest=percent(area["rest"])
+            words=condition(area["words"]), value=percent(area["value"]), rest=percent(area["rest"])
         )
     if found.get("measure") == "wrong decisions":
         strong = _("{value} of decisions are wrong in {n:,} of {of:,} {what}:").format(
             value=percent(area["value"]), n=area["n"], of=area["of"], what=what
         )
-        return strong, _("{words} (elsewhere {rest}).").format(words=stored(area["words"]), rest=percent(area["rest"]))
+        return strong, _("{words} (elsewhere {rest}).").format(
+            words=condition(area["words"]), rest=percent(area["rest"])
+        )
     unit = f" {view.unit}" if view.unit else ""
     like = max(area["value"], area["rest"])
     strong = _("Off by {value}{unit} in {n:,} of {of:,} {what}:").format(
         value=number(area["value"], like=like), unit=unit, n=area["n"], of=area["of"], what=what
     )
     return strong, _("{words} (elsewhere by {rest}{unit}).").format(
-        words=stored(area["words"]), rest=number(area["rest"], like=like), unit=unit
+        words=condition(area["words"]), rest=number(area["rest"], like=like), unit=unit
     )
 
 

@@ -192,7 +192,8 @@ def thresholds(view: RunView) -> tuple[str, ...]:
         )
         side = high if row.get("better", "higher") == "higher" else low
         limits = side.format(good=row["good"], fair=row["fair"]) if "good" in row and "fair" in row else ""
-        lines.append(f"{measure_title(name)}. {sentence(str(row.get('text') or _('not described')))}{limits}")
+        said = sentence(str(row.get("text") or _("not described")))
+        lines.append(_("{title}. {said}").format(title=measure_title(name), said=said) + limits)
     return tuple(lines)
 
 

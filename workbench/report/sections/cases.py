@@ -110,7 +110,8 @@ def _how(view: RunView) -> tuple[str, ...]:
         if answer:
             caption, filler = answer.about.get("caption", ""), stored(answer.about.get("filler", ""))
             hidden = _(" A hidden part is replaced by: {filler}.").format(filler=filler) if filler else ""
-            how.append(f"{answer.about.get('title', explainer)}. {sentence(caption)}{hidden}")
+            title = stored(answer.about.get("title", explainer))
+            how.append(_("{title}. {said}").format(title=title, said=sentence(caption)) + hidden)
     how.append(
         _(
             "Where parts can stand in for each other, methods differ by what they ask: of max(a, "

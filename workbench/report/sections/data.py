@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.language import N_
+from workbench.language import N_, stored
 from workbench.language import gettext as _
 from workbench.report import charts
 from workbench.report.shapes import Block, Cell, Chart, Facts, Fold, Prose, Section, Table
@@ -246,7 +246,9 @@ def _columns(view: RunView) -> list[Block]:
         missing = sum((column.get("missing") or {}).values())
         kinds = column.get("categories") or []
         detail = (
-            f"{count(len(kinds), '{n} category', '{n} categories')}: {listing([str(k) for k in kinds[:6]])}"
+            _("{n}: {those}").format(
+                n=count(len(kinds), "{n} category", "{n} categories"), those=listing([str(k) for k in kinds[:6]])
+            )
             if kinds
             else ""
         )
@@ -254,7 +256,7 @@ def _columns(view: RunView) -> list[Block]:
         rows.append(
             (
                 word(column["name"]),
-                word(column["kind"], detail),
+                word(stored(column["kind"]), detail),
                 Cell(f"{missing:,}", percent(missing / total) if total else ""),
             )
         )
@@ -268,7 +270,7 @@ def _columns(view: RunView) -> list[Block]:
     if len(columns) <= _OPEN:
         return [table]
     kinds = Counter(str(column["kind"]) for column in columns)
-    said = listing([f"{n} {kind}" for kind, n in kinds.most_common()])
+    said = listing([f"{n} {stored(kind)}" for kind, n in kinds.most_common()])
     holes = sum(any((column.get("missing") or {}).values()) for column in columns)
     title = _("All {n:,} columns: {said}; {holes:,} with missing values")
     title = title if holes else _("All {n:,} columns: {said}; none has missing values")

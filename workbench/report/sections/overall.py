@@ -114,7 +114,7 @@ def _words(label: str, entry: Mapping[str, Any], unit: str) -> Table:
         span = between(row.get("low"), row.get("high"), like=like, sign=True)
         rows.append((word(row["word"]), Cell(signed(row["value"], like=like), span), Cell(f"{row['n']:,}")))
     faint = frozenset(i for i, row in enumerate(shown) if row["n"] < 2)
-    caption = f"{label} ({count(entry['texts'], '{n} text', '{n} texts')})"
+    caption = _("{label} ({n})").format(label=label, n=count(entry["texts"], "{n} text", "{n} texts"))
     return Table(caption, (_("Word"), stored(unit), _("texts")), tuple(rows), compact=False, faint=faint)
 
 
@@ -158,7 +158,7 @@ def _saliency(label: str, n: int, values: np.ndarray, frame: np.ndarray, view: R
     small = pictures.dense_map(values, min(longest, 112))
     full = float(np.percentile(np.abs(small), 99)) or float(np.abs(small).max()) or 1.0
     base, width, height, tiny = pictures.from_array(frame, longest)
-    note = f"{label} ({count(n, '{n} picture', '{n} pictures')})"
+    note = _("{label} ({n})").format(label=label, n=count(n, "{n} picture", "{n} pictures"))
     y, x = np.unravel_index(int(np.argmax(small)), small.shape)
     down = (_("top"), _("middle"), _("bottom"))[min(2, int(3 * y / small.shape[0]))]
     across = (_("left"), _("centre"), _("right"))[min(2, int(3 * x / small.shape[1]))]

@@ -60,7 +60,7 @@ def shift(view: RunView) -> Section | None:
             )
     for of in methods.values():
         blocks.append(Fold(_("Every measure for {title}").format(title=stored(of["title"])), (_measures(of),)))
-    shares = [_shares(of) for of in methods.values()]
+    shares = [_shares(found, of) for of in methods.values()]
     noun = _noun(found)
     if any(shares):
         title = {
@@ -101,6 +101,12 @@ def _noun(found: Mapping[str, Any]) -> str:
     return nouns.get(str(found.get("modality")), N_("part"))
 
 
+def _place(found: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
+    """What gained: a word or a column of the data as it stands, a place of a picture in words of ours."""
+    what = str(entry["what"])
+    return stored(what) if found.get("modality") == "image" else what
+
+
 def _what(found: Mapping[str, Any]) -> list[Block]:
     """What stands on either side: a fitted head explains a difference, a retrained model does not."""
     text = (found.get("before") or {}).get("text")
@@ -132,7 +138,7 @@ def _moved(found: Mapping[str, Any]) -> list[Block]:
         beyond = {True: _("yes"), False: _("no")}.get(e["beyond_noise"], _("noise not known"))
         rows.append(
             (
-                word(e["what"], _("in {n}").format(n=count(e["n"], "{n} example", "{n} examples"))),
+                word(_place(found, e), _("in {n}").format(n=count(e["n"], "{n} example", "{n} examples"))),
                 word(titles.get(e["method"], e["method"])),
                 Cell(percent(e["before"])),
                 Cell(percent(e["after"])),
@@ -216,7 +222,7 @@ def _measures(of: Mapping[str, Any]) -> Table:
     )
 
 
-def _shares(of: Mapping[str, Any]) -> Table | None:
+def _shares(found: Mapping[str, Any], of: Mapping[str, Any]) -> Table | None:
     entries = [*of.get("gained", []), *reversed(of.get("lost", []))]
     if not entries:
         return None
@@ -226,7 +232,7 @@ def _shares(of: Mapping[str, Any]) -> Table | None:
         if e["low"] is not None:
             span = between(100 * e["low"], 100 * e["high"], like=10.0, sign=True)
         share = (Cell(percent(e["before"])), Cell(percent(e["after"])))
-        rows.append((word(e["what"], f"n {e['n']:,}"), *share, Cell(signed(100 * e["gain"], like=10.0), span)))
+        rows.append((word(_place(found, e), f"n {e['n']:,}"), *share, Cell(signed(100 * e["gain"], like=10.0), span)))
     note = _("Of {looked_at:,} that occur often enough. Intervals hold together for all of them.").format(
         looked_at=of["looked_at"]
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from workbench.language import N_, stored
+from workbench.language import N_, condition, stored
 from workbench.language import gettext as _
 from workbench.report.shapes import Block, Branch, Cell, Fold, Prose, Section, Table, Tree
 from workbench.report.slice_tables import slice_blocks
@@ -98,7 +98,7 @@ def _branch(node: Mapping[str, Any], most: float, unit: str, measure: str) -> Br
         value, unit_ = number(node["value"], like=most), f" {unit}" if unit else ""
         text, note = _("off by {value}{unit}").format(value=value, unit=unit_), f"n {node['n']:,}"
     children = tuple(_branch(child, most, unit, measure) for child in node["children"])
-    return Branch(stored(node["words"]), text, (node["value"] or 0.0) / most, note, node["named"], children)
+    return Branch(condition(node["words"]), text, (node["value"] or 0.0) / most, note, node["named"], children)
 
 
 def _confused(view: RunView) -> list[Block]:
