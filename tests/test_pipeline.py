@@ -22,6 +22,7 @@ from workbench.engines.progress import Progress
 from workbench.errors import ArtefactError, ConfigError, DataError, StageError, UnknownName
 from workbench.metrics.paired import compare
 from workbench.records import finite, read_predictions
+from workbench.reporting import build_report
 from workbench.run import ADDED, Run
 from workbench.stages.familiar import EMBEDDINGS, Familiar
 from workbench.stages.reads import READS
@@ -423,7 +424,7 @@ def test_a_report_can_be_made_again_from_the_files(tmp_path: Path) -> None:
     run = copy_of("classes", tmp_path)
     page = (run.path / "report.html").read_bytes()
     (run.path / "report.html").unlink()
-    assert pipeline.build_report(run).read_bytes() == page
+    assert build_report(run).read_bytes() == page
 
 
 def test_the_commit_is_that_of_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ _WHERE = {
     "Config": "workbench.config",
     "Run": "workbench.run",
     "audit": "workbench.auditing",
-    "build_report": "workbench.pipeline",
+    "build_report": "workbench.reporting",
     "compare_runs": "workbench.pipeline",
     "gate": "workbench.pipeline",
     "inspect_one": "workbench.inspection",
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from workbench.auditing import audit
     from workbench.config import Config
     from workbench.inspection import inspect_one
-    from workbench.pipeline import build_report, compare_runs, gate, run_config, run_demo, run_stage
+    from workbench.pipeline import compare_runs, gate, run_config, run_demo, run_stage
+    from workbench.reporting import build_report
     from workbench.run import Run
 
 

@@ -34,6 +34,10 @@ METRICS = {
         "workbench.metrics.ranking:auroc",
         "Chance that an example of a class scores higher for it than an example of another class; 0.5 is guessing.",
     ),
+    "auroc_weighted": (
+        "workbench.metrics.ranking:auroc_weighted",
+        "Each class against the rest, averaged by how many examples the class has.",
+    ),
     "auroc_ovo": (
         "workbench.metrics.ranking:auroc_ovo",
         "The same, averaged over all pairs of classes: rare classes count as much as frequent ones.",
@@ -72,7 +76,7 @@ METRICS = {
     ),
     "ece": (
         "workbench.metrics.calibration:expected_calibration_error",
-        "Average gap between how sure the model is and how often it is right.",
+        "Average gap between how sure the model is and how often it is right, over bins of equal width.",
     ),
     "ece_floor": (
         "workbench.metrics.calibration:calibration_floor",
@@ -80,6 +84,10 @@ METRICS = {
     ),
     "ace": (
         "workbench.metrics.calibration:adaptive_calibration_error",
+        "The same over bins that hold equally many examples each.",
+    ),
+    "classwise_ece": (
+        "workbench.metrics.calibration:classwise_calibration_error",
         "Average gap between probability and frequency, taken class by class.",
     ),
     "mce": (

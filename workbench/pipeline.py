@@ -15,10 +15,10 @@ import tomli_w
 from workbench import __version__, registry
 from workbench.assets import asset
 from workbench.backbones.estimator_table import check as check_estimator
-from workbench.config import Config, build_config, read_config, read_resolved
+from workbench.config import Config, build_config, read_config
 from workbench.engines.progress import Progress
 from workbench.errors import ConfigError, UnknownName, UsageError
-from workbench.language import ENGLISH, speaking
+from workbench.reporting import build_report
 from workbench.run import CONFIG, MANIFEST, Run, digest, write_atomically
 from workbench.stages.session import Session
 
@@ -95,43 +95,6 @@ def run_stage(path: str | Path, name: str, overrides: tuple[str, ...] = (), **op
 def _further(session: Session, name: str) -> str:
     """The last stage that a command stands for: what is evaluated is sliced and compared too."""
     return name if name != "evaluate" else "slices" if session.audited else "compare"
-
-
-def build_report(run: Run, *, max_mb: float | None = None, lang: str = "", progress: Progress | None = None) -> Path:
-    """Write `report.html` of a run, or `compare.html` of a comparison; damage said first; needs no torch.
-
-    Args:
-        run: what is reported.
-        max_mb: largest size in megabytes; None: what the config says (a comparison: 3).
-        lang: of the page, such as `zh-CN`; empty: what the config says.
-        progress: says what is done.
-    """
-    from workbench.report.build import build_report as build
-    from workbench.report.damage import problems_of
-    from workbench.report.machine import FILES
-
-    if run.manifest.get("kind") == "comparison":
-        return _build_comparison(run, max_mb, lang or ENGLISH, progress)
-    config = read_resolved(run.path / CONFIG)
-    problems = problems_of(run, progress.say if progress else None)
-    most, lang = config.report.max_mb if max_mb is None else max_mb, lang or config.report.lang
-    with speaking(lang), run.stage("report", _of_page(run, lang), ("report.html", *FILES)):
-        path: Path = build(run, title=config.report.title, max_mb=most, problems=problems)
-    return path
-
-
-def _of_page(run: Run, lang: str) -> str:
-    return digest([__version__, run.manifest["stages"], *([] if lang == ENGLISH else [lang])])
-
-
-def _build_comparison(run: Run, max_mb: float | None, lang: str, progress: Progress | None) -> Path:
-    from workbench.report.compare import NAME, build_comparison
-    from workbench.report.damage import problems_of
-
-    problems = problems_of(run, progress.say if progress else None)
-    with speaking(lang), run.stage("report", _of_page(run, lang), (NAME,)):
-        path: Path = build_comparison(run, problems=problems, **({} if max_mb is None else {"max_mb": max_mb}))
-    return path
 
 
 def compare_runs(

@@ -40,9 +40,17 @@ def bins_of(values: np.ndarray, count: int = BINS) -> list[np.ndarray]:
     return [mask for mask in found if mask.any()]
 
 
-def gaps(sure: np.ndarray, happened: np.ndarray) -> tuple[float, float]:
-    """Calibration error and largest gap over bins of equal mass."""
-    each = [(mask.mean(), abs(happened[mask].mean() - sure[mask].mean())) for mask in bins_of(sure)]
+def widths_of(values: np.ndarray, count: int = BINS) -> list[np.ndarray]:
+    """Row masks of bins (edge, next edge], all of one width; empty ones left out."""
+    edges = np.linspace(0, 1, count + 1)
+    edges[0] = -np.inf
+    found = [(values > a) & (values <= b) for a, b in pairwise(edges)]
+    return [mask for mask in found if mask.any()]
+
+
+def gaps(sure: np.ndarray, happened: np.ndarray, bins: Any = widths_of) -> tuple[float, float]:
+    """Calibration error and largest gap over bins."""
+    each = [(mask.mean(), abs(happened[mask].mean() - sure[mask].mean())) for mask in bins(sure)]
     return sum(w * g for w, g in each), max(g for _, g in each)
 
 
@@ -64,7 +72,7 @@ def areas(sure: np.ndarray, right: np.ndarray) -> tuple[float, float]:
 def floor(sure: np.ndarray, rng: np.random.Generator, times: int = 4000) -> np.ndarray:
     """Calibration errors of simulated answers that are right exactly as often as they are sure."""
     right = rng.random((times, len(sure))) < sure
-    return sum(mask.mean() * np.abs(right[:, mask].mean(axis=1) - sure[mask].mean()) for mask in bins_of(sure))
+    return sum(mask.mean() * np.abs(right[:, mask].mean(axis=1) - sure[mask].mean()) for mask in widths_of(sure))
 
 
 def class_values(t: np.ndarray, q: np.ndarray, p: np.ndarray) -> dict[str, tuple[float, list[float]]]:
@@ -85,7 +93,7 @@ def class_values(t: np.ndarray, q: np.ndarray, p: np.ndarray) -> dict[str, tuple
     null_loss = -sum(s * np.log(s) for s in share if s)
     null_brier = share[0] * share[1] if binary else 1 - (share**2).sum()
     parts = sum(murphy(p[:, c], (t == c).astype(float)) for c in ([1] if binary else every))
-    ace = [gaps(p[:, c], (t == c).astype(float))[0] for c in every]
+    classwise = [gaps(p[:, c], (t == c).astype(float))[0] for c in every]
     own, best = areas(sure, right)
     single = {
         "accuracy": right.mean(),
@@ -101,6 +109,7 @@ def class_values(t: np.ndarray, q: np.ndarray, p: np.ndarray) -> dict[str, tuple
         "brier_resolution": parts[1],
         "brier_uncertainty": parts[2],
         "ece": gaps(sure, right)[0],
+        "ace": gaps(sure, right, bins_of)[0],
         "mce": gaps(sure, right)[1],
         "aurc": own,
         "aurc_excess": own - best,
@@ -112,6 +121,7 @@ def class_values(t: np.ndarray, q: np.ndarray, p: np.ndarray) -> dict[str, tuple
             for b in present
             if a != b
         ]
+        single["auroc_weighted"] = np.sum(share * auroc) if len(present) == k else np.nan
         single["auroc_ovo"] = np.mean(pairs) if len(present) == k else np.nan
     found = {name: (float(value), []) for name, value in single.items()}
     kept = [c for c in every if support[c] and not np.isnan(precision[c])]
@@ -120,7 +130,7 @@ def class_values(t: np.ndarray, q: np.ndarray, p: np.ndarray) -> dict[str, tuple
     found["f1"] = (float(np.nanmean(f1)), list(f1))
     found["auroc"] = (float(auroc[1] if binary else np.mean(auroc)), auroc)
     found["average_precision"] = (float(ap[1] if binary else np.mean(ap)), ap)
-    found["ace"] = (float(np.mean(ace)), ace)
+    found["classwise_ece"] = (float(np.mean(classwise)), classwise)
     return found
 
 

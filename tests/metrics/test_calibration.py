@@ -12,6 +12,7 @@ from workbench.metrics.calibration import (
     MurphyGroups,
     adaptive_calibration_error,
     calibration_floor,
+    classwise_calibration_error,
     equal_mass_bins,
     equal_width_bins,
     expected_calibration_error,
@@ -45,10 +46,17 @@ def plain_ece(c: np.ndarray, y: np.ndarray, edges: np.ndarray) -> tuple[float, f
 def test_errors_equal_plain_loops(n: int, bins: int) -> None:
     c, y = sample(n, n)
     mass = plain_ece(c, y, np.quantile(c, np.linspace(0, 1, bins + 1)))
-    assert expected_calibration_error(c, y, bins) == pytest.approx(mass[0])
-    assert maximum_calibration_error(c, y, bins) == pytest.approx(mass[1])
+    assert adaptive_calibration_error(c, y, bins) == pytest.approx(mass[0])
     width = plain_ece(c, y, np.linspace(0, 1, bins + 1))
-    assert expected_calibration_error(c, y, bins, equal_width=True) == pytest.approx(width[0])
+    assert expected_calibration_error(c, y, bins) == pytest.approx(width[0])
+    assert maximum_calibration_error(c, y, bins) == pytest.approx(width[1])
+
+
+def test_a_small_example_by_hand() -> None:
+    """Ten answers: four at 0.62 of which two are right, six at 0.97 of which all are."""
+    c, y = np.array([0.62] * 4 + [0.97] * 6), np.array([1, 0, 0, 1, *[1] * 6])
+    assert expected_calibration_error(c, y) == pytest.approx(0.4 * 0.12 + 0.6 * 0.03)
+    assert maximum_calibration_error(c, y) == pytest.approx(0.12)
 
 
 def test_bins_are_those_of_scikit_learn() -> None:
@@ -57,8 +65,8 @@ def test_bins_are_those_of_scikit_learn() -> None:
     share, confidence = calibration_curve(y, c, n_bins=15, strategy="quantile")
     assert ours.share == pytest.approx(share) and ours.confidence == pytest.approx(confidence)
     share, confidence = calibration_curve(y, c, n_bins=15, strategy="uniform")
-    uniform = reliability(c, y, equal_width=True)
-    assert uniform.share == pytest.approx(share) and uniform.confidence == pytest.approx(confidence)
+    sizes = np.bincount(equal_width_bins(c))
+    assert expected_calibration_error(c, y) == pytest.approx(np.average(np.abs(share - confidence), weights=sizes))
 
 
 def test_reliability_has_wilson_bars_and_all_examples() -> None:
@@ -70,7 +78,7 @@ def test_reliability_has_wilson_bars_and_all_examples() -> None:
         assert (ours.low[i], ours.high[i]) == pytest.approx((bar.low, bar.high))
     assert np.all(ours.lower <= ours.confidence) and np.all(ours.confidence <= ours.upper)
     assert np.sum(ours.n * np.abs(ours.share - ours.confidence)) / 200 == pytest.approx(
-        expected_calibration_error(c, y, 10)
+        adaptive_calibration_error(c, y, 10)
     )
 
 
@@ -80,15 +88,16 @@ def test_ties_share_a_bin_and_order_does_not_matter() -> None:
     codes = equal_mass_bins(c)
     assert all(len(set(codes[c == value])) == 1 for value in set(c))
     mixed = rng.permutation(300)
-    assert expected_calibration_error(c[mixed], y[mixed]) == pytest.approx(expected_calibration_error(c, y))
+    for error in (expected_calibration_error, adaptive_calibration_error):
+        assert error(c[mixed], y[mixed]) == pytest.approx(error(c, y))
     assert expected_calibration_error(np.full(50, 0.7), np.arange(50) < 30) == pytest.approx(0.1)
 
 
 def test_class_wise_error_is_the_mean_over_classes() -> None:
     rng = np.random.default_rng(0)
     p, t = rng.dirichlet(np.ones(4), 300), rng.integers(0, 4, 300)
-    expected = [plain_ece(p[:, k], t == k, np.quantile(p[:, k], np.linspace(0, 1, 16)))[0] for k in range(4)]
-    assert adaptive_calibration_error(p, t) == pytest.approx(np.mean(expected))
+    expected = [plain_ece(p[:, k], t == k, np.linspace(0, 1, 16))[0] for k in range(4)]
+    assert classwise_calibration_error(p, t) == pytest.approx(np.mean(expected))
 
 
 def test_weights_are_repeated_rows() -> None:

@@ -58,6 +58,7 @@ def test_values_equal_scikit_learn(classes: int) -> None:
         "ece": expected_calibration_error(s.max(axis=1), t == q),
     }
     if not binary:
+        expected["auroc_weighted"] = sk.roc_auc_score(t, s, multi_class="ovr", average="weighted")
         expected["auroc_ovo"] = sk.roc_auc_score(t, s, multi_class="ovo")
     expected |= {"d2_log_loss": sk.d2_log_loss_score(t, y_proba=s), "d2_brier": sk.d2_brier_score(t, s)}
     parts = murphy(s, t)
@@ -65,7 +66,7 @@ def test_values_equal_scikit_learn(classes: int) -> None:
     expected |= {"aurc": aurc(s.max(axis=1), t == q), "aurc_excess": aurc_excess(s.max(axis=1), t == q)}
     for name, value in expected.items():
         assert m[name].value == pytest.approx(value), name
-    assert set(expected) | {"ece_floor", "ace", "mce"} == set(m)
+    assert set(expected) | {"ece_floor", "ace", "classwise_ece", "mce"} == set(m)
     precision, recall, f1, support = sk.precision_recall_fscore_support(t, q)
     for k, label in enumerate(p.labels):
         assert m["precision"].per_class[label].value == pytest.approx(precision[k])
@@ -107,8 +108,8 @@ def test_same_seed_same_numbers_and_splits_do_not_disturb_each_other() -> None:
     two = dataclasses.replace(p, splits=np.where(np.arange(200) < 90, "validation", "test"))
     together = classification_measures(two, resamples=100)
     assert together == classification_measures(two, resamples=100)
-    assert [m.split for m in together] == ["validation"] * 25 + ["test"] * 25
-    assert together[25:] == classification_measures(two, resamples=100, splits=["test"])
+    assert [m.split for m in together] == ["validation"] * 27 + ["test"] * 27
+    assert together[27:] == classification_measures(two, resamples=100, splits=["test"])
     assert of(p, seed=1)["f1"] != of(p, seed=2)["f1"]
     mixed = np.random.default_rng(0).permutation(200)
     ours, theirs = (classification_measures(q, resamples=50) for q in (p, p.where(mixed)))
@@ -172,7 +173,7 @@ def test_unknown_targets_are_left_out_and_counted() -> None:
 def test_a_class_that_is_absent_is_named_and_never_one_half() -> None:
     p = scores(200, 3)
     m = of(p.where(p.targets != 1))
-    for name in ("auroc", "auroc_ovo", "average_precision"):
+    for name in ("auroc", "auroc_weighted", "auroc_ovo", "average_precision"):
         assert m[name].value is None and "'b'" in m[name].reason
     assert m["auroc"].per_class["b"].value is None and m["auroc"].per_class["a"].value is not None
     assert m["recall"].per_class["b"].value is None

@@ -62,7 +62,7 @@ def test_probabilities_are_scikit_learns(seed: int) -> None:
     assert ours.label_brier(p, t) == pytest.approx(np.mean([sk.brier_score_loss(t[:, k], p[:, k]) for k in range(5)]))
 
 
-def test_the_calibration_error_is_the_gap_of_equally_filled_bins() -> None:
+def test_the_calibration_error_is_the_gap_of_the_bins() -> None:
     p = np.tile(np.repeat([0.1, 0.9], 50)[:, None], (1, 2))
     t = np.zeros((100, 2), dtype=bool)
     t[:5, 0] = t[50:95, 0] = True  # label a: 10 % and 90 %, as claimed; label b: never

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from workbench.metrics.ranking import Ranking, auroc, auroc_ovo, average_precision
+from workbench.metrics.ranking import Ranking, auroc, auroc_ovo, auroc_weighted, average_precision
 
 # Few distinct scores: most examples are tied.
 TIED = st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=50)
@@ -40,11 +40,13 @@ def table(n: int, classes: int, seed: int, decimals: int) -> tuple[np.ndarray, n
 def test_several_classes_equal_scikit_learn(classes: int, decimals: int) -> None:
     s, t = table(120, classes, classes, decimals)
     ranking, ones = Ranking(s, t), np.ones((1, 120), dtype=np.int32)
-    one_vs_rest, one_vs_one = ranking.areas(ones)
+    one_vs_rest, one_vs_one, _ = ranking.areas(ones)
     assert one_vs_rest[0] == pytest.approx(sk.roc_auc_score(t, s, multi_class="ovr", average=None))
     expected = sk.roc_auc_score(t, s, multi_class="ovo", average="macro")
     assert one_vs_one[0] == pytest.approx(expected)
     assert auroc_ovo(s[::-1], t[::-1]) == pytest.approx(expected)
+    weighted = sk.roc_auc_score(t, s, multi_class="ovr", average="weighted")
+    assert auroc_weighted(s[::-1], t[::-1]) == pytest.approx(weighted)
     assert ranking.average_precisions(ones)[0] == pytest.approx(
         sk.average_precision_score(np.eye(classes)[t], s, average=None)
     )
@@ -55,7 +57,7 @@ def test_weights_are_repeated_rows(decimals: int) -> None:
     s, t = table(60, 3, 1, decimals)
     weights = np.random.default_rng(0).integers(0, 4, size=(7, 60)).astype(np.int32)
     ranking = Ranking(s, t)
-    areas, pairs = ranking.areas(weights)
+    areas, pairs, _ = ranking.areas(weights)
     precisions = ranking.average_precisions(weights)
     for i, w in enumerate(weights):
         rows = np.repeat(np.arange(60), w)
@@ -73,7 +75,8 @@ def test_printed_values() -> None:
 
 def test_one_class_only_is_undefined_and_never_one_half() -> None:
     assert np.isnan(auroc([0.1, 0.2], [1, 1]))
-    assert np.isnan(auroc_ovo([[0.1, 0.9], [0.5, 0.5]], [1, 1]))
+    for area in (auroc_ovo, auroc_weighted):
+        assert np.isnan(area([[0.1, 0.9], [0.5, 0.5]], [1, 1]))
 
 
 def test_rows_must_be_sorted() -> None:

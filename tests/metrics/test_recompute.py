@@ -21,7 +21,7 @@ wilson = partial(proportion_confint, method="wilson")
 close = partial(pytest.approx, rel=1e-7, abs=1e-9)
 MODELS = ("base", "tuned", "onnx")
 KINDS = ("classes", "several")
-OF_CLASS = {"precision", "recall", "f1", "auroc", "average_precision", "ace"}
+OF_CLASS = {"precision", "recall", "f1", "auroc", "average_precision", "classwise_ece"}
 
 
 @cache
@@ -148,6 +148,17 @@ def test_metrics_and_residuals_of_values(model: str) -> None:
         assert entry["sd"] == close(off[mask].std(ddof=1)) and entry["low"] <= entry["mean"] <= entry["high"]
     groups = {c.removeprefix("group."): c for c in rows if c.startswith("group.")}
     assert set(found["residuals"]["groups"]) == set(groups)
+    held_out = again.read(path, model, "validation")
+    sizes = np.sort(np.abs(held_out["value"].to_numpy(float) - held_out["target"].to_numpy(float)))
+    assert found["ranges"]["n_validation"] == len(sizes)
+    for entry in found["ranges"]["levels"]:
+        place = -(-(len(sizes) + 1) * round(100 * entry["level"]) // 100)
+        assert (entry["half_width"] is None) == (place > len(sizes)), entry
+        if entry["half_width"] is not None:
+            assert entry["half_width"] == close(sizes[place - 1])
+            inside = int((np.abs(off) <= entry["half_width"]).sum())
+            assert (entry["hits"], entry["coverage"]) == (inside, close(inside / len(off)))
+            assert (entry["low"], entry["high"]) == close(wilson(inside, len(off)))
 
 
 @pytest.mark.parametrize("kind", KINDS)

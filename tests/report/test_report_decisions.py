@@ -10,7 +10,7 @@ import pytest
 import vl_convert
 
 from workbench.report.sections.decisions import decisions
-from workbench.report.shapes import Chart, Pair, Prose, Section, Table
+from workbench.report.shapes import Chart, Fold, Pair, Prose, Section, Table
 from workbench.report.view import RunView
 from workbench.run import Run
 
@@ -115,3 +115,34 @@ def test_a_regression_that_leans_says_where(copied: Callable[[str], Run]) -> Non
     section = built(run)
     assert "In 1 of 10 ranges" in section.finding and "20.0 units too low on average" in section.finding
     assert tables(section)["Residuals by sex"].rows[0][1].note == "no interval: x"
+
+
+def test_how_far_off_a_value_may_be_is_told(copied: Callable[[str], Run]) -> None:
+    run = copied("regression")
+    found = run.read_json("onnx/decisions.json")
+    part = {"lower": 1.0, "upper": 2.0, "n": 40, "coverage": 0.5, "low": 0.35, "high": 0.65, "interval": "wilson"}
+    entry = {"half_width": 12.0, "mean_width": 24.0, "hits": 66, "n": 80, "reason": "", "bins": [part]}
+    none = {"half_width": None, "mean_width": None, "coverage": None, "low": None, "high": None, "hits": None}
+    missing = {"level": 0.95, **none, "n": 80, "bins": [], "reason": "18 validation examples are too few"}
+    for low, high, verdict in (
+        (0.7, 0.85, "fewer than promised"),
+        (0.8, 0.95, "as promised"),
+        (0.91, 0.99, "more than"),
+    ):
+        told = {"level": 0.9, "coverage": 0.825, "low": low, "high": high, "interval": "wilson", **entry}
+        found["ranges"] = {"n_validation": 18, "levels": [told, missing], "signature": "x"}
+        run.write_json("onnx/decisions.json", found)
+        section = built(run)
+        assert "A range of ± 12.0 units should hold 90 % of the true values" in section.finding
+        assert verdict in section.finding and "it holds 82.5 % of the test examples" in section.finding
+    rows = tables(section)["How wide a range must be"].rows
+    assert [cell.text for cell in rows[0]] == ["90 %", "± 12.0", "82.5 %", "80"]
+    assert rows[1][1].text == "none: 18 validation examples are too few"
+    (fold,) = [b for b in flat(section) if isinstance(b, Fold)]
+    assert fold.title == "Where the 90 % range holds"
+    found["ranges"]["levels"] = [missing | {"level": 0.9}]
+    run.write_json("onnx/decisions.json", found)
+    assert "No range that holds 90 %" in built(run).finding
+    del found["ranges"]
+    run.write_json("onnx/decisions.json", found)
+    assert "range of ±" not in built(run).finding

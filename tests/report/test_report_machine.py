@@ -40,7 +40,7 @@ class TestNumbers:
     @pytest.mark.parametrize("kind", KINDS)
     def test_no_number_of_a_source_is_left_out(self, samples: dict[str, Run], kind: str) -> None:
         run = samples[kind]
-        found = report_json(run)
+        found = report_json(RunView(run))
         expected = sum(leaves(run.read_json(name)) for name in SOURCES if run.has(name))
         there = sum(leaves({k: e.get(k) for k in ("value", "low", "high", "n")}) for e in found["numbers"])
         assert there == expected > 100
@@ -49,7 +49,7 @@ class TestNumbers:
 
     def test_an_entry_carries_interval_signature_and_split(self, samples: dict[str, Run]) -> None:
         run = samples["table"]
-        entries = {e["address"]: e for e in report_json(run)["numbers"]}
+        entries = {e["address"]: e for e in report_json(RunView(run))["numbers"]}
         stored = run.read_json("tuned/metrics.json")
         place = next(i for i, m in enumerate(stored) if m["name"] == "recall" and m["split"] == "test")
         whole = entries[f"tuned/metrics.json#/{place}/value"]
@@ -62,13 +62,13 @@ class TestNumbers:
         run = Run(tmp_path)
         run.begin(name="r")
         run.write_json("onnx/metrics.json", [{"name": "auroc", "value": None, "low": None, "reason": "one class"}])
-        (entry,) = report_json(run)["numbers"]
+        (entry,) = report_json(RunView(run))["numbers"]
         assert entry["value"] is None and entry["reason"] == "one class"
 
     def test_any_changed_number_is_found_and_odd_keys_are_followed(self, copied: Callable[[str], Run]) -> None:
         run = copied("text")
         run.write_json("comparison.json", {**run.read_json("comparison.json"), "a/b~c": {"value": 1.5}})
-        run.write_json("report.json", report_json(run))
+        run.write_json("report.json", report_json(RunView(run)))
         assert check_numbers(run) == []
         said = run.read_json("report.json")
         for entry in (said["numbers"][0], said["numbers"][-1]):

@@ -15,8 +15,9 @@ from runs import contents
 
 from workbench.errors import ArtefactError, ConfigError
 from workbench.inspection import inspect_one
-from workbench.pipeline import build_report, run_config
+from workbench.pipeline import run_config
 from workbench.records import read_predictions
+from workbench.reporting import build_report
 from workbench.run import Run
 from workbench.stages.session import Session
 

@@ -13,7 +13,8 @@ from runs import copy_of
 from typer.testing import CliRunner
 
 from workbench.cli import app
-from workbench.pipeline import build_report, run_stage
+from workbench.pipeline import run_stage
+from workbench.reporting import build_report
 from workbench.run import Run
 from workbench.stages import variants
 from workbench.stages.session import Session

@@ -65,35 +65,44 @@ class Bins:
 
 
 def expected_calibration_error(
-    confidence: ArrayLike, correct: ArrayLike, bins: int = BINS, *, equal_width: bool = False
+    confidence: ArrayLike, correct: ArrayLike, bins: int = BINS, *, equal_mass: bool = False
 ) -> float:
     """Mean over examples of |share right - mean confidence| of their bin; NaN without examples.
 
     Args:
         confidence: (n,) probability of the predicted class (top label).
         correct: (n,) whether the prediction was right.
-        bins: number of bins; the value depends on it.
-        equal_width: bins of equal width (Guo et al., ICML 2017) instead of equal mass.
+        bins: number of bins, of equal width (Guo et al., ICML 2017); the value depends on it.
+        equal_mass: bins of equally many examples instead.
     """
     c, y = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=np.float64)
     if not len(c):
         return float("nan")
-    codes = (equal_width_bins if equal_width else equal_mass_bins)(c, bins)
+    codes = (equal_mass_bins if equal_mass else equal_width_bins)(c, bins)
     return float(Bins(codes, y - c).expected(np.ones((1, len(c)), dtype=np.int32))[0])
 
 
 def maximum_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = BINS) -> float:
-    """Largest |share right - mean confidence| over bins of equal mass; NaN without examples."""
+    """Largest |share right - mean confidence| over bins of equal width; NaN without examples."""
     c, y = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=np.float64)
     if not len(c):
         return float("nan")
-    return float(Bins(equal_mass_bins(c, bins), y - c).maximum(np.ones((1, len(c)), dtype=np.int32))[0])
+    return float(Bins(equal_width_bins(c, bins), y - c).maximum(np.ones((1, len(c)), dtype=np.int32))[0])
 
 
-def adaptive_calibration_error(probabilities: ArrayLike, targets: ArrayLike, bins: int = BINS) -> float:
+def adaptive_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = BINS) -> float:
+    """`expected_calibration_error` over bins of equal mass, which no rare confidence can sway.
+
+    Source: Nixon et al., CVPR Workshops 2019, for the predicted class.
+    """
+    return expected_calibration_error(confidence, correct, bins, equal_mass=True)
+
+
+def classwise_calibration_error(probabilities: ArrayLike, targets: ArrayLike, bins: int = BINS) -> float:
     """Calibration error of each class's probability against its frequency, averaged over classes.
 
-    Bins of equal mass for each class. Source: Nixon et al., CVPR Workshops 2019.
+    Probabilities are (n, K), targets (n,) class indices; bins have equal width. Source: Kull et
+    al., NeurIPS 2019 (classwise-ECE).
     """
     p, t = np.asarray(probabilities, dtype=np.float64), np.asarray(targets)
     return float(np.mean([expected_calibration_error(p[:, k], t == k, bins) for k in range(p.shape[1])]))
@@ -102,14 +111,15 @@ def adaptive_calibration_error(probabilities: ArrayLike, targets: ArrayLike, bin
 def calibration_floor(
     confidence: ArrayLike, rng: np.random.Generator, resamples: int = FLOOR_RESAMPLES, bins: int = BINS
 ) -> Floats:
-    """Calibration errors (resamples,) that a perfectly calibrated model would show by chance.
+    """`expected_calibration_error`s (resamples,) that a perfectly calibrated model would show by chance.
 
     Keeps the confidences and their bins, and draws for each example whether it is right
     with exactly that probability.
     """
     c = np.asarray(confidence, dtype=np.float64)
-    order = np.argsort(equal_mass_bins(c, bins), kind="stable")
-    starts = np.unique(equal_mass_bins(c, bins)[order], return_index=True)[1]
+    codes = equal_width_bins(c, bins)
+    order = np.argsort(codes, kind="stable")
+    starts = np.unique(codes[order], return_index=True)[1]
     c = c[order]
     block = max(1, 400_000 // max(len(c), 1))
     errors = []
@@ -204,12 +214,10 @@ class Reliability:
     n: Integers
 
 
-def reliability(
-    confidence: ArrayLike, correct: ArrayLike, bins: int = BINS, level: float = 0.95, *, equal_width: bool = False
-) -> Reliability:
-    """Bins of a reliability diagram with Wilson bars; bins without examples are left out."""
+def reliability(confidence: ArrayLike, correct: ArrayLike, bins: int = BINS, level: float = 0.95) -> Reliability:
+    """Bins of equal mass of a reliability diagram with Wilson bars; bins without examples are left out."""
     c, y = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=np.float64)
-    codes = (equal_width_bins if equal_width else equal_mass_bins)(c, bins)
+    codes = equal_mass_bins(c, bins)
     rows = [np.flatnonzero(codes == code) for code in np.unique(codes)]
     share = np.array([y[r].mean() for r in rows])
     bars = [wilson_bounds(s, len(r), level) for s, r in zip(share, rows, strict=True)]

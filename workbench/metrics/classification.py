@@ -30,6 +30,7 @@ from workbench.stats import Drawn, Plan, Statistic, bootstrap, evaluate, wilson
 from workbench.types import ClassScores, Estimate, Measure
 
 FROM_COUNTS = ("accuracy", "balanced_accuracy", "mcc", "precision", "recall", "f1", "f1_macro", "f1_weighted")
+_SEVERAL = ("auroc_weighted", "auroc_ovo")  # of more than two classes
 
 
 def baseline_accuracy(targets: ArrayLike, reference: ArrayLike) -> float:
@@ -105,7 +106,7 @@ class _Evaluation:
     @property
     def names(self) -> list[str]:
         names = [name for name, info in MEASURES.items() if info.takes is ClassScores]
-        return [name for name in names if name != "auroc_ovo" or len(self.scores.labels) > 2]
+        return [name for name in names if name not in _SEVERAL or len(self.scores.labels) > 2]
 
     @property
     def affordable(self) -> Settings:
@@ -238,6 +239,8 @@ class _Evaluation:
                 return {"average": "weighted"}
             case "auroc" | "average_precision":
                 return {"positive": labels[1]} if binary else {"average": "ovr-macro"}
+            case "auroc_weighted":
+                return {"average": "ovr-weighted"}
             case "auroc_ovo":
                 return {"average": "ovo-macro"}
             case "log_loss":
@@ -256,12 +259,14 @@ class _Evaluation:
             case "aurc" | "aurc_excess":
                 return {"sure": "largest probability", "ties": "together"}
             case "ece" | "mce":
-                return {"label": "top", "bins": BINS, "binning": "equal-mass"}
+                return {"label": "top", "bins": BINS, "binning": "equal-width"}
             case "ace":
-                return {"average": "macro", "bins": BINS, "binning": "equal-mass"}
+                return {"label": "top", "bins": BINS, "binning": "equal-mass"}
+            case "classwise_ece":
+                return {"average": "macro", "bins": BINS, "binning": "equal-width"}
             case "ece_floor":
                 draws = {"simulations": FLOOR_RESAMPLES, "seed": self.settings.seed}
-                return {"label": "top", "bins": BINS, "binning": "equal-mass", **draws}
+                return {"label": "top", "bins": BINS, "binning": "equal-width", **draws}
         return {}
 
 

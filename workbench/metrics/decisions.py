@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from workbench.errors import ConfigError
 from workbench.metrics.abstention import abstention
 from workbench.metrics.calibration import BINS
+from workbench.metrics.conformal import ranges
 from workbench.metrics.counted import Counting
 from workbench.metrics.honesty import honesty, reliability_bins
 from workbench.metrics.label_decisions import label_decisions
 from workbench.metrics.net_benefit import decision_curve, worth_using
-from workbench.metrics.residuals import residual_report
+from workbench.metrics.residuals import prediction_bins, residual_report
 from workbench.metrics.settings import Settings
 from workbench.metrics.splits import ClassRows, class_rows, value_rows
 from workbench.metrics.temperature import Temperature, fit_temperature, scaled, temperature_changes
@@ -74,13 +75,7 @@ def decisions(
     settings = Settings(resamples, confidence, seed, "rows" if clusters is None else "clusters")
     about = {"split": "test", "chosen_on": "validation", "confidence": confidence}
     if isinstance(predictions, Values):
-        of_values = value_rows(predictions, test)
-        units = None if clusters is None else np.asarray(clusters)[of_values.index]
-        n = len(of_values.index)
-        found = None if of_values.problem else residual_report(of_values.values, settings, units)
-        signature = settings.signature("residuals", n, of_values.unknown, "bootstrap", binning="equal-mass")
-        about |= {"kind": "value", "n": n, "unit": predictions.unit, "reason": of_values.problem}
-        return {**about, "residuals": found, "signature": signature}
+        return about | _of_values(predictions, settings, clusters)
     if not isinstance(predictions, ClassScores):
         return about | label_decisions(predictions, wanted, settings, clusters)
     if clusters is None:
@@ -107,6 +102,27 @@ def decisions(
             unknown=rows.unknown,
             measure="largest probability",
         ),
+    }
+
+
+def _of_values(predictions: Values, settings: Settings, clusters: Clusters) -> dict[str, Any]:
+    """Residuals and ranges of a regression."""
+    rows, held_out = (value_rows(predictions, predictions.splits == split) for split in ("test", "validation"))
+    n = len(rows.index)
+    about = {"kind": "value", "n": n, "unit": predictions.unit, "reason": rows.problem}
+    if rows.problem:
+        return about | {"residuals": None, "ranges": None}
+    units = None if clusters is None else np.asarray(clusters)[rows.index]
+    usable = held_out.values if not held_out.problem else held_out.values.where(np.zeros(len(held_out.index), bool))
+    codes, values = prediction_bins(rows.values), rows.values.values
+    bins = [(float(values[codes == c].min()), float(values[codes == c].max()), codes == c) for c in np.unique(codes)]
+    found = ranges(usable, rows.values, Counting.of(units, settings.confidence), bins)
+    interval = "wilson" if clusters is None else "wilson-groups"
+    found["signature"] = settings.signature("ranges", n, rows.unknown, interval, fitted_on="validation")
+    return about | {
+        "residuals": residual_report(rows.values, settings, units),
+        "ranges": found,
+        "signature": settings.signature("residuals", n, rows.unknown, "bootstrap", binning="equal-mass"),
     }
 
 

@@ -39,7 +39,8 @@ def honesty(sure: Floats, happened: Rows, counting: Counting, settings: Settings
     floor = calibration_floor(sure, np.random.default_rng(settings.seed))
     ece, p95 = expected_calibration_error(sure, happened), float(np.quantile(floor, 0.95))
     counts, edges = np.histogram(sure, bins=HISTOGRAM, range=(0, 1))
-    knobs = {"label": label, "bins": BINS, "binning": "equal-mass", "simulations": FLOOR_RESAMPLES}
+    knobs = {"label": label, "bins": BINS, "binning": "equal-width", "diagram": "equal-mass"}
+    knobs |= {"simulations": FLOOR_RESAMPLES}
     interval = "wilson" if counting.codes is None else "wilson-groups"
     return {
         "ece": ece,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.metrics.abstention import abstention
-from workbench.metrics.calibration import Bins, equal_mass_bins
+from workbench.metrics.calibration import Bins, equal_width_bins
 from workbench.metrics.catalogue import MEASURES
 from workbench.metrics.counted import Counting
 from workbench.metrics.honesty import honesty, reliability_bins
@@ -122,7 +122,7 @@ def _changes(
         p = _sigmoid(logits)
         loss = np.logaddexp(0.0, np.where(holds, -logits, logits))
         square = (p - holds) ** 2
-        bins = Bins(equal_mass_bins(p), holds - p)
+        bins = Bins(equal_width_bins(p), holds - p)
 
         def function(weights: NDArray[np.int32]) -> Floats:
             w = weights.astype(np.float64)

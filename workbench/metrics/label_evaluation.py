@@ -215,5 +215,5 @@ class _Evaluation:
             case "label_log_loss":
                 knobs["log"] = "natural"
             case "label_ece":
-                knobs |= {"bins": BINS, "binning": "equal-mass"}
+                knobs |= {"bins": BINS, "binning": "equal-width"}
         return knobs

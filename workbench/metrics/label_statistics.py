@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from workbench.metrics import confusion
 from workbench.metrics import multilabel as several
-from workbench.metrics.calibration import Bins, equal_mass_bins
+from workbench.metrics.calibration import Bins, equal_width_bins
 from workbench.metrics.catalogue import MEASURES
 from workbench.metrics.ranking import Ranks
 from workbench.metrics.statistics import macro_trials
@@ -149,7 +149,7 @@ def calibration_statistic(scores: LabelScores) -> Statistic:
     """Calibration error of each label's probability; bins fixed by the data."""
     p, holds = scores.probabilities, scores.targets == 1
     labels = range(len(scores.labels))
-    bins = [Bins(equal_mass_bins(p[:, k]), holds[:, k] - p[:, k]) for k in labels]
+    bins = [Bins(equal_width_bins(p[:, k]), holds[:, k] - p[:, k]) for k in labels]
 
     def function(weights: Weights) -> Floats:
         of_label = np.stack([b.expected(weights) for b in bins], axis=1)

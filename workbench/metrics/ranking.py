@@ -101,17 +101,17 @@ class Ranking:
                     wins[:, a, b] = np.einsum("bn,bn->b", w[:, start:end], ahead[:, start:end])
         return wins, sizes
 
-    def areas(self, weights: NDArray[np.int32]) -> tuple[Floats, Floats]:
-        """One-vs-rest areas (b, C) and the mean one-vs-one area (b,)."""
+    def areas(self, weights: NDArray[np.int32]) -> tuple[Floats, Floats, Floats]:
+        """One-vs-rest areas (b, C), the mean one-vs-one area (b,) and the classes' weights (b, C)."""
         wins, sizes = self.wins(weights)
         total = sizes.sum(axis=1, keepdims=True)
         one_vs_rest = divide(wins.sum(axis=2), sizes * (total - sizes))
         pairs = divide(wins, sizes[:, :, None] * sizes[:, None, :])
         c = len(self.classes)
         if c < 2:
-            return one_vs_rest, np.full(len(weights), np.nan)
+            return one_vs_rest, np.full(len(weights), np.nan), sizes
         off = ~np.eye(c, dtype=bool)
-        return one_vs_rest, pairs[:, off].mean(axis=1)
+        return one_vs_rest, pairs[:, off].mean(axis=1), sizes
 
     def average_precisions(self, weights: NDArray[np.int32]) -> Floats:
         """Average precision of each class that occurs, (b, C)."""
@@ -136,6 +136,17 @@ def auroc_ovo(scores: ArrayLike, targets: ArrayLike) -> float:
     order = np.argsort(t, kind="stable")
     ones = np.ones((1, len(t)), dtype=np.int32)
     return float(Ranking(s[order], t[order]).areas(ones)[1][0])
+
+
+def auroc_weighted(scores: ArrayLike, targets: ArrayLike) -> float:
+    """One-vs-rest areas of scores (n, K), averaged by the classes' sizes; NaN where fewer than two classes occur.
+
+    Source: Fawcett, Pattern Recognit. Lett. 27 (2006) 861-874, section 9.
+    """
+    s, t = np.asarray(scores, dtype=np.float64), np.asarray(targets, dtype=np.int64)
+    order = np.argsort(t, kind="stable")
+    areas, _, sizes = Ranking(s[order], t[order]).areas(np.ones((1, len(t)), dtype=np.int32))
+    return float((areas * sizes).sum() / sizes.sum())
 
 
 def average_precision(scores: ArrayLike, positive: ArrayLike) -> float:

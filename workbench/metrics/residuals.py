@@ -37,8 +37,7 @@ def residual_report(values: Values, settings: Settings, clusters: NDArray[np.gen
         counted in `left_out` {column: number of values}.
     """
     residuals = values.values - values.targets
-    bins = int(np.clip(len(residuals) // PER_BIN, 1, MOST_BINS))
-    codes = np.unique(equal_mass_bins(values.values, bins), return_inverse=True)[1].astype(np.int64)
+    codes = prediction_bins(values)
     groupings = {("bin", ""): codes}
     names: dict[str, list[str]] = {}
     for column, given in values.groups.items():
@@ -77,6 +76,12 @@ def residual_report(values: Values, settings: Settings, clusters: NDArray[np.gen
             groups[column].append({"value": name, **entry("group", column, place_of[name], rows), "mae": mae})
     left_out = {column: len(found) - MOST_GROUPS for column, found in names.items() if len(found) > MOST_GROUPS}
     return {"bins": binned, "groups": groups, "left_out": left_out}
+
+
+def prediction_bins(values: Values) -> Integers:
+    """The bin of each row's prediction, (n,): of equal mass, from 0, all of which occur."""
+    bins = int(np.clip(len(values.values) // PER_BIN, 1, MOST_BINS))
+    return np.unique(equal_mass_bins(values.values, bins), return_inverse=True)[1].astype(np.int64)
 
 
 def _means_of(kind: str, column: str, codes: Integers, residuals: Floats) -> Statistic:

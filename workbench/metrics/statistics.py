@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.metrics import confusion
-from workbench.metrics.calibration import Bins, MurphyGroups, equal_mass_bins, murphy_groups
+from workbench.metrics.calibration import Bins, MurphyGroups, equal_mass_bins, equal_width_bins, murphy_groups
 from workbench.metrics.catalogue import MEASURES
 from workbench.metrics.probability import brier_scores, log_losses, null_brier, null_log_loss
 from workbench.metrics.ranking import Ranking
@@ -116,18 +116,20 @@ def ranking_statistic(scores: ClassScores) -> Statistic:
     """
     ranking = Ranking(scores.probabilities, scores.targets)
     k, present = len(scores.labels), ranking.classes
-    names = ("auroc", "average_precision", *(("auroc_ovo",) if k > 2 else ()))
+    names = ("auroc", "average_precision", *(("auroc_weighted", "auroc_ovo") if k > 2 else ()))
 
     def function(weights: Weights) -> Floats:
         areas, precisions = np.full((2, len(weights), k), np.nan)
-        areas[:, present], ovo = ranking.areas(weights)
+        areas[:, present], ovo, sizes = ranking.areas(weights)
         if len(present) > 1:
             precisions[:, present] = ranking.average_precisions(weights)
         if k == 2:
             single = [areas[:, 1], precisions[:, 1]]
         else:
             complete = ovo if len(present) == k else np.full_like(ovo, np.nan)
-            single = [areas.mean(axis=1), precisions.mean(axis=1), complete][: len(names)]
+            shares = confusion.divide(sizes, sizes.sum(axis=1, keepdims=True))
+            by_size = (areas[:, present] * shares).sum(axis=1) if len(present) == k else complete
+            single = [areas.mean(axis=1), precisions.mean(axis=1), by_size, complete]
         return np.concatenate([np.stack(single, axis=1), areas, precisions], axis=1)
 
     keys: tuple[Key, ...] = tuple((n,) for n in names) + tuple((n, lab) for n in names[:2] for lab in scores.labels)
@@ -139,18 +141,20 @@ def ranking_statistic(scores: ClassScores) -> Statistic:
 
 
 def calibration_statistic(scores: ClassScores) -> Statistic:
-    """ECE and MCE of the predicted class, ACE of every class; bins fixed by the data."""
+    """ECE, MCE and ACE of the predicted class, ECE of every class; bins fixed by the data."""
     p, k, n = scores.probabilities, len(scores.labels), len(scores.targets)
     confidence = p.max(axis=1)
-    top = Bins(equal_mass_bins(confidence), (scores.predicted == scores.targets) - confidence)
-    classes = [Bins(equal_mass_bins(p[:, c]), (scores.targets == c) - p[:, c]) for c in range(k)]
+    gaps = (scores.predicted == scores.targets) - confidence
+    top, even = Bins(equal_width_bins(confidence), gaps), Bins(equal_mass_bins(confidence), gaps)
+    classes = [Bins(equal_width_bins(p[:, c]), (scores.targets == c) - p[:, c]) for c in range(k)]
 
     def function(weights: Weights) -> Floats:
         of_class = np.stack([bins.expected(weights) for bins in classes], axis=1)
-        single = [top.expected(weights), top.maximum(weights), of_class.mean(axis=1)]
+        single = [top.expected(weights), top.maximum(weights), even.expected(weights), of_class.mean(axis=1)]
         return np.concatenate([np.stack(single, axis=1), of_class], axis=1)
 
-    keys: tuple[Key, ...] = (("ece",), ("mce",), ("ace",), *(("ace", label) for label in scores.labels))
+    of_all = "classwise_ece"
+    keys: tuple[Key, ...] = (("ece",), ("mce",), ("ace",), (of_all,), *((of_all, label) for label in scores.labels))
     return Statistic(keys, function, ((0.0, 1.0),) * len(keys), (float(n),) * len(keys), noisy=True)
 
 

@@ -20,6 +20,7 @@ from workbench.report.gaps import SPOKEN_FOR
 from workbench.report.limits import STEPS, Limits
 from workbench.report.machine import write_for_machines
 from workbench.report.pages import environment, hashed, packed_bundle, page, vega_bundle
+from workbench.report.redaction import RedactedView
 from workbench.report.shapes import Chart, Finding, Findings, Fold, Pair, Prose, Section
 from workbench.report.view import RunView
 from workbench.report.words import count, date, sentence
@@ -39,13 +40,14 @@ def build_report(
     name: str = NAME,
     draw: Callable[[RunView], str] | None = None,
     problems: tuple[str, ...] = (),
+    redact: bool = False,
 ) -> Path:
     """Write `report.html` into a run's directory and return its path.
 
     Only the run's files are read (docs/artefacts.md). A section that cannot be built stands
     in its place with the reason, and on the first screen. Pictures, then cases, are left
     out until the file has at most `max_mb` megabytes; the report says which. `name` and `draw` (the page from a
-    view) are for other pages. `problems` (`Run.verify`) are said first of all.
+    view) are for other pages. `problems` (`Run.verify`) are said first of all; `redact` keeps raw inputs out.
 
     Raises:
         ArtefactError: the run has no readable manifest.
@@ -53,7 +55,7 @@ def build_report(
     """
     page, read = "", {}  # type: str, dict[str, Any]
     for limits in STEPS:
-        view = RunView(run, title=title, limits=limits, read=read)
+        view = (RedactedView if redact else RunView)(run, title=title, limits=limits, read=read)
         view.problems = problems
         page = (draw or render)(view)
         if len(page.encode()) <= max_mb * 1e6:
@@ -159,7 +161,7 @@ def _broken(view: RunView, name: str, title: str, reason: str, hint: str) -> Sec
 def _summary(view: RunView) -> tuple[str, ...]:
     """Who was trained on what and judged on what, in a line of facts."""
     splits = view.fingerprint.get("splits", {})
-    facts = [stored(view.task.replace("-", " ").capitalize())]
+    facts = [stored(view.task.replace("-", " ").capitalize()), *([_("inputs redacted")] if view.redacted else [])]
     if view.labels:
         n = len(view.labels)
         facts.append(count(n, "{n} label", "{n} labels") if view.multilabel else count(n, "{n} class", "{n} classes"))

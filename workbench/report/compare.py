@@ -21,14 +21,15 @@ NAME = "compare.html"
 _BRAND = N_("Comparison")
 
 
-def build_comparison(run: Run, *, max_mb: float = 3.0, problems: tuple[str, ...] = ()) -> Path:
-    """Write `compare.html` into a comparison's folder and return its path; `problems` as of `build_report`.
+def build_comparison(run: Run, *, max_mb: float = 3.0, problems: tuple[str, ...] = (), redact: bool = False) -> Path:
+    """Write `compare.html` into a comparison's folder and return its path; the options are `build_report`'s.
 
     Raises:
         ArtefactError: the folder has no readable manifest.
         StageError: the page does not fit even without its cases, or cannot be written.
     """
-    return build_report(run, title=title(run.manifest), max_mb=max_mb, name=NAME, draw=_page, problems=problems)
+    how: dict[str, Any] = {"problems": problems, "redact": redact}
+    return build_report(run, title=title(run.manifest), max_mb=max_mb, name=NAME, draw=_page, **how)
 
 
 def title(manifest: dict[str, Any]) -> str:

@@ -17,10 +17,11 @@ from workbench.report.contrasts import Told, beside
 from workbench.report.label_sets import written
 from workbench.report.pages import environment, page
 from workbench.report.panels import SIDES, CaseView
+from workbench.report.ranges import range_of
 from workbench.report.shapes import Cell, Facts, Finding, Findings
 from workbench.report.trust import LIGHTS, thresholds, title_of
 from workbench.report.view import RunView
-from workbench.report.words import chance, listing, number, signed, word
+from workbench.report.words import between, chance, listing, number, percent, signed, word
 from workbench.run import Run, write_atomically
 
 PAGE, DOCUMENT = "inspect.html", "inspect.json"
@@ -139,6 +140,13 @@ def _facts(shown: CaseView, certainty: Certainty | None) -> list[tuple[str, Cell
         note = _("decided otherwise") if was != now else _("the same decision")
         facts.append((_("Before customisation"), word(said, note if known else _("asking that model needs torch"))))
     else:
+        around = _range(shown).get("range")
+        if around:
+            span = f"{between(around['low'], around['high'])}{f' {view.unit}' if view.unit else ''}"
+            note = _("as wide as holds {share} of the true values on the validation split").format(
+                share=percent(around["level"], places=0)
+            )
+            facts.append((_("The true value should lie in"), word(span, note)))
         like = max(abs(float(v)) for v in (before.get("value") or 1, after.get("value") or 1))
         said = number(float(before["value"]), like=like) if before.get("value") is not None else _("not known")
         moved = float(after["value"]) - float(before["value"]) if before.get("value") is not None else None
@@ -201,7 +209,7 @@ def _document(shown: CaseView, certainty: Certainty | None, name: str) -> dict[s
         "run": name,
         "id": shown.id,
         "task": view.task,
-        "decision": {**(case.get("after") or {}), **_probabilities(certainty)},
+        "decision": {**(case.get("after") or {}), **_probabilities(certainty), **_range(shown)},
         "before": case.get("before"),
         "target": case.get("target"),
         "question": case["question"],
@@ -221,6 +229,15 @@ def _probabilities(certainty: Certainty | None) -> dict[str, Any]:
         "calibrated": certainty.probability if certainty.temperature else None,
         "temperature": certainty.temperature,
     }
+
+
+def _range(shown: CaseView) -> dict[str, Any]:
+    """Around a predicted value, what should hold the true one; nothing for other tasks."""
+    level = range_of(shown.view.json("onnx/decisions.json") or {}) if shown.view.regression else None
+    if level is None or (shown.case.get("after") or {}).get("value") is None:
+        return {}
+    value, width = float(shown.case["after"]["value"]), float(level["half_width"])
+    return {"range": {"level": level["level"], "low": value - width, "high": value + width}}
 
 
 def _method(shown: CaseView, who: str, explainer: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def write_for_machines(view: RunView) -> None:
         view: from which the page was drawn: the parts that could not be built are known to it.
     """
     run = view.run
-    content = json.dumps(numbers.report_json(run), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    content = json.dumps(numbers.report_json(view), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     run.write_bytes(numbers.NAME, content.encode() + b"\n")
     run.write_bytes(model_card.NAME, model_card.model_card(view).encode())
     run.write_bytes(junit.NAME, junit.junit_xml(view))

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from workbench.errors import ArtefactError
+from workbench.report.redaction import RedactedView
+from workbench.report.view import RunView
 from workbench.run import Run, hash_file
 
 NAME = "report.json"
@@ -33,28 +35,29 @@ SOURCES = (
 _KNOWN = ("value", "low", "high", "n", "interval", "unit", "reason")
 
 
-def report_json(run: Run) -> dict[str, Any]:
+def report_json(view: RunView) -> dict[str, Any]:
     """The content of report.json.
 
     Returns:
-        `schema`, `run`, `task`, `files` {file: sha256 of each source}, `damaged` {file: why it could
-        not be read}, `numbers` [{address, name,
-        value, and where they are known low, high, n, interval, unit, reason, signature,
-        split}]: `value` is null where it could not be computed, with its `reason`; `name` says what the
-        number belongs to ("recall.per_class.malignant").
+        `schema`, `run`, `task`, `redacted` (where inputs are), `files` {file: sha256 of each source},
+        `damaged` {file: why it could not be read}, `numbers` [{address, name, value, and where
+        they are known low, high, n, interval, unit, reason, signature, split}]: `value` is null
+        where it could not be computed, with its `reason`; `name` says what the number belongs to
+        ("recall.per_class.malignant").
     """
-    manifest = run.manifest
+    run, manifest = view.run, view.manifest
     sources = [name for name in SOURCES if run.has(name)]
     numbers, damaged = [], {}
     for name in sources:
         try:
-            numbers += list(_walk(run.read_json(name), f"{name}#", (), {}))
+            numbers += list(_walk(view.json(name), f"{name}#", (), {}))
         except ArtefactError as e:
             damaged[name] = e.message
     return {
         "schema": SCHEMA,
         "run": str(manifest.get("name") or run.path.name),
         "task": str(manifest.get("task", "")),
+        **({"redacted": True} if view.redacted else {}),
         "files": {name: hash_file(run.path / name) for name in sources},
         "damaged": damaged,
         "numbers": numbers,
@@ -98,16 +101,14 @@ def check_numbers(run: Run) -> list[str]:
     if not run.has(NAME):
         return []
     said = run.read_json(NAME)
+    view = (RedactedView if said.get("redacted") else RunView)(run)
     problems = []
-    read: dict[str, Any] = {}
     try:
         for entry in said["numbers"]:
             file, pointer = entry["address"].split("#", 1)
-            if file not in read:
-                if file not in SOURCES:
-                    raise ValueError(f"{file} is no source of numbers")
-                read[file] = run.read_json(file)
-            now = _resolve(read[file], pointer)
+            if file not in SOURCES:
+                raise ValueError(f"{file} is no source of numbers")
+            now = _resolve(view.json(file), pointer)
             if now != entry["value"]:
                 problems.append(f"{NAME} says {entry['value']} of {entry['name']}, {entry['address']} says {now}")
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArtefactError) as e:

@@ -9,12 +9,13 @@ import pandas as pd
 
 from workbench.language import N_
 from workbench.language import gettext as _
-from workbench.report import charts
+from workbench.report import charts, error_charts
 from workbench.report.bands import bands
 from workbench.report.performance import (
     area,
     average_precision,
     confusion,
+    detection_errors,
     known,
     precision_recall,
     roc,
@@ -167,6 +168,10 @@ def curves(view: RunView) -> list[Block]:
             "times, class by class. Dashed: calling at random."
         )
         blocks += [Prose((said,), heading=title), *(Pair(_both(frames, label, areas[label])) for label in hardest)]
+        if traded := [chart for label in hardest if (chart := _errors(frames, label))]:
+            both = [Pair((a, b)) for a, b in zip(traded[::2], traded[1::2], strict=False)]
+            rest = traded[2 * len(both) :]
+            blocks.append(Fold(_("Misses over false alarms (DET)"), (*both, *rest)))
     if undefined:
         text = _("No curves for {labels}: the test split holds only examples of it, or none.").format(
             labels=_(", ").join(undefined)
@@ -203,6 +208,23 @@ def _both(frames: dict[str, pd.DataFrame], label: str, value: float) -> tuple[Ch
             250,
             square=True,
         ),
+    )
+
+
+def _errors(frames: dict[str, pd.DataFrame], label: str) -> Chart | None:
+    """The one error over the other, on axes on which normal scores give straight lines."""
+    found = {who: curve for who, f in frames.items() if (curve := detection_errors(f, label)) is not None}
+    if not found:
+        return None
+    drawn = pd.concat([c.assign(who=who) for who, c in found.items()], ignore_index=True).round(5)
+    return Chart(
+        error_charts.detection_errors(drawn, label),
+        _("Misses over false alarms of {label}, on axes of normal deviates").format(label=label),
+        _("{label}: how many are missed at each share of false alarms; the lower left, the better.").format(
+            label=label
+        ),
+        250,
+        square=True,
     )
 
 

@@ -9,9 +9,10 @@ import pandas as pd
 from workbench.language import N_, stored
 from workbench.language import gettext as _
 from workbench.report import decision_charts as charts
+from workbench.report.ranges import HOW, ranges
 from workbench.report.shapes import Block, Cell, Chart, Prose, Table
 from workbench.report.view import MODELS, RunView
-from workbench.report.words import between, change, count, number, word
+from workbench.report.words import between, change, count, joined, number, word
 
 _HOW = (
     N_(
@@ -47,10 +48,12 @@ def residuals(view: RunView, found: dict[str, dict[str, Any]]) -> tuple[str, tup
         ),
         280,
     )
-    blocks: list[Block] = [Prose((), heading=_("Does it lean somewhere?")), chart, _bins(own["bins"], view.unit)]
+    said, wide = ranges(found[view.shipped], view.unit)
+    lean = (Prose((), heading=_("Does it lean somewhere?")), chart, _bins(own["bins"], view.unit))
+    blocks: list[Block] = [*wide, *lean]
     for column, groups in own["groups"].items():
         blocks.append(_groups(column, groups, own["left_out"].get(column, 0), view.unit))
-    return finding, tuple(blocks), tuple(map(_, _HOW))
+    return joined(said, finding), tuple(blocks), tuple(map(_, (*((HOW,) if said else ()), *_HOW)))
 
 
 def _finding(bins: list[dict[str, Any]], unit: str) -> str:
@@ -84,7 +87,7 @@ def _bins(bins: list[dict[str, Any]], unit: str) -> Table:
             )
         )
     named = f" ({unit})" if unit else ""
-    head = (f"Predicted{named}", _("off by, on average"), _("spread of the errors (sd)"), "n")
+    head = (_("Predicted{named}").format(named=named), _("off by, on average"), _("spread of the errors (sd)"), "n")
     return Table(_("Residuals by what was predicted"), head, tuple(rows), compact=True)
 
 
@@ -101,13 +104,10 @@ def _groups(column: str, groups: list[dict[str, Any]], left_out: int, unit: str)
             )
         )
     more = len(groups) - _SHOWN + left_out
-    note = (
-        _("The {SHOWN} largest groups; {more} in decisions.json.").format(
-            SHOWN=_SHOWN, more=count(more, "{n} more", "{n} mores")
-        )
-        if more > 0
-        else ""
+    note = _("The {SHOWN} largest groups; {more} in decisions.json.").format(
+        SHOWN=_SHOWN, more=count(more, "{n} more", "{n} more")
     )
+    note = note if more > 0 else ""
     named = f" ({unit})" if unit else ""
     head = (
         column,

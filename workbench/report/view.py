@@ -26,6 +26,7 @@ from workbench.report.question import question_of
 from workbench.run import Run
 from workbench.types import Estimate, Measure
 
+_REBUILD = "delete it and run the config again"
 _ASKED_FIRST = ("asked for", "wrong", "changed", "unsure", "right")
 MODELS = {"base": N_("before"), "tuned": N_("after"), "onnx": N_("deployed")}
 
@@ -34,6 +35,7 @@ class RunView:
     """A run directory, read lazily and once."""
 
     problems: tuple[str, ...] = ()  # of the run's files, see `Run.verify`
+    redacted = False  # whether raw inputs are kept from it, see `redaction`
 
     def __init__(
         self, run: Run, *, title: str = "", limits: Limits | None = None, read: dict[str, Any] | None = None
@@ -191,7 +193,7 @@ class RunView:
         try:
             return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         except (json.JSONDecodeError, UnicodeDecodeError) as e:
-            raise ArtefactError(f"{path} is damaged: {e}", hint="delete it and run the config again") from None
+            raise ArtefactError(f"{path} is damaged: {e}", hint=_REBUILD) from None
 
     # -- explanations -----------------------------------------------------------------
 
@@ -280,9 +282,7 @@ class RunView:
         try:
             return pq.read_table(self.run.path / name).to_pandas()
         except (OSError, ValueError) as e:  # pyarrow's own errors are ValueErrors and OSErrors
-            raise ArtefactError(
-                f"{self.run.path / name} is damaged: {e}", hint="delete it and run the config again"
-            ) from None
+            raise ArtefactError(f"{self.run.path / name} is damaged: {e}", hint=_REBUILD) from None
 
     def _safetensors(self, name: str) -> dict[str, np.ndarray]:
         from safetensors import SafetensorError
@@ -291,6 +291,4 @@ class RunView:
         try:
             return load_file(self.run.path / name)
         except SafetensorError as e:
-            raise ArtefactError(
-                f"{self.run.path / name} is damaged: {e}", hint="delete it and run the config again"
-            ) from None
+            raise ArtefactError(f"{self.run.path / name} is damaged: {e}", hint=_REBUILD) from None

@@ -23,7 +23,7 @@ _MONTHS = (
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_CALIBRATION = ("ece", "ece_floor", "ace", "mce", "label_ece")
+_CALIBRATION = ("ece", "ece_floor", "ace", "classwise_ece", "mce", "label_ece")
 _ALONE = ("hamming_loss", "ranking_loss", "label_brier")  # shares that are small by nature
 _REPLACED: dict[int, str] = {c: chr(0x2400 + c) for c in range(32) if chr(c) not in "\t\n\r"}
 _REPLACED |= {0x7F: "␡"} | dict.fromkeys((*range(128, 160), *range(55296, 57344), 65534, 65535), "�")
