@@ -70,6 +70,7 @@ def packed(text: str) -> str:
 
 @cache
 def packed_bundle() -> str:
+    """The bundle as it stands in the page."""
     return packed(vega_bundle())
 
 
