@@ -23,7 +23,7 @@ SPOKEN_FOR = ("change", "deployed", "cases")
 def gaps(view: RunView) -> tuple[Finding, ...]:
     """What was not checked, not computed or left out, and why; the widest gaps first."""
     found: list[Finding] = []
-    for part in (_parts, _slices, _always, _methods, _cases, _examples, _measures, _thresholds, _quality):
+    for part in (_parts, _slices, _always, _methods, _cases, _contrasts, _examples, _measures, _thresholds, _quality):
         try:
             found += part(view)
         except (WorkbenchError, LookupError, TypeError, ValueError, AttributeError) as e:
@@ -114,6 +114,31 @@ def _cases(view: RunView) -> list[Finding]:
             _gap("Pixel-by-pixel maps.", "They were left out so that the file stays within its size.", "#cases")
         )
     return found
+
+
+_CONTRASTS = {
+    "contrast": "Why this answer and not the next",
+    "counterfactual": "What would turn the answer",
+    "familiar": "What the model has seen that is like it",
+}
+
+
+def _contrasts(view: RunView) -> list[Finding]:
+    """What stands beside the attributions of a case and was not found out, by reason."""
+    content = view.json("contrasts.json")
+    if content is None:
+        why = "The run has no contrasts.json; workbench contrast makes it."
+        return [_gap("What would turn an answer, and what is like it.", why)] if view.run.has("cases.json") else []
+    found, cases = [], list((content.get("cases") or {}).values())
+    missing = [(kind, str(case[kind]["reason"])) for case in cases for kind in _CONTRASTS if _reason(case, kind)]
+    for (kind, why), entries in _grouped(missing, lambda e: e).items():
+        of = "for any case" if len(entries) == len(cases) else f"for {len(entries):,} of {len(cases):,} cases"
+        found.append(_gap(f"{_CONTRASTS[kind]}, {of}.", why, "#cases"))
+    return found
+
+
+def _reason(case: Mapping[str, Any], kind: str) -> str:
+    return str((case.get(kind) or {}).get("reason") or "")
 
 
 def _examples(view: RunView) -> list[Finding]:

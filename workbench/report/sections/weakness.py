@@ -22,6 +22,7 @@ def weakness(view: RunView) -> Section | None:
     strong, rest = weak_area(view)
     reason = str((search or {}).get("reason") or "")
     parts = [f"{strong} {rest}" if strong else sentence(f"Weak areas were not sought: {reason or 'no weakness.json'}")]
+    parts += [said] if (said := _pair(view)) else []
     if slices.names:
         parts.append(_groups(view, slices))
     elif slices.reason and slices.reason != reason:
@@ -100,6 +101,15 @@ def _confused(view: RunView) -> list[Block]:
     )
     head = ("In truth", "Decided", "times", "of the class")
     return [Table("Most confused classes", head, rows, compact=True)]
+
+
+def _pair(view: RunView) -> str:
+    """The two classes that are confused most often, as a sentence; of one mistake nothing is said."""
+    pairs = (view.json("weakness.json") or {}).get("confused") or []
+    if len(view.labels) < 3 or not pairs or pairs[0]["n"] < 2:
+        return ""
+    most = pairs[0]
+    return f"Most often confused: {most['n']:,} of {most['of']:,} “{most['true']}” were taken for “{most['decided']}”."
 
 
 def _how(view: RunView, slices: Slices) -> list[str]:
