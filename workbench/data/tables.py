@@ -25,6 +25,12 @@ from workbench.errors import ConfigError, DataError
 MAX_CELL = 10_000_000  # characters; longer is a broken quote or no table at all
 _BLOCK = 1 << 24  # bytes that the CSV parser holds at a time; also the longest possible row
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+_REFUSED = {  # what else is often given as data, and why it is not opened
+    **dict.fromkeys((".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin"), "may hold pickled code, which is never run"),
+    **dict.fromkeys((".npy", ".npz"), "is a NumPy file, in which pickled code can lie"),
+    **dict.fromkeys((".py",), "is a program; no code that comes with data is run"),
+    **dict.fromkeys((".zip", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".tar", ".7z", ".rar"), "is an archive: unpack it"),
+}
 _WRITE_UTF8 = "save the file as UTF-8"
 
 
@@ -66,7 +72,8 @@ def read_table(path: Path, *, delimiter: str = "", encoding: str = "utf-8") -> T
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise DataError(f"{path} is not a table file", hint=f"allowed are {', '.join(READERS)}")
+        why = _REFUSED.get(path.suffix.lower(), "is not a table file")
+        raise DataError(f"{path} {why}", hint=f"allowed are {', '.join(READERS)}")
     try:
         if path.stat().st_size == 0:
             raise DataError(f"{path} is empty (0 bytes)", hint="name a file with a header and rows")

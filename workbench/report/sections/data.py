@@ -28,6 +28,7 @@ _CHECKS = {
     "missing_labels": "Labels that never occur",
     "label_sets": "Labels of an example",
     "small_classes": "Classes or labels with few test examples",
+    "look_alike_labels": "Labels that look alike",
     "group_leak": "Groups across splits",
     "empty_texts": "Empty texts",
     "long_texts": "Very long texts",
