@@ -23,8 +23,13 @@ unproven: $(VENV)/.test
 lint: $(VENV)/.test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
+# Those of a finished run take RUN (`make bench RUN=reports/digits`); sets and a GPU are used where they are.
+RUN ?=
+bench: export PYTHONPATH = .:tests
 bench: $(VENV)/.test
-	for script in tests/benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+	for name in metrics shapley leverage onnx; do $(BIN)/python tests/benchmarks/bench_$$name.py || exit 1; done
+	for name in real truth gpu; do $(BIN)/python tests/benchmarks/bench_$$name.py || true; done
+	for name in explain stage; do [ -z "$(RUN)" ] || $(BIN)/python tests/benchmarks/bench_$$name.py $(RUN) || exit 1; done
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

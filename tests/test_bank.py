@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from games import additive, game, net
 
-from workbench.bank import Coalitions, Growing, coalitions, evaluate, grow, remember
+from workbench.bank import Coalitions, Growing, coalitions, evaluate, evaluate_all, grow, remember
 from workbench.errors import ExplainError
 from workbench.types import Question
 
@@ -146,6 +146,31 @@ def test_wrong_number_of_features_and_infinite_answers_are_named() -> None:
         evaluate(additive(np.ones(4)), c)
     with pytest.raises(ExplainError, match=r"'game'.*is nan with 5 of 5 features kept"):
         evaluate(game(lambda z: np.where(z.all(axis=1), np.nan, 0.0), 5), c)
+
+
+def test_banks_of_several_probes_are_those_of_each_alone() -> None:
+    probes = [net(rng(k), 12) for k in range(3)]
+    chosen = [coalitions(12, 64, rng(k)) for k in range(3)]
+    for bank, probe, own in zip(evaluate_all(list(zip(probes, chosen, strict=True))), probes, chosen, strict=True):
+        assert np.allclose(bank.scores, evaluate(probe, own).scores) and bank.coalitions is own
+
+
+def test_a_bank_like_another_keeps_its_knobs_and_learns_its_own_answers() -> None:
+    probe, other = net(rng(0), 14), net(rng(1), 14)
+    chosen = coalitions(14, 128, rng())
+    bank, moved = evaluate(probe, chosen), evaluate(other, chosen)
+    found = moved.like(bank)
+    assert found.odd is not None and bank.odd is not None and found.even is not None and bank.even is not None
+    assert found.odd.knobs == bank.odd.knobs and np.array_equal(found.odd.lam, bank.odd.lam)
+    assert found.scores is moved.scores
+    same = bank.like(bank)
+    assert same.odd is not None and np.allclose(same.odd.shapley(), bank.odd.shapley())
+    # With the knobs fixed the stand-in is linear in the answers.
+    both = replace(bank, scores=bank.scores + moved.scores).like(bank)
+    assert both.odd is not None
+    np.testing.assert_allclose(both.odd.shapley(), bank.odd.shapley() + found.odd.shapley(), atol=1e-9)
+    with pytest.raises(ExplainError, match="different coalitions"):
+        moved.like(evaluate(probe, coalitions(14, 128, rng(9))))
 
 
 def test_a_remembered_probe_asks_once_and_counts() -> None:

@@ -22,7 +22,7 @@ from workbench.errors import ExplainError
 from workbench.kriging import Part, fit_part
 from workbench.probe import Probe
 
-__all__ = ["Bank", "Coalitions", "Growing", "coalitions", "evaluate", "grow", "remember"]
+__all__ = ["Bank", "Coalitions", "Growing", "coalitions", "evaluate", "evaluate_all", "grow", "remember"]
 
 FEWEST = 64  # coalitions of the first round, or three a feature: all leave-one-outs and some to judge by
 GROWTH = 2  # of the next round over the last
@@ -92,11 +92,28 @@ class Bank:
         found = replace(self, coalitions=drawn, scores=self.scores[both], outputs=None)
         # The stand-in keeps its knobs: what is asked is what other pairs would have said.
         fitted = np.flatnonzero(old.fit[0::2])
-        rows = np.asarray(np.searchsorted(fitted, pairs[fitted]))
-        for name, part in (("odd", self.odd), ("even", self.even)):
-            other = None if part is None else part.again(rows, self._told(pairs[fitted], odd=name == "odd")[1])
-            found.__dict__[name] = other
-        return found
+        return found._learn_as(self, np.asarray(np.searchsorted(fitted, pairs[fitted])))
+
+    def like(self, other: Bank) -> Bank:
+        """The bank with a stand-in that keeps the knobs of another's, which holds the same coalitions.
+
+        For the answers of nearly the same input or model: what moves is what the answers move, not
+        the choice of the knobs.
+        """
+        if not np.array_equal(self.masks, other.masks):
+            raise ExplainError("the two banks hold different coalitions", hint="evaluate the same ones")
+        return replace(self)._learn_as(other, np.arange(int(self.coalitions.fit[0::2].sum())))
+
+    def _learn_as(self, other: Bank, rows: np.ndarray) -> Bank:
+        """Give this bank the stand-in that its answers give by another's knobs.
+
+        `rows` are the places of this bank's fitting pairs among those of the other.
+        """
+        fitted = np.flatnonzero(self.coalitions.fit[0::2])
+        for name, part in (("odd", other.odd), ("even", other.even)):
+            values = None if part is None else self._told(fitted, odd=name == "odd")[1]
+            self.__dict__[name] = None if part is None or values is None else part.again(rows, values)
+        return self
 
     def reread(self, probe: Probe) -> Bank:
         """The bank of another question about the same example and model, without asking anew."""
@@ -124,14 +141,23 @@ def evaluate(probe: Probe, chosen: Coalitions, asker: Asker | None = None) -> Ba
     Raises:
         ExplainError: the coalitions are of another number of features, or an answer is not finite.
     """
-    if chosen.features != len(probe.features):
-        raise ExplainError(
-            f"example {probe.example_id!r} has {len(probe.features)} features, the coalitions {chosen.features}",
-            hint="draw coalitions for this example",
-        )
+    return evaluate_all([(probe, chosen)], asker)[0]
+
+
+def evaluate_all(asked: Sequence[tuple[Probe, Coalitions]], asker: Asker | None = None) -> list[Bank]:
+    """`evaluate` for several probes, whose inputs share batches; `seconds` are shared out by coalitions."""
+    for probe, chosen in asked:
+        if chosen.features != len(probe.features):
+            raise ExplainError(
+                f"example {probe.example_id!r} has {len(probe.features)} features, the coalitions {chosen.features}",
+                hint="draw coalitions for this example",
+            )
     start = time.perf_counter()
-    outputs = (asker or Asker()).ask([(probe, chosen.masks)])[0]
-    return _bank(probe, chosen, outputs, time.perf_counter() - start)
+    outputs = (asker or Asker()).ask([(probe, chosen.masks) for probe, chosen in asked])
+    share = (time.perf_counter() - start) / max(1, sum(len(chosen) for _, chosen in asked))
+    return [
+        _bank(probe, chosen, found, share * len(chosen)) for (probe, chosen), found in zip(asked, outputs, strict=True)
+    ]
 
 
 def _bank(probe: Probe, chosen: Coalitions, outputs: np.ndarray, seconds: float) -> Bank:

@@ -10,13 +10,12 @@ import typer
 from workbench import cli_keeping
 from workbench.cli_audit import audit
 from workbench.cli_export import export
+from workbench.cli_report import report
 from workbench.errors import GateFailed, MissingDependency, UnknownName, UsageError
 from workbench.terminal import (
     DeviceOption,
     JsonOption,
-    MaxMb,
     QuietOption,
-    RedactOption,
     RunArgument,
     SetOption,
     VerboseOption,
@@ -173,23 +172,7 @@ def inspect_prediction(
         print_json(found) if as_json else print(found["page"])
 
 
-@app.command()
-def report(
-    run: RunArgument,
-    max_mb: MaxMb = None,
-    redact: RedactOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-) -> None:
-    """Write a run's report.html again from what the run holds."""
-    with answering():
-        from workbench.reporting import build_report
-        from workbench.run import Run
-
-        opened = Run.open(run)
-        with opened.lock():
-            path = build_report(opened, max_mb=max_mb, redact=redact, progress=progress_of(quiet))
-        print_json({"run": str(run), "report": str(path)}) if as_json else print(path)
+app.command()(report)
 
 
 @app.command()

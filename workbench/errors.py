@@ -9,6 +9,7 @@ WorkbenchError                         exit code
 ├── ArtefactError                      4   a missing, damaged or newer artefact
 │   └── NotChecked                     4   a gate's rule has no evidence to judge
 ├── MissingDependency                  5   an optional package is not installed
+│   └── MissingProgram                 5   a program that is no Python package is not installed
 └── StageError                         6   a stage could not do its work
     ├── ExportError                    6   export or parity failed
     │   └── Unsupported                6   an operator has no rule here
@@ -94,6 +95,13 @@ class MissingDependency(WorkbenchError):
             f"{what} needs the package {package!r}, which is not installed",
             hint=f"pip install {install or package}",
         )
+
+
+class MissingProgram(MissingDependency):
+    """A program that is no Python package is not installed; the hint says how to get it, or do without."""
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        WorkbenchError.__init__(self, message, hint=hint)
 
 
 class StageError(WorkbenchError):

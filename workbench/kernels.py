@@ -7,8 +7,17 @@ under which the interaction of a set has the product of its members' lam as vari
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from scipy.special import gammaln
+
+
+@cache
+def _gauss(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points and weights of Gauss's rule on [-1, 1]: finding them takes longer than using them."""
+    at, weights = np.polynomial.legendre.leggauss(n)
+    return at, weights
 
 
 def kernel(one: np.ndarray, other: np.ndarray, lam: np.ndarray, *, odd: bool) -> tuple[np.ndarray, float]:
@@ -43,7 +52,7 @@ def shapley_of_kernels(signs: np.ndarray, lam: np.ndarray) -> np.ndarray:
     of products of 1 +- s lam_j t_j, polynomials of degree M - 1, exact with M / 2 Gauss points.
     """
     m = len(lam)
-    at, weights = np.polynomial.legendre.leggauss(min(m // 2 + 1, 48))
+    at, weights = _gauss(min(m // 2 + 1, 48))
     moved, size = lam * signs, float(np.exp(-np.log1p(lam).sum()))
     found = np.zeros(signs.shape)
     for s, w in zip((at + 1) / 2, weights / 2, strict=True):
@@ -67,7 +76,7 @@ def shapley_of_pairs(signs: np.ndarray) -> np.ndarray:
 
 def prior_variance(lam: np.ndarray) -> np.ndarray:
     """Prior variance of the Shapley values of the odd kernel, (M,): sums of lam's products over d squared."""
-    at, weights = np.polynomial.legendre.leggauss(64)
+    at, weights = _gauss(64)
     t = (at + 1) / 2
     s, w = t**4, weights / 2 * 4 * t**3 * -4 * np.log(t)  # -ln s ds, whose moments are 1 / d^2
     shift = np.log1p(lam).sum()

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dgeqrf, dpotrf, dtrtrs
 from scipy.special import stdtrit
 
 from workbench.kernels import (
@@ -204,8 +204,7 @@ def _likelihood(
     factor = _factor(signs, lam, noise, odd=odd)
     if factor is None:
         return np.inf
-    both = solve_triangular(factor, np.column_stack([trend, values]), lower=True, check_finite=False)
-    r = np.abs(np.diag(np.linalg.qr(both, mode="r")))
+    r = np.abs(np.diag(dgeqrf(_through(factor, np.column_stack([trend, values])))[0]))
     free = len(values) - trend.shape[1]
     with np.errstate(divide="ignore"):
         return float(free * np.log(r[-1]) + np.log(np.diag(factor)).sum() + np.log(r[:-1]).sum())
@@ -218,10 +217,14 @@ def _factor(signs: np.ndarray, lam: np.ndarray, noise: float, *, odd: bool) -> n
     gram *= 1 - noise
     gram[np.diag_indices(len(gram))] += noise + 1e-9
     gram[0, 0] -= noise  # nothing and everything kept: known, not a draw among many
-    try:
-        return np.linalg.cholesky(gram)
-    except np.linalg.LinAlgError:
-        return None
+    # LAPACK itself: around matrices of this size numpy's and scipy's own checks take as long again.
+    factor, failed = dpotrf(gram.T, lower=1, clean=1, overwrite_a=1)
+    return None if failed else np.asarray(factor)
+
+
+def _through(factor: np.ndarray, right: np.ndarray, *, turned: bool = False) -> np.ndarray:
+    """The inverse of a lower triangle, or of it turned over, times (n, k) or (n,)."""
+    return np.asarray(dtrtrs(factor, right, lower=1, trans=int(turned))[0]).reshape(right.shape)
 
 
 def _solve(
@@ -239,17 +242,17 @@ def _solve(
     if factor is None:
         return None
     m, free = signs.shape[1], len(values) - trend.shape[1] - len(knobs)  # the knobs were fitted too
-    both = solve_triangular(factor, np.column_stack([trend, values]), lower=True, check_finite=False)
+    both = _through(factor, np.column_stack([trend, values]))
     whitened, answer = both[:, :-1], both[:, -1]
     q, r = np.linalg.qr(whitened)
     coefficients = np.linalg.solve(r, q.T @ answer)
     left = answer - whitened @ coefficients
-    alpha = (1 - noise) * solve_triangular(factor, left, lower=True, trans="T", check_finite=False)
+    alpha = (1 - noise) * _through(factor, left, turned=True)
     deviation = np.zeros(m)
     if odd and spread:
         # What is not known: prior variance less what the coalitions tell, plus the trend's own error.
         tells = (1 - noise) * shapley_of_kernels(signs, lam) + noise * shapley_of_pairs(signs)
-        told = solve_triangular(factor, tells, lower=True, check_finite=False)
+        told = _through(factor, tells)
         prior = (1 - noise) * prior_variance(lam) + noise * variance_of_all(m)
         of_trend = np.linalg.solve(r.T, np.eye(m) - whitened.T @ told)
         unknown = prior - (told**2).sum(axis=0) + (of_trend**2).sum(axis=0)

@@ -8,7 +8,8 @@ taken is refused.
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import entry_points
+from functools import cache
+from importlib import metadata
 from typing import Any
 
 from workbench.errors import UnknownName, UsageError
@@ -157,6 +158,17 @@ TABLES: dict[str, dict[str, tuple[str, str]]] = {
     "fixtures": FIXTURES,
     "backbones": BACKBONES,
 }
+
+
+@cache
+def _installed() -> Any:  # its type differs between versions of Python
+    """The entry points of all packages: reading them takes longer than most that is asked of a registry."""
+    return metadata.entry_points()
+
+
+def entry_points(*, group: str) -> Any:
+    """Those of one group."""
+    return _installed().select(group=group)
 
 
 def names(table: str) -> dict[str, str]:

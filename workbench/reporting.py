@@ -36,7 +36,20 @@ def build_report(
     with run.stage("report", digest([__version__, run.manifest["stages"]]), ("report.html", *FILES)) as entry:
         path: Path = build(run, title=config.report.title, max_mb=most, problems=problems, redact=redact)
         entry |= {"redacted": True} if redact else {}
+    path.with_suffix(".pdf").unlink(missing_ok=True)  # printed from another page
     return path
+
+
+def print_report(run: Run, page: Path) -> Path:
+    """Print a page that was just written for a run as PDF beside it, through Chromium; the PDF's path.
+
+    Raises:
+        MissingProgram: there is no Chromium here.
+        StageError: it fails.
+    """
+    from workbench.report.paper import print_page
+
+    return print_page(page, page.with_suffix(".pdf"), made=str(run.manifest.get("created") or ""))
 
 
 def _redacted(run: Run, asked: bool | None, wanted: bool) -> bool:
@@ -54,4 +67,5 @@ def _build_comparison(run: Run, max_mb: float | None, redact: bool | None, progr
         most = {} if max_mb is None else {"max_mb": max_mb}
         path: Path = build_comparison(run, problems=problems, redact=redact, **most)
         entry |= {"redacted": True} if redact else {}
+    path.with_suffix(".pdf").unlink(missing_ok=True)
     return path

@@ -31,6 +31,7 @@ ABOUT = ("gate.json", "report.html", "compare.html", "report.json", "model_card.
 SEAL = "seal.json"
 SIGNATURE = "signature.json"
 BESIDE = (SEAL, SIGNATURE)  # speak of the manifest, so they cannot stand in it; see workbench.sealing
+PRINTED = ("report.pdf", "compare.pdf")  # printed from the page beside it, whenever somebody asks
 INSPECTED = "inspect/"  # pages of single predictions, made whenever somebody asks
 ADDED = "is not in the manifest"  # what `verify` says of a file that no stage wrote
 UNHASHED = "has no hash of its own, like those of earlier versions"
@@ -270,7 +271,7 @@ class Run:
             others = [n for n, sha in (entry.get("inputs") or {}).items() if manifest["files"].get(n) != sha]
             if others:
                 problems.append(f"{stage} was made from another {others[0]}")
-        known = {*manifest["files"], *BESIDE}
+        known = {*manifest["files"], *BESIDE, *PRINTED}
         added = [name for name in self.files() if name not in known and not name.startswith(INSPECTED)]
         return problems + [f"{name} {ADDED}" for name in added]
 

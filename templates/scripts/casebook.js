@@ -1,7 +1,7 @@
 // The list of predictions: filtered, sorted and drawn a page at a time; a case opens beside it.
 // Fields of a row, as workbench/report/casebook.py writes them.
 const [ID, CASE, LIGHT, WORDS, STATE, TURN, SLICES, TRUTH, DECIDED, BEFORE, SURE, SHOWN, TOP] = Array(13).keys();
-const PAGE = 50, PRINTED = 24;
+const PAGE = 50, PRINTED = 12;
 
 for (const book of all(".casebook")) {
   const form = book.querySelector("form"), body = book.querySelector("tbody"), panel = book.querySelector(".case");
@@ -59,15 +59,19 @@ for (const book of all(".casebook")) {
     return made;
   };
 
+  const count = (n) => {
+    const said = (n) => n.toLocaleString("en");
+    book.querySelector(".found").textContent =
+      book.dataset.found.replace("{shown}", said(n)).replace("{all}", said(data.rows.length));
+  };
+
   const list = () => {
     body.replaceChildren(...listed.slice(0, shown).map(line));
     const left = Math.min(PAGE, listed.length - shown);
     next.hidden = left <= 0;
     next.textContent = book.dataset.next.replace("{n}", left);
     book.querySelector(".none").hidden = listed.length > 0;
-    const count = (n) => n.toLocaleString("en");
-    book.querySelector(".found").textContent =
-      book.dataset.found.replace("{shown}", count(listed.length)).replace("{all}", count(data.rows.length));
+    count(listed.length);
   };
 
   const filter = () => {
@@ -190,15 +194,18 @@ for (const book of all(".casebook")) {
   }
   addEventListener("hashchange", () => follow());
   addEventListener("beforeprint", () => {
-    const paper = element("div", "", "printed");
+    const paper = element("div", "", "printed"), held = data.cases.length;
+    if (held > PRINTED) paper.append(element("p", book.dataset.printed.replace("{shown}", PRINTED).replace("{all}", held), "note"));
     for (const [i, text] of data.cases.slice(0, PRINTED).entries()) {
       if (panel.id === `case-${i + 1}`) continue;
       const made = element("article", "", "case");
       made.innerHTML = text;
+      for (const part of made.querySelectorAll("details")) part.open = true;
       paper.append(made);
     }
     book.append(paper);
+    count(Math.min(shown, listed.length));
   });
-  addEventListener("afterprint", () => { for (const paper of all(".printed", book)) paper.remove(); });
+  addEventListener("afterprint", () => { for (const paper of all(".printed", book)) paper.remove(); count(listed.length); });
   unpacked(book.querySelector(".packed")).then((text) => fill(JSON.parse(text)));
 }

@@ -15,6 +15,7 @@ const draw = async (figure) => {
     const spec = JSON.parse(figure.querySelector(".spec").textContent);
     const inside = document.createElement("div");
     inside.className = "drawing";
+    inside.setAttribute("aria-hidden", "true");  // its place is one picture with a text of its own
     canvas.append(inside);
     const drawn = await embed(inside, spec, {
       mode: "vega-lite", renderer: "svg", ast: true, actions: false, defaultStyle: false,

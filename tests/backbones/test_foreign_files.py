@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import tiny
 import torch
 from torch import nn
 
@@ -22,6 +23,7 @@ from workbench.backbones.onnx_to_torch import Graph
 from workbench.backbones.twin import check_twin, load_twin
 from workbench.config_audit import Audit
 from workbench.errors import Refusal
+from workbench.modalities import text
 from workbench.stages.adopt import open_model
 from workbench.types import Column
 
@@ -146,6 +148,53 @@ def test_files_that_are_exported_now_are_asked_alike(framework: str, tmp_path: P
     if "sklearn_pipeline" in made:
         test_a_pipeline_takes_its_columns_one_by_one_texts_among_them(tmp_path)
     assert made
+
+
+def test_a_network_of_tokens_has_gradients_at_its_embeddings(tmp_path: Path) -> None:
+    """The file looks tokens up, averages those that are not padding, and weighs them."""
+    machine = tiny.bert_tokenizer()
+    machine.save(str(tmp_path / "tokenizer.json"))
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(machine.get_vocab_size(), 5)).astype(np.float32)
+    weights = rng.normal(size=(5, 3)).astype(np.float32)
+    node = onnx.helper.make_node
+    nodes = [
+        node("Cast", ["attention_mask"], ["mask"], to=onnx.TensorProto.FLOAT),
+        node("Gather", ["table", "input_ids"], ["words"]),
+        node("Tanh", ["words"], ["bent"]),
+        node("Unsqueeze", ["mask", "last"], ["wide"]),
+        node("Mul", ["bent", "wide"], ["kept"]),
+        node("ReduceSum", ["kept", "first"], ["sum"], keepdims=0),
+        node("ReduceSum", ["mask", "first"], ["length"], keepdims=1),
+        node("Div", ["sum", "length"], ["mean"]),
+        node("MatMul", ["mean", "weights"], ["logits"]),
+    ]
+    tensors = {"table": table, "weights": weights, "last": np.array([2]), "first": np.array([1])}
+    info = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        nodes,
+        "g",
+        [info(name, onnx.TensorProto.INT64, ["n", "t"]) for name in ("input_ids", "attention_mask")],
+        [info("logits", onnx.TensorProto.FLOAT, ["n", 3])],
+        [onnx.numpy_helper.from_array(v, name) for name, v in tensors.items()],
+    )
+    path = tmp_path / "words.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), str(path))
+    texts = tiny.texts(6)
+    backbone = adopted(path, "text", (), 3, lambda p: text.encode(texts, p).batch(range(6)))
+    batch = text.encode(texts, backbone.preparation).batch(range(6))
+    twin = load_twin(path, backbone.contract)
+    assert check_twin(twin, backbone, Encoded(batch), 1e-3)["passed"]
+    one = {k: v[:1] for k, v in batch.items()}
+    x = twin.coordinates(one)
+    assert x.numpy() == pytest.approx(table[one["input_ids"]])
+    x = x.clone().requires_grad_(True)
+    scores = twin.from_coordinates(one)(x)
+    assert scores.detach().numpy() == pytest.approx(backbone.outputs(one), abs=1e-5)
+    (slope,) = torch.autograd.grad(scores[0, 1], x)
+    share = one["attention_mask"][0] / one["attention_mask"].sum()
+    by_hand = (1 - np.tanh(table[one["input_ids"][0]]) ** 2) * share[:, None] * weights[:, 1]
+    assert slope[0].numpy() == pytest.approx(by_hand, abs=1e-6)
 
 
 class Net(nn.Module):

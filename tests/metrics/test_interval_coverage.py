@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from workbench.metrics.label_statistics import label_statistics
 from workbench.metrics.net_benefit import decision_curve
 from workbench.metrics.settings import Settings
 from workbench.metrics.shares import shares
@@ -17,11 +18,15 @@ from workbench.metrics.statistics import (
 )
 from workbench.metrics.temperature import temperature_changes
 from workbench.stats import Plan, Statistic, bootstrap, evaluate
-from workbench.types import ClassScores, Values
+from workbench.types import ClassScores, LabelScores, Values
 
 TIMES, N, MANY = 1000, 300, 400_000
 CLASSES = {"f1_macro", "mcc", "auroc", "average_precision", "log_loss", "brier", "d2_brier"}
 VALUES = {"rmse", "mae", "r2", "pinball_90", "bias"}
+LABELS = {
+    *("hamming_loss", "f1_micro", "f1_samples", "label_f1", "mean_average_precision", "label_auroc"),
+    *("lrap", "ranking_loss", "label_log_loss", "label_brier"),
+}
 
 
 def scores(n: int, seed: int) -> ClassScores:
@@ -30,6 +35,14 @@ def scores(n: int, seed: int) -> ClassScores:
     t = np.sort(np.arange(n) % 10 // 4)
     z = rng.normal(size=(n, 3)) + np.eye(3)[t]
     return ClassScores(np.arange(n).astype(str), np.full(n, "test"), t, z, ("a", "b", "c"))
+
+
+def label_sets(n: int, seed: int) -> LabelScores:
+    """Four labels that hold together, for 20 to 50 % of the examples."""
+    rng = np.random.default_rng([seed, 3])
+    t = (rng.normal(size=(n, 4)) + rng.normal(size=(n, 1)) > np.array([0.0, 0.4, 0.8, 1.2])).astype(np.int8)
+    z = rng.normal(size=(n, 4)) + 1.5 * t - 1
+    return LabelScores(np.arange(n).astype(str), np.full(n, "test"), t, z, tuple("abcd"), np.full(4, 0.5))
 
 
 def values(n: int, seed: int) -> Values:
@@ -63,6 +76,15 @@ def test_measures_of_classes() -> None:
     for seed in range(TIMES):
         p = scores(N, seed)
         inside.append(held(of_classes(p), Plan.rows(N, strata=p.targets.astype(np.int64)), truth, seed))
+    assert_covers(np.array(inside), list(truth))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [100, N])
+def test_measures_of_label_sets(n: int) -> None:
+    found = evaluate(label_statistics(label_sets(MANY, 10**6)), Plan.rows(MANY).identity)
+    truth = {name: float(found[(name,)][0]) for name in sorted(LABELS)}
+    inside = [held(label_statistics(label_sets(n, s)), Plan.rows(n), truth, s) for s in range(TIMES)]
     assert_covers(np.array(inside), list(truth))
 
 

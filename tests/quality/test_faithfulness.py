@@ -27,6 +27,14 @@ def test_ranking_is_descending_and_breaks_ties_by_lot() -> None:
     assert np.array_equal(f.ranking(np.ones(9), rng(1)), f.ranking(np.ones(9), rng(1)))
 
 
+@pytest.mark.parametrize(("m", "steps", "fewer"), [(30, 16, 10), (12, 5, 10), (47, 20, 10), (9, 20, 3)])
+def test_a_thinned_grid_is_part_of_it_symmetric_and_has_both_ends(m: int, steps: int, fewer: int) -> None:
+    counts = f.grid(m, steps)
+    some = f.thinned(counts, fewer)
+    assert set(some) <= set(counts) and some[0] == 0 and some[-1] == m
+    assert set(some) == set(m - some) and len(some) - 1 <= max(fewer, 3)
+
+
 @settings(deadline=None)
 @given(st.integers(1, 300), st.integers(2, 60))
 def test_grid_is_symmetric_and_no_finer_than_asked(m: int, steps: int) -> None:

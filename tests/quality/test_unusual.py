@@ -8,7 +8,7 @@ from scipy.spatial.distance import mahalanobis
 from scipy.stats import chi2
 from sklearn.covariance import LedoitWolf
 
-from workbench.quality.unusual import familiar, pooled
+from workbench.quality.unusual import familiar, pooled, shrunk_covariance
 
 
 def test_clean_inputs_are_unusual_once_in_a_hundred_and_shifted_ones_mostly() -> None:
@@ -29,6 +29,14 @@ def test_the_distance_is_scipys() -> None:
     fitted = LedoitWolf().fit(reference)
     expected = [mahalanobis(row, reference.mean(axis=0), fitted.precision_) ** 2 for row in asked]
     assert known.distance(asked) == pytest.approx(np.array(expected))
+
+
+@pytest.mark.parametrize(("n", "d"), [(60, 4), (30, 80), (200, 1)])
+def test_the_shrunk_covariance_is_scikit_learns(n: int, d: int) -> None:
+    rng = np.random.default_rng(d)
+    rows = rng.normal(size=(n, d)) @ rng.normal(size=(d, d))
+    expected = LedoitWolf().fit(rows).covariance_
+    np.testing.assert_allclose(shrunk_covariance(rows - rows.mean(axis=0)), expected, rtol=1e-9, atol=1e-12)
 
 
 def test_too_few_or_constant_clean_inputs_say_nothing() -> None:

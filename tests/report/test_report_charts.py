@@ -27,7 +27,9 @@ def _specs() -> dict[str, dict]:
         {"measure": ["Direction"] * 3, "who": ["by lot", "noise", "shift"], "low": [0.7, 0.0, 0.3],
          "middle": [1.0, 0.1, 0.4], "high": [1.2, 0.2, 0.5]}
     )  # fmt: skip
+    errors = pd.DataFrame({"false_alarms": [0.1, 0.5], "missed": [0.4, 0.01], "x": [-1.28, 0.0], "y": [-0.25, -2.33]})
     return {
+        "detection_errors": charts.detection_errors(errors.assign(who="after"), "<b>yes</b>"),
         "bands": charts.bands(shifts),
         "roc": charts.roc(curves, band, "<b>yes</b>"),
         "precision_recall": charts.precision_recall(precise, band, "<b>yes</b>", 0.3),
@@ -40,9 +42,7 @@ def _specs() -> dict[str, dict]:
     }
 
 
-@pytest.mark.parametrize(
-    "name", ["bands", "roc", "precision_recall", "shares", "targets", "training", "scatter", "residuals", "confidence"]
-)
+@pytest.mark.parametrize("name", list(_specs()))
 def test_specs_can_be_drawn_and_take_their_colours_from_the_page(name: str) -> None:
     spec = _specs()[name]
     text = json.dumps(spec, allow_nan=False)
@@ -53,3 +53,8 @@ def test_specs_can_be_drawn_and_take_their_colours_from_the_page(name: str) -> N
 
 def test_the_same_data_gives_the_same_spec() -> None:
     assert json.dumps(_specs()) == json.dumps(_specs())
+
+
+def test_an_axis_of_normal_deviates_is_written_in_shares() -> None:
+    svg = vl_convert.vegalite_to_svg({**_specs()["detection_errors"], "width": 300})
+    assert ">20 %<" in svg and ">50 %<" in svg and ">1 %<" in svg and ">-2" not in svg

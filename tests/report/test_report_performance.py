@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.report.performance import POINTS, area, confidence, confusion, known, roc
+from workbench.report.performance import POINTS, area, confidence, confusion, detection_errors, known, roc
 
 
 def _frame(n: int, seed: int = 0) -> pd.DataFrame:
@@ -58,3 +58,27 @@ def test_roc_of_a_class_that_is_not_there_is_undefined() -> None:
 def test_confidence_is_the_largest_probability() -> None:
     frame = _frame(10)
     assert confidence(frame) == pytest.approx(np.maximum(frame["score.no"], frame["score.yes"]))
+
+
+def test_errors_of_normal_scores_lie_on_a_straight_line() -> None:
+    """Scores N(0, 1) and N(2, 1): the deviates of misses and false alarms add up to -2."""
+    rng = np.random.default_rng(0)
+    truth = rng.random(40_000) < 0.5
+    names = np.array(["no", "yes"], dtype=object)
+    score = rng.normal(size=40_000) + 2 * truth
+    frame = pd.DataFrame({"target": names[truth.astype(int)], "score.yes": score})
+    curve = detection_errors(frame, "yes")
+    assert curve is not None and len(curve) <= POINTS
+    middle = curve[(curve["false_alarms"] > 0.01) & (curve["missed"] > 0.01)]
+    assert len(middle) > 10 and (middle["x"] + middle["y"]).to_numpy() == pytest.approx(-2, abs=0.08)
+    for at in middle["false_alarms"].iloc[::7]:
+        called = score >= np.quantile(score[~truth], 1 - at)
+        assert (~called & truth).sum() / truth.sum() == pytest.approx(
+            np.interp(at, curve["false_alarms"], curve["missed"]), abs=0.01
+        )
+
+
+def test_a_perfect_order_has_no_errors_to_trade() -> None:
+    frame = pd.DataFrame({"target": ["no"] * 5 + ["yes"] * 5, "score.yes": np.arange(10.0)})
+    assert detection_errors(frame, "yes") is None
+    assert detection_errors(frame.assign(target="no"), "yes") is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from workbench.backbones.contract_outputs import choose_output, kind_of
 from workbench.backbones.foreign import ForeignBackbone, pixels, rows_of, scores_of
 from workbench.config_audit import Audit
 from workbench.errors import StageError, UnknownName, UsageError
+from workbench.modalities.image import ImagePreparation
 from workbench.stages.adopt import open_model
 from workbench.stages.matching import features_of, labels_of
 from workbench.types import Column, Dataset, Example
@@ -118,6 +120,32 @@ def test_the_layout_follows_from_the_shape(tmp_path: Path, shape: list[Any], lay
     assert (found.layout, found.channels) == (layout, channels)
     assert (found.preparation.height, found.preparation.width) == (8, 9)
     assert found.batch == (1 if shape[0] == 1 else 0)
+
+
+def test_a_file_of_the_workbenchs_own_says_how_it_is_asked(tmp_path: Path) -> None:
+    path = picture(tmp_path / "m.onnx", ["n", 3, 8, 8])
+    kept = ImagePreparation(8, 8, (8, 8), (0.5, 0.4, 0.3), (0.2, 0.2, 0.2))
+    model = onnx.load(str(path))
+    name = model.graph.input[0].name
+    for node in model.graph.node:
+        node.input[:] = ["pixel_values" if i == name else i for i in node.input]
+    model.graph.input[0].name = "pixel_values"
+    says = {"labels": ["cat", "dog"], "preparation": kept.to_json(), "workbench": "9.9"}
+    model.metadata_props.add(key="workbench", value=json.dumps(says))
+    onnx.save(model, str(path))
+    found = inferred(path, "image")
+    assert found.preparation == kept and (found.layout, found.channels) == ("NCHW", "rgb")
+    assert found.said == ("How inputs are prepared is read from the file's own metadata, written by workbench 9.9.",)
+    signature, _ = open_model(path)
+    assert (signature.classes, signature.classes_from) == (("cat", "dog"), "the file's own metadata")
+    told = inferred(path, "image", scale=255.0)
+    assert told.preparation.mean != kept.mean  # what the user says goes first
+    for damaged in ("{", "[]", '{"preparation": {"modality": "image"}}', '{"preparation": 3, "labels": {}}'):
+        del model.metadata_props[:]
+        model.metadata_props.add(key="workbench", value=damaged)
+        onnx.save(model, str(path))
+        assert inferred(path, "image", scale=255.0).preparation.scale == pytest.approx(1 / 255)
+        assert not open_model(path)[0].classes
 
 
 def test_an_ambiguous_layout_is_asked_for(tmp_path: Path) -> None:

@@ -65,5 +65,9 @@ def test_the_shortcut_is_named_and_the_gate_stops_it(
     back = workbench.compare_runs(poisoned.path, repaired.path, out=tmp_path / "back", **options)
     shift = back.read_json("explanation_shift.json")["methods"]["shap"]
     gone = next(e for e in shift["lost"] if e["what"] == planted)
-    assert gone["high"] < 0 and gone["after"] < gone["before"] / 2
+    assert gone["high"] < 0  # and of what the shortcut had drawn to itself, less than a quarter is left
+    drawn = next(
+        e for e in found.read_json("explanation_shift.json")["methods"]["shap"]["gained"] if e["what"] == planted
+    )
+    assert gone["after"] - drawn["before"] < (gone["before"] - drawn["before"]) / 4
     assert not [e for e in back.read_json("comparison.json")["moved_to"] if e["what"] == planted]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workbench.backbones.contract import Feed
+from workbench.backbones.contract_own import own_inputs
 from workbench.backbones.contract_ports import Inputs, shape_text
 from workbench.backbones.contract_texts import text_inputs
 from workbench.backbones.signature import Port, Signature
@@ -33,11 +34,20 @@ def infer_inputs(signature: Signature, modality: str, wanted: Audit, columns: Se
     Raises:
         UsageError: what cannot be inferred, with the words to say it in.
     """
+    own = None if _told(wanted) else own_inputs(signature, modality)
+    if own is not None:
+        return own
     batch = max((p.shape[0] or 0 for p in signature.inputs if p.shape), default=0)
     find = {"image": _picture, "text": text_inputs, "table": _table}[modality]
     found = find(signature, wanted, columns, folder)
     said = (*found.said, f"The file takes {batch} example{'s' * (batch > 1)} at a time.") if batch else found.said
     return Inputs(found.feeds, found.preparation, said, batch, found.layout, found.channels)
+
+
+def _told(wanted: Audit) -> bool:
+    """Whether the user says something of the inputs: that goes before what a file says."""
+    pictures = (wanted.layout, wanted.channels, wanted.size, wanted.scale, wanted.mean, wanted.std, wanted.shorter)
+    return any((*pictures, wanted.inputs, wanted.tokenizer, wanted.max_length))
 
 
 # -- pictures --------------------------------------------------------------------------

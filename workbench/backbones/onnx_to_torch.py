@@ -52,6 +52,18 @@ class Operator(nn.Module):
         return self.node.op
 
 
+class Lookup(Operator):
+    """A look-up in a table of the graph's own: called with the places alone it takes that table."""
+
+    def __init__(self, node: Node, rule: Rule, graph: Graph, table: str) -> None:
+        super().__init__(node, rule)
+        self.table = table
+        self._graph = [graph]  # in a list, or it would count as a part of this module
+
+    def forward(self, *inputs: Any) -> Any:
+        return super().forward(*((self._graph[0].constant(self.table), *inputs) if len(inputs) == 1 else inputs))
+
+
 class Norm(Operator):
     """An operator that norms: its output can be compared between channels."""
 
@@ -127,6 +139,8 @@ class Graph(nn.Module):
         made = ACTIVATIONS.get(node.op_type)
         if made is not None:
             layer: nn.Module = made(known)
+        elif node.op_type == "Gather" and node.input[0] in self._constants:
+            layer = Lookup(known, rule, self, node.input[0])
         else:
             layer = (Norm if "Norm" in node.op_type else Operator)(known, rule)
         self.layers.append(layer)
@@ -171,8 +185,8 @@ class Graph(nn.Module):
         follow = {ids}
         for i, (inputs, outputs) in enumerate(self.plan):
             layer = self.layers[i]
-            if isinstance(layer, Operator) and layer.node.op == "Gather" and len(inputs) > 1 and inputs[1] in follow:
-                table = self.constant(inputs[0])
+            if isinstance(layer, Lookup) and inputs[1] in follow:
+                table = self.constant(layer.table)
                 if table is not None and table.dim() == 2 and table.is_floating_point():
                     return f"layers.{i}"
             if isinstance(layer, Operator) and layer.node.op in ("Cast", "Identity", "Reshape", "Squeeze"):

@@ -125,7 +125,18 @@ def _nodes(graph: Any) -> Iterator[Any]:
                 yield from _nodes(attribute.g)
 
 
+def _own_classes(text: str) -> tuple[str | int, ...]:
+    """The labels in the metadata of a file of the workbench's own."""
+    try:
+        found = json.loads(text)["labels"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ()
+    return tuple(found) if isinstance(found, list) and all(isinstance(v, str) for v in found) else ()
+
+
 def _classes(graph: Any, metadata: dict[str, str]) -> tuple[tuple[str | int, ...], str]:
+    if own := _own_classes(metadata.get("workbench", "")):
+        return own, "the file's own metadata"
     for key, text in metadata.items():
         if key.lower() in _LABEL_KEYS and (found := _listed(text)):
             return found, f"the file's metadata ({key})"

@@ -8,7 +8,8 @@ estimated: the change of the answer across the panel is what they have to add up
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -37,6 +38,7 @@ class Path:
     answers: list[float]
     slopes: list[float]
     products: list[np.ndarray]
+    _known: dict[str, np.ndarray] = field(default_factory=dict, repr=False)  # of the points and panels as they are
 
     @classmethod
     def begin(cls, row: int, panels: int, score: float, product: np.ndarray) -> Path:
@@ -56,9 +58,15 @@ class Path:
         self.answers.append(answer)
         self.slopes.append(float(product.sum(dtype=np.float64)))
         self.products.append(product)
+        self._known.clear()
 
     def misses(self) -> np.ndarray:
         """Of each panel: the sum of its values minus the change of the answer across it."""
+        if "misses" not in self._known:
+            self._known["misses"] = self._misses()
+        return self._known["misses"]
+
+    def _misses(self) -> np.ndarray:
         a, m, b = np.array(self.panels).T
         at, slopes, answers = (np.array(v) for v in (self.at, self.slopes, self.answers))
         rule = (at[b] - at[a]) / 6 * (slopes[a] + 4 * slopes[m] + slopes[b])
@@ -84,6 +92,7 @@ class Path:
         What the others miss is then at most half of all, or at most half of `enough`.
         """
         misses = np.abs(self.misses())
+        self._known.clear()
         order = np.argsort(-misses, kind="stable")
         left = misses.sum() - np.cumsum(misses[order])
         needed = int(np.flatnonzero(left <= max(misses.sum() / 2, enough / 2) + 1e-300)[0]) + 1
@@ -96,10 +105,7 @@ class Path:
 
     def integral(self) -> np.ndarray:
         """The values of all coordinates, in float64."""
-        total = np.zeros(self.products[0].shape)
-        for w, product in zip(self._weights(), self.products, strict=True):
-            total += w * product
-        return total
+        return np.asarray(np.tensordot(self._weights(), np.stack(self.products), axes=1))
 
     def _weights(self) -> np.ndarray:
         """Of every point.
@@ -107,13 +113,21 @@ class Path:
         Two panels that came of one are taken together by Boole's rule, which is Simpson's with
         the next term of its error removed: exact for quintics, for no further point.
         """
-        weight = np.zeros(len(self.at))
-        panels = {(self.at[a], self.at[b] - self.at[a]): (a, m, b) for a, m, b in self.panels}
-        for (start, width), (a, m, b) in panels.items():
-            is_left = start / width % 2 == 0
-            twin = panels.get((start + width, width) if is_left else (start - width, width))
-            if twin is None:
-                weight[[a, m, b]] += width / 6 * np.array([1.0, 4.0, 1.0])
-            elif is_left:
-                weight[[a, m, b, *twin[1:]]] += width / 45 * np.array([7.0, 32.0, 12.0, 32.0, 7.0])
-        return weight
+        if "weights" not in self._known:
+            self._known["weights"] = _boole(tuple(self.at), tuple(self.panels))
+        return self._known["weights"]
+
+
+@lru_cache(maxsize=64)
+def _boole(at: tuple[float, ...], panels: tuple[tuple[int, int, int], ...]) -> np.ndarray:
+    """The weights of points cut into panels: the paths of one example mostly are cut alike."""
+    weight = np.zeros(len(at))
+    places = {(at[a], at[b] - at[a]): (a, m, b) for a, m, b in panels}
+    for (start, width), (a, m, b) in places.items():
+        is_left = start / width % 2 == 0
+        twin = places.get((start + width, width) if is_left else (start - width, width))
+        if twin is None:
+            weight[[a, m, b]] += width / 6 * np.array([1.0, 4.0, 1.0])
+        elif is_left:
+            weight[[a, m, b, *twin[1:]]] += width / 45 * np.array([7.0, 32.0, 12.0, 32.0, 7.0])
+    return weight

@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+_AT_ONCE = 1 << 20  # signs of pairs that are turned at once
+
 
 def top(values: np.ndarray, k: int) -> np.ndarray:
     """The k features of largest |value|, largest first; the earlier one on a tie."""
@@ -100,10 +102,21 @@ def _shuffled(a: np.ndarray, b: np.ndarray, k: int, orders: np.ndarray) -> dict[
         ranks, other = _centred_ranks(x), _centred_ranks(y)
         size = math.sqrt(float(ranks @ ranks) * float(other @ other))
         found[f"spearman{kind}"] = other[orders] @ ranks / size if size > 0 else np.full(len(orders), math.nan)
-        signs, turned = _signs(x), _signs(y).reshape(len(y), -1)
-        size = math.sqrt(float(signs @ signs) * float((turned**2).sum()))
-        taus = [float(signs @ turned[np.ix_(o, o)].ravel()) for o in orders]
-        found[f"kendall{kind}"] = np.array(taus) / size if size > 0 else np.full(len(orders), math.nan)
+        signs, turned = _signs(x), _signs(y)
+        size = math.sqrt(float(signs @ signs) * float(turned @ turned))
+        found[f"kendall{kind}"] = _turned(signs, turned, orders) / size if size > 0 else np.full(len(orders), math.nan)
+    return found
+
+
+def _turned(signs: np.ndarray, other: np.ndarray, orders: np.ndarray) -> np.ndarray:
+    """The product of one (M * M,) table of signs with another whose rows and columns come in each of (n, M) orders."""
+    n, m = orders.shape
+    step = max(1, _AT_ONCE // (m * m))
+    found = np.empty(n)
+    for start in range(0, n, step):
+        part = orders[start : start + step]
+        places = (part[:, :, None] * m + part[:, None, :]).reshape(len(part), -1)
+        found[start : start + step] = other[places] @ signs
     return found
 
 

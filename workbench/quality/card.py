@@ -16,9 +16,19 @@ from workbench.quality.complexity import effective_features, entropy, gini
 from workbench.quality.thresholds import LIGHTS, SENTENCES, light
 from workbench.types import Attribution
 
-STEPS, ORDERS = 20, 10
+STEPS, ORDERS, GROUPS = 20, 10, 10
+FEWEST_STEPS = 5
 FEWEST_TO_ORDER = 5  # with 4 features even the best order is drawn by lot once in 24
 FEWEST_TO_JUDGE = 10  # held-out coalitions
+
+
+def steps_of(bank: Bank) -> np.ndarray:
+    """Numbers of hidden features at which a card looks at orders, (K,), symmetric.
+
+    A small bank asks for coarser curves: 2 (orders + 1) curves take about as many coalitions as it holds.
+    """
+    most = len(bank.scores) // (2 * (ORDERS + 1)) + 1
+    return f.grid(bank.coalitions.features, int(np.clip(most, FEWEST_STEPS, STEPS)))
 
 
 def quality_card(
@@ -31,7 +41,7 @@ def quality_card(
 ) -> dict[str, Any]:
     """Measure one attribution against the model it explains.
 
-    Asks for at most about twice the bank's coalitions anew, most of them for random orders.
+    Asks for about as many coalitions anew as the bank holds, most of them for random orders.
     These depend on `rng` alone: give every method of an example the same seed and one probe
     from `workbench.bank.remember`, and they are asked once.
 
@@ -79,10 +89,11 @@ def quality_card(
 
 def _order_measures(probe: Probe, values: np.ndarray, bank: Bank, rng: np.random.Generator, keep: Any) -> None:
     m = len(values)
-    # A small bank asks for coarser curves: 2 (orders + 1) curves share about twice its size.
-    steps = int(np.clip((2 * len(bank.scores) - 50) // (2 * (ORDERS + 1)) + 1, 5, STEPS))
+    counts = steps_of(bank)
+    steps = len(counts) - 1
     drawn = np.random.default_rng(rng.integers(2**63))
     strict = -np.argsort(f.ranking(values, rng)).astype(np.float64)  # ties broken once, for every measure
+    probe.score(f.along(strict, rng, counts))
     skill = f.order_skill(probe, strict, drawn, steps=steps, orders=ORDERS)
     same = "Every order of hiding the parts does equally well."
     beaten = skill.pop("orders_beaten")
@@ -90,7 +101,7 @@ def _order_measures(probe: Probe, values: np.ndarray, bank: Bank, rng: np.random
         keep(name, value, "The answer does not change when parts are hidden.")
     few = f"With {m} parts any order is soon drawn by lot."
     keep("orders_beaten", beaten if m >= FEWEST_TO_ORDER else math.nan, same if m >= FEWEST_TO_ORDER else few)
-    keep("aopc", f.aopc(probe, strict, rng)["aopc"], "")
+    keep("aopc", f.aopc(probe, strict, rng, counts=f.thinned(counts, GROUPS))["aopc"], "")
     keep("comprehensiveness", f.comprehensiveness(probe, strict, rng), "")
     keep("sufficiency", f.sufficiency(probe, strict, rng), "")
     keep("monotonicity", f.monotonicity(probe, strict, rng, steps=steps), "")

@@ -29,6 +29,21 @@ def grid(m: int, steps: int) -> np.ndarray:
     return np.unique(np.concatenate([half, m - half]))
 
 
+def thinned(counts: np.ndarray, steps: int) -> np.ndarray:
+    """About `steps` steps of a `grid`, both ends and the symmetry kept: what a finer curve asked answers them too."""
+    return np.asarray(counts[grid(len(counts) - 1, steps)])
+
+
+def along(values: np.ndarray, rng: np.random.Generator, counts: np.ndarray) -> np.ndarray:
+    """All masks that the measures of one order need, (n, M): at `counts` steps and at `SHARES`, hidden and kept.
+
+    Put to a probe that remembers, they are asked in one batch.
+    """
+    order = ranking(values, rng)
+    hidden = _hide_first(order, np.unique(np.concatenate([counts, _top(len(order), SHARES)])))
+    return np.concatenate([hidden, ~hidden])
+
+
 def curves(probe: Probe, orders: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Answers along orders of the features, all asked in one call.
 
@@ -99,12 +114,21 @@ def order_skill(
 
 
 def deletion_skill(
-    probe: Probe, values: np.ndarray, rng: np.random.Generator, *, steps: int = 10, orders: int = 3
+    probe: Probe,
+    values: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    steps: int = 10,
+    orders: int = 3,
+    counts: np.ndarray | None = None,
 ) -> float:
-    """The `deletion_skill` of `order_skill` alone, at half its cost; NaN where the answer never changes."""
+    """The `deletion_skill` of `order_skill` alone, at half its cost; NaN where the answer never changes.
+
+    `counts` are the steps themselves, where they are not to be `grid`'s.
+    """
     drawn = np.array([rng.permutation(len(values)) for _ in range(orders)])
     every = np.concatenate([ranking(values, rng)[None], drawn, drawn[:, ::-1]])
-    counts = grid(len(values), steps)
+    counts = grid(len(values), steps) if counts is None else counts
     masks = np.argsort(every, axis=1)[:, None, :] >= counts[None, :, None]
     answers = probe.score(masks.reshape(-1, len(values))).reshape(len(every), len(counts))
     area = np.trapezoid(answers, counts / len(values), axis=1)
@@ -112,15 +136,24 @@ def deletion_skill(
     return float((area[1:].mean() - area[0]) / reach) if reach else math.nan
 
 
-def aopc(probe: Probe, values: np.ndarray, rng: np.random.Generator, *, groups: int = 10) -> dict[str, float]:
+def aopc(
+    probe: Probe,
+    values: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    groups: int = 10,
+    counts: np.ndarray | None = None,
+) -> dict[str, float]:
     """Area over the perturbation curve (Samek 2017): most relevant first, least first, difference.
 
     The mean of f(x) - f(x with the first k groups hidden) over k = 0..groups. The difference
-    cancels much of what hiding does by itself; larger is better.
+    cancels much of what hiding does by itself; larger is better. `counts` are the numbers of
+    features that are hidden, where the groups are not to be even.
     """
     order = ranking(values, rng)
     m = len(order)
-    counts = np.unique(np.round(np.linspace(0, m, min(groups, m) + 1)).astype(int))
+    if counts is None:
+        counts = np.unique(np.round(np.linspace(0, m, min(groups, m) + 1)).astype(int))
     masks = np.concatenate([_hide_first(order, counts), _hide_first(order[::-1], counts)])
     answers = probe.score(masks).reshape(2, -1)
     morf, lerf = (float((a[0] - a).mean()) for a in answers)

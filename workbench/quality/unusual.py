@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import pinvh
 
 QUANTILE = 0.99
 
@@ -40,18 +41,30 @@ def familiar(reference: np.ndarray, clean: np.ndarray) -> Familiar | None:
 
     None where there are fewer than 20 of either or the features do not vary.
     """
-    from sklearn.covariance import LedoitWolf
-
     if min(len(reference), len(clean)) < 20:
         return None
     reference = np.asarray(reference, dtype=np.float64)
     varies = float(reference.var(axis=0).max(initial=0.0))
     if varies <= 1e-18:
         return None
-    found = LedoitWolf().fit(reference)
-    made = Familiar(found.location_, found.precision_, np.inf, len(clean))
+    mean = reference.mean(axis=0)
+    made = Familiar(mean, np.asarray(pinvh(shrunk_covariance(reference - mean))), np.inf, len(clean))
     limit = float(np.quantile(made.distance(clean), QUANTILE))
     return Familiar(made.mean, made.precision, limit, len(clean))
+
+
+def shrunk_covariance(centred: np.ndarray) -> np.ndarray:
+    """Ledoit and Wolf's (2004) covariance of (n, d) centred rows, (d, d): drawn towards equal variances.
+
+    Written out, as importing scikit-learn's takes longer than all that is done with it.
+    """
+    n, d = centred.shape
+    sample = centred.T @ centred / n
+    level = float(np.trace(sample)) / d
+    away = float((sample**2).sum()) / d - level**2  # squared distance from equal variances
+    noise = (float(((centred**2).sum(axis=1) ** 2).sum()) / n - float((sample**2).sum())) / (n * d)
+    share = min(noise, away) / away if away > 0 else 0.0
+    return np.asarray((1 - share) * sample + share * level * np.eye(d))
 
 
 def pooled(features: np.ndarray) -> np.ndarray:

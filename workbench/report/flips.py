@@ -173,7 +173,7 @@ def _listed(view: RunView, ids: list[str], kind: str, explained: bool) -> tuple[
     title = "Was right, is now wrong" if lost else "Was wrong, is now right"
     rows, note = _rows(view, ids)
     if explained:
-        name = f"{count(len(ids), 'more')}, without {'its' if len(ids) == 1 else 'their'} reasons"
+        name = f"{count(len(ids), 'more', 'more')}, without {'its' if len(ids) == 1 else 'their'} reasons"
         return (Fold(name, (Table(f"{title}, not explained here", head, rows, note, compact=True),)),)
     if not lost or len(rows) <= _OPEN:
         return (Table(title, head, rows, note, compact=True),)

@@ -13,6 +13,7 @@ from workbench.report.performance import (
     area,
     average_precision,
     confusion,
+    detection_errors,
     known,
     precision_recall,
     roc,
@@ -156,6 +157,10 @@ def curves(view: RunView) -> list[Block]:
             "Dashed: calling at random."
         )
         blocks += [Prose((said,), heading=title), *(Pair(_both(frames, label, areas[label])) for label in hardest)]
+        if traded := [chart for label in hardest if (chart := _errors(frames, label))]:
+            both = [Pair((a, b)) for a, b in zip(traded[::2], traded[1::2], strict=False)]
+            rest = traded[2 * len(both) :]
+            blocks.append(Fold("Misses over false alarms (DET)", (*both, *rest)))
     if undefined:
         text = f"No curves for {', '.join(undefined)}: the test split holds only examples of it, or none."
         blocks.append(Prose((text,), "note"))
@@ -188,6 +193,21 @@ def _both(frames: dict[str, pd.DataFrame], label: str, value: float) -> tuple[Ch
             250,
             square=True,
         ),
+    )
+
+
+def _errors(frames: dict[str, pd.DataFrame], label: str) -> Chart | None:
+    """The one error over the other, on axes on which normal scores give straight lines."""
+    found = {who: curve for who, f in frames.items() if (curve := detection_errors(f, label)) is not None}
+    if not found:
+        return None
+    drawn = pd.concat([c.assign(who=who) for who, c in found.items()], ignore_index=True).round(5)
+    return Chart(
+        charts.detection_errors(drawn, label),
+        f"Misses over false alarms of {label}, on axes of normal deviates",
+        f"{label}: how many are missed at each share of false alarms; the lower left, the better.",
+        250,
+        square=True,
     )
 
 

@@ -43,11 +43,39 @@ def roc(predictions: pd.DataFrame, label: str) -> pd.DataFrame | None:
     if truth.all() or not truth.any():
         return None
     false_alarms, found, _ = roc_curve(truth, rows[f"score.{label}"])
-    if len(found) > POINTS:  # thin evenly along the curve's length; both ends stay
-        length = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(false_alarms)) + np.abs(np.diff(found)))])
-        keep = np.unique(np.searchsorted(length, np.linspace(0, length[-1], POINTS)).clip(0, len(found) - 1))
-        false_alarms, found = false_alarms[keep], found[keep]
+    false_alarms, found = _thinned(false_alarms, found)
     return pd.DataFrame({"false_alarms": false_alarms, "found": found})
+
+
+def detection_errors(predictions: pd.DataFrame, label: str) -> pd.DataFrame | None:
+    """Misses over false alarms of one class (DET): both as shares and as normal deviates, thinned.
+
+    Columns `false_alarms`, `missed`, and `x`, `y`, the normal quantiles of both. Thresholds at which
+    nothing is missed or nobody is called by mistake lie at no place of such axes and are left out; None
+    where fewer than two are left. Source: Martin et al., Eurospeech 1997, 1895-1898.
+    """
+    from scipy.special import ndtri
+    from sklearn.metrics import det_curve
+
+    rows = known(predictions)
+    truth = truth_of(rows, label)
+    if truth.all() or not truth.any():
+        return None
+    false_alarms, missed, _ = det_curve(truth, rows[f"score.{label}"])
+    drawn = (false_alarms > 0) & (false_alarms < 1) & (missed > 0) & (missed < 1)
+    if drawn.sum() < 2:
+        return None
+    x, y = _thinned(false_alarms[drawn][::-1], missed[drawn][::-1])  # from the strictest threshold on
+    return pd.DataFrame({"false_alarms": x, "missed": y, "x": ndtri(x), "y": ndtri(y)})
+
+
+def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """At most `POINTS` points of a curve, evenly along its length; both ends stay."""
+    if len(x) <= POINTS:
+        return x, y
+    length = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))])
+    keep = np.unique(np.searchsorted(length, np.linspace(0, length[-1], POINTS)).clip(0, len(x) - 1))
+    return x[keep], y[keep]
 
 
 def precision_recall(predictions: pd.DataFrame, label: str) -> pd.DataFrame | None:
@@ -60,10 +88,7 @@ def precision_recall(predictions: pd.DataFrame, label: str) -> pd.DataFrame | No
         return None
     right, found, _ = precision_recall_curve(truth, rows[f"score.{label}"], drop_intermediate=True)
     right, found = right[-2::-1], found[-2::-1]  # from the highest threshold down, without the point at no call
-    if len(found) > POINTS:
-        length = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(right)) + np.abs(np.diff(found)))])
-        keep = np.unique(np.searchsorted(length, np.linspace(0, length[-1], POINTS)).clip(0, len(found) - 1))
-        right, found = right[keep], found[keep]
+    right, found = _thinned(right, found)
     return pd.DataFrame({"found": found, "right": right})
 
 

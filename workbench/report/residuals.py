@@ -89,7 +89,7 @@ def _groups(column: str, groups: list[dict[str, Any]], left_out: int, unit: str)
             )
         )
     more = len(groups) - _SHOWN + left_out
-    note = f"The {_SHOWN} largest groups; {count(more, 'more')} in decisions.json." if more > 0 else ""
+    note = f"The {_SHOWN} largest groups; {count(more, 'more', 'more')} in decisions.json." if more > 0 else ""
     named = f" ({unit})" if unit else ""
     head = (column, f"off by, on average{named}", f"mean absolute error{named}", "n")
     return Table(f"Residuals by {column}", head, tuple(rows), note, compact=True)

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from workbench.bank import coalitions, evaluate
+from workbench.bank import Bank, coalitions, evaluate
 from workbench.errors import ExplainError, Refusal
 from workbench.explainers import find_method, run_explainer
+from workbench.kriging import SPARE
 from workbench.probe import Probe
 from workbench.stages.explain import Asked
 from workbench.tasks.binding import bind
@@ -70,9 +71,12 @@ class Asking:
         return self.asked.coalitions(case, len(self.banks[case["id"]]))
 
     def few(self, case: dict[str, Any]) -> Any:
-        """Fewer masks than an explanation has, yet enough for a rank correlation."""
-        m, budget = len(case["cut"].features), self.asked.budget
-        return coalitions(m, min(max(2 * m + 32, budget // 4), max(8, budget // 2)), self.rng(case, 4))
+        """Masks of an explanation that need only rank the parts: no more than the case's bank has.
+
+        All leave-one-outs and complements, and as many pairs more as a stand-in wants.
+        """
+        m = len(case["cut"].features)
+        return coalitions(m, min(2 * (m + SPARE) + 2, len(self.banks[case["id"]])), self.rng(case, 4))
 
     def explain(self, case: dict[str, Any], probe: Probe, failed: dict[str, str]) -> dict[str, np.ndarray]:
         """Every method on one probe; a method that fails on it is left out, with the reason in `failed`."""
@@ -86,17 +90,29 @@ class Asking:
                 failed[name] = f"It failed on the model with random weights: {e.message}."
         return found
 
-    def explain_after(self, case: dict[str, Any], masks: Any = None, **other: Any) -> dict[str, np.ndarray]:
+    def explain_after(
+        self, case: dict[str, Any], black_box: Probe, bank: Bank | None, **other: Any
+    ) -> dict[str, np.ndarray]:
         """Every method on the model after: the deployed file where it offers what a method needs, else the trained one.
 
         A method that refuses is left out.
+
+        Args:
+            case: the example.
+            black_box: what is asked, bound to the deployed file.
+            bank: its answers to masks; None where no method needs them.
+            other: how what is asked differs from the case, as `bind` takes it.
         """
-        black_box = self.bind(case, self.session.onnx, **other)
-        bank, found = None, {}
+        found = {}
         for name, method in self.methods.items():
-            if method.uses_bank and bank is None:
-                bank = evaluate(black_box, masks or self.few(case))
             probe = black_box if method.needs <= black_box.offers else self.bind(case, self.session.tuned, **other)
             with contextlib.suppress(Refusal):  # as it did of the case itself
                 found[name] = self.run(name, probe, bank if method.uses_bank else None).values
         return found
+
+
+def kept_bank(asked: Asked, case: Mapping[str, Any], probe: Probe, scores: Mapping[str, np.ndarray]) -> Bank:
+    """The bank that `explain` asked, as the answers to the probe's question."""
+    outputs = scores[case["id"]]
+    chosen = asked.coalitions(dict(case), len(outputs))
+    return Bank(chosen, probe.answers(outputs), case["id"], probe.question.id, 0.0, outputs)

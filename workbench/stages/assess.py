@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from workbench import registry
-from workbench.bank import Bank, remember
+from workbench.bank import remember
 from workbench.errors import ArtefactError
 from workbench.explainers import run_explainer
-from workbench.probe import Probe
 from workbench.quality.agreement import agreement
 from workbench.quality.card import quality_card
 from workbench.quality.thresholds import THRESHOLDS
 from workbench.records import finite, read_attributions
+from workbench.stages.asking import kept_bank
 from workbench.stages.explain import Asked
 from workbench.stages.rationales import plausibility
 from workbench.stages.session import Session, do_stage
@@ -90,13 +90,6 @@ def only_explained(asked: Asked) -> None:
     """Leave out the cases that `explain.max_seconds` cut short."""
     explained = {c["id"] for c in asked.session.run.read_json("cases.json")["cases"]}
     asked.cases = [c for c in asked.cases if c["id"] in explained]
-
-
-def kept_bank(asked: Asked, case: dict[str, Any], probe: Probe, scores: dict[str, np.ndarray]) -> Bank:
-    """The bank that `explain` asked, as the answers to the probe's question."""
-    outputs = scores[case["id"]]
-    chosen = asked.coalitions(case, len(outputs))
-    return Bank(chosen, probe.answers(outputs), case["id"], probe.question.id, 0.0, outputs)
 
 
 def bank_scores(session: Session, model: str) -> dict[str, np.ndarray]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,13 +20,13 @@ class Background:
         places: of the rows in the dataset.
         inputs: the rows as model inputs.
         weights: their shares; None: all alike.
-        hierarchy: linkage matrix of the columns.
+        hierarchy: gives the linkage matrix of the columns, which few methods ask for.
     """
 
     places: np.ndarray
     inputs: dict[str, np.ndarray]
     weights: np.ndarray | None
-    hierarchy: np.ndarray
+    hierarchy: Callable[[], np.ndarray]
 
 
 def choose_background(session: Any, modality: Any, filler: str, rows: int) -> Background:
@@ -37,4 +39,4 @@ def choose_background(session: Any, modality: Any, filler: str, rows: int) -> Ba
     if filler == "kmeans":
         chosen, weights = modality.summarise(arrays, rows, seed, preparation)
     inputs = {name: array[chosen] for name, array in arrays.items()}
-    return Background(drawn[chosen], inputs, weights, modality.hierarchy(arrays, preparation))
+    return Background(drawn[chosen], inputs, weights, cache(lambda: modality.hierarchy(arrays, preparation)))

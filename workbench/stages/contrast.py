@@ -14,7 +14,8 @@ from workbench.quality import faithfulness
 from workbench.quality.card import FEWEST_TO_JUDGE
 from workbench.quality.thresholds import light
 from workbench.records import finite
-from workbench.stages.assess import bank_scores, kept_bank, only_explained
+from workbench.stages.asking import kept_bank
+from workbench.stages.assess import bank_scores, only_explained
 from workbench.stages.explain import Asked
 from workbench.stages.familiar import EMBEDDINGS, EXCERPTS, Familiar, keep_excerpts
 from workbench.stages.session import Session, do_stage

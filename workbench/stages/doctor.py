@@ -22,6 +22,7 @@ from workbench.backbones.devices import (
     torch_cuda,
     version_of,
 )
+from workbench.chromium import find_chromium
 
 NEEDED = (
     "transformers",
@@ -186,8 +187,9 @@ def _fonts() -> dict[str, Any]:
 
 
 def _chromium() -> dict[str, Any]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    browser = next((path for path in map(shutil.which, names) if path), None)
+    browser = find_chromium()
     if browser:
         return _finding("Chromium", "ok", browser)
-    return _finding("Chromium", "note", "not found; only the browser tests need it", "apt-get install chromium")
+    return _finding(
+        "Chromium", "note", "not found; `report --pdf` and the browser tests need it", "apt-get install chromium"
+    )

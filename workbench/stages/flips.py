@@ -14,7 +14,8 @@ from workbench.errors import ArtefactError
 from workbench.explainers import find_method, run_explainer
 from workbench.records import finite, read_table, write_attributions
 from workbench.run import Run
-from workbench.stages.assess import bank_scores, kept_bank
+from workbench.stages.asking import kept_bank
+from workbench.stages.assess import bank_scores
 from workbench.stages.explain import Asked, Picked
 from workbench.stages.session import SIDES, Models, Session, do_stage
 from workbench.stages.two_runs import AFTER, BEFORE, AskedOfRuns, Pair

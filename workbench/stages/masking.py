@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from workbench.bank import remember
+from workbench.bank import Bank, remember
 from workbench.errors import ConfigError
 from workbench.probe import Probe
 from workbench.quality import faithfulness, sanity, unusual
+from workbench.quality.card import steps_of
 from workbench.stages.asking import OFF, Answers, Asking
 from workbench.stages.explain import Asked
 from workbench.types import Attribution
@@ -107,8 +108,13 @@ class Masking(Asking):
                 typical[column.name] = max(sorted(set(cells)), key=cells.count) if cells else None
         return self.asked.modality.encode([typical], self.session.preparation).batch([0])
 
-    def under_second(self, case: dict[str, Any], found: Attribution, probe: Probe) -> dict[str, float | str]:
-        """Skill and comprehensiveness under the second filler, and how far the skill is from the first's."""
+    def under_second(
+        self, case: dict[str, Any], found: Attribution, probe: Probe, bank: Bank
+    ) -> dict[str, float | str]:
+        """Skill and comprehensiveness under the second filler, and how far the skill is from the first's.
+
+        The steps are some of the card's own, so that under the first filler nothing is asked anew.
+        """
         keys = ("second_deletion_skill", "second_comprehensiveness", "filler_spread")
         if self._second is None:
             return dict.fromkeys(keys, OFF)
@@ -116,11 +122,12 @@ class Masking(Asking):
         if len(found.values) < sanity.FEWEST_TO_RANK:
             return dict.fromkeys(keys, "With so few parts any order is soon drawn by lot.")
         there = self._second_probe(case)
+        counts = faithfulness.thinned(steps_of(bank), COARSE)
         skills = []
         for one in (probe, there):
             rng = self.rng(case, 1)  # the orders of the card, so that those are known already
             drawn = np.random.default_rng(rng.integers(2**63))
-            skills.append(faithfulness.deletion_skill(one, found.values, drawn, steps=COARSE, orders=FEW))
+            skills.append(faithfulness.deletion_skill(one, found.values, drawn, counts=counts, orders=FEW))
         first, second = skills
         return {
             "second_deletion_skill": second,

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from workbench.bank import Bank, evaluate_all
 from workbench.explainers import run_explainer
 from workbench.probe import Probe
 from workbench.quality import faithfulness, sanity, stability
-from workbench.stages.asking import OFF, Answers
+from workbench.stages.asking import OFF, Answers, kept_bank
 from workbench.stages.explain import Asked
 from workbench.stages.masking import Masking
 from workbench.tasks.probability import asked_in
@@ -39,11 +40,12 @@ class Trials(Masking):
         super().__init__(asked, answers, banks)
         self._unchanging: dict[tuple[str, str], bool] = {}
         self._deviations: dict[str, float] = {}
+        self._again: tuple[str, list[Bank | None]] | None = None
 
     # -- what a card takes from here ----------------------------------------------------
 
     def further(
-        self, side: str, case: dict[str, Any], model: str, name: str, found: Attribution, probe: Probe, bank: Any
+        self, side: str, case: dict[str, Any], model: str, name: str, found: Attribution, probe: Probe, bank: Bank
     ) -> dict[str, float | str]:
         """Further measures of one explanation: a value, or the sentence that says why there is none."""
         if side != "after":
@@ -57,7 +59,7 @@ class Trials(Masking):
             limited = why or f"It is measured on {min(n, len(self.asked.cases))} of the explained examples."
             measures[key] = values.get((case["id"], name), limited if n else OFF)
         measures["mask_unusual"] = self.mask_unusual(case)
-        measures |= self.under_second(case, found, probe)
+        measures |= self.under_second(case, found, probe, bank)
         if self.settings.sensitivity_n:
             rng = self.rng(case, 9)
             for n, value in faithfulness.sensitivity_n(probe, found.values, rng).items():
@@ -67,7 +69,7 @@ class Trials(Masking):
     # -- seeds --------------------------------------------------------------------------
 
     def _stability(
-        self, case: dict[str, Any], model: str, name: str, found: Attribution, bank: Any
+        self, case: dict[str, Any], model: str, name: str, found: Attribution, bank: Bank
     ) -> dict[str, float | str]:
         keys = ("seed_stability", "seed_top_k", "seed_spread")
         if self.settings.seeds < 2:
@@ -77,7 +79,7 @@ class Trials(Masking):
             return {"seed_stability": 1.0, "seed_top_k": 1.0, "seed_spread": 0.0}
         again = []
         for seed in range(self.settings.seeds):
-            other = stability.redrawn(bank, self.rng(case, 10 + seed)) if method.uses_bank else None
+            other = self._redrawn(case, bank, seed) if method.uses_bank else None
             if method.uses_bank and other is None:
                 return dict.fromkeys(keys, "Every mask was sure to be drawn: nothing was left to chance.")
             # A method of the bank asks the model nothing, but the probe stands for the question.
@@ -89,6 +91,13 @@ class Trials(Masking):
             )
         same = stability.seed_stability(np.array(again))
         return {"seed_stability": same["rank"], "seed_top_k": same["top_k"], "seed_spread": same["spread"]}
+
+    def _redrawn(self, case: dict[str, Any], bank: Bank, seed: int) -> Bank | None:
+        """The case's bank drawn again, once for all methods."""
+        if self._again is None or self._again[0] != case["id"]:
+            rngs = (self.rng(case, 10 + s) for s in range(self.settings.seeds))
+            self._again = (case["id"], [stability.redrawn(bank, rng) for rng in rngs])
+        return self._again[1][seed]
 
     def _same_again(self, case: dict[str, Any], model: str, name: str, found: Attribution) -> bool:
         """Whether a method without a bank gives the same bits with another seed: tried on its first example."""
@@ -151,7 +160,9 @@ class Trials(Masking):
             runner_up = int(np.argsort(-after.logits[case["row"]], kind="stable")[1])
             question = Question("logit", f"Why {after.labels[runner_up]}?", target=runner_up, unit="logit")
             question = asked_in(question, self.asked.unit)
-            for name, values in self.explain_after(case, question=question).items():
+            probe = self.bind(case, self.session.onnx, question=question)
+            bank = kept_bank(self.asked, case, probe, self.banks)  # it holds the scores of every class
+            for name, values in self.explain_after(case, probe, bank, question=question).items():
                 mine = self.own(case, name)
                 if mine is not None:
                     found[case["id"], name] = sanity.class_similarity(mine.values, values)
@@ -163,9 +174,9 @@ class Trials(Masking):
     def _changes(self) -> dict[tuple[str, str], float]:
         changed: dict[tuple[str, str], list[np.ndarray]] = {}
         for case in self.some(self.settings.perturbed):
-            for draw in range(self.settings.draws):
-                rng = self.rng(case, 100 + draw)
-                for name, values in self._explain_changed(case, rng).items():
+            rngs = [self.rng(case, 100 + draw) for draw in range(self.settings.draws)]
+            for explained in self._explain_changed(case, rngs):
+                for name, values in explained.items():
                     changed.setdefault((case["id"], name), []).append(values)
         found = {}
         for (example, name), moved in changed.items():
@@ -174,19 +185,32 @@ class Trials(Masking):
                 found[example, name] = sanity.max_sensitivity(mine.values, moved)
         return found
 
+    def _bank(self, case: dict[str, Any]) -> Bank:
+        """The bank that explained the case."""
+        return kept_bank(self.asked, case, self.asked.probe(case, "onnx"), self.banks)
+
     def _no_change(self, name: str) -> str:
         if self.session.task.modality_name == "text" and "gradient" not in self.methods[name].needs:
             return "A word cannot be changed by a little; only methods on embedded words are tried."
         return ""
 
-    def _explain_changed(self, case: dict[str, Any], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    def _explain_changed(self, case: dict[str, Any], rngs: list[np.random.Generator]) -> list[dict[str, np.ndarray]]:
         kind = self.session.task.modality_name
         if kind == "text":
             if getattr(self.session.onnx, "slopes", None) is None and str(getattr(self.session.tuned, "reason", "")):
-                return {}
+                return []
             names = [n for n, m in self.methods.items() if "gradient" in m.needs and not m.uses_bank]
-            return self._explain_moved(case, [n for n in names if self.own(case, n) is not None], rng)
-        return self.explain_after(case, cut=self._moved(case, rng), masks=self.masks(case))
+            names = [n for n in names if self.own(case, n) is not None]
+            return [self._explain_moved(case, names, rng) for rng in rngs]
+        moved = [self._moved(case, rng) for rng in rngs]
+        probes = [self.bind(case, self.session.onnx, cut=cut) for cut in moved]
+        banks: list[Bank | None] = [None] * len(probes)
+        if any(m.uses_bank for m in self.methods.values()):
+            own, masks = self._bank(case), self.masks(case)
+            # What moves is what the answers move, not the choice of the stand-in's knobs.
+            banks = [bank.like(own) for bank in evaluate_all([(probe, masks) for probe in probes])]
+        both = zip(moved, probes, banks, strict=True)
+        return [self.explain_after(case, probe, bank, cut=cut) for cut, probe, bank in both]
 
     def _explain_moved(
         self, case: dict[str, Any], names: Sequence[str], rng: np.random.Generator

@@ -35,7 +35,7 @@ def bind(
     filler: str,
     background: Mapping[str, np.ndarray] | None = None,
     weights: np.ndarray | None = None,
-    hierarchy: np.ndarray | None = None,
+    hierarchy: Callable[[], np.ndarray] | None = None,
 ) -> Probe:
     """A probe that asks `question` of `example` through `backbone`.
 
@@ -44,7 +44,7 @@ def bind(
         filler: name of what stands for a hidden feature.
         background: model inputs of the background rows (tables).
         weights: their shares, where they are not alike.
-        hierarchy: which features belong together, where the example alone does not tell (tables).
+        hierarchy: gives which features belong together, where the example alone does not tell (tables).
     """
     modality = task.modality
     repeats = 1 if background is None else len(next(iter(background.values())))
@@ -106,7 +106,7 @@ def bind(
         return Attention(flow, last, lambda tokens: _place(modality, cut, tokens))
 
     def together() -> np.ndarray:
-        return np.asarray(modality.hierarchy(cut) if hierarchy is None else hierarchy)
+        return np.asarray(modality.hierarchy(cut) if hierarchy is None else hierarchy())
 
     def estimator() -> Estimator:
         everything = np.ones((1, len(cut.features)), dtype=bool)

@@ -1,0 +1,45 @@
+"""The command `workbench report`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from workbench.terminal import (
+    JsonOption,
+    MaxMb,
+    QuietOption,
+    RedactOption,
+    RunArgument,
+    answering,
+    print_json,
+    progress_of,
+)
+
+
+def report(
+    run: RunArgument,
+    max_mb: MaxMb = None,
+    redact: RedactOption = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Print it too, through Chromium, as report.pdf.")] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Write a run's report.html again from what the run holds."""
+    with answering():
+        from workbench.chromium import known_chromium
+        from workbench.reporting import build_report, print_report
+        from workbench.run import Run
+
+        opened, progress = Run.open(run), progress_of(quiet)
+        if pdf:
+            known_chromium()
+        with opened.lock():
+            path = build_report(opened, max_mb=max_mb, redact=redact, progress=progress)
+            found = {"run": str(run), "report": str(path)}
+            if pdf:
+                progress.say("printing ...")
+                path = print_report(opened, path)
+                found["pdf"] = str(path)
+        print_json(found) if as_json else print(path)
