@@ -50,9 +50,8 @@ def remount(place: Path, options: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{options}", str(place)], capture_output=True, check=True)
 
 
-def test_a_full_disk_and_then_a_larger_one(tmp_path: Path, small_disk: Path) -> None:
-    config = write_data("values", tmp_path)
-    words = ["run", config, "--device", "cpu", "-q", "--set", f"out={str(small_disk)!r}", *QUICK]
+def test_a_full_disk_and_then_a_larger_one(small_disk: Path) -> None:
+    words = ["run", config_of("values"), "--device", "cpu", "-q", "--set", f"out={str(small_disk)!r}", *QUICK]
     refused(call(*words), 6, "cannot write", str(small_disk), "free some space")
     run = Run.open(small_disk / "values")
     before = contents(run)

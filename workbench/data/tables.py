@@ -147,8 +147,9 @@ def _read_csv(path: Path, delimiter: str, encoding: str) -> Table:
 def _check_encoding(path: Path, encoding: str) -> None:
     """Decode the file once, a piece at a time, so that an error can name the byte."""
     try:
+        "".encode(encoding)  # refuses what turns no text into bytes, such as rot13
         decoder = codecs.getincrementaldecoder(encoding)()
-    except LookupError:
+    except (LookupError, ValueError):
         raise ConfigError(f"data.encoding = {encoding!r} is not known", hint="utf-8, latin-1, cp1252, ...") from None
     offset = lines = pending = 0
     with path.open("rb") as file:
@@ -164,6 +165,8 @@ def _check_encoding(path: Path, encoding: str) -> None:
                     f"{path} is not {encoding} text: byte {at:,} (line {line:,}): {e.reason}",
                     hint=f'{_WRITE_UTF8}, or set data.encoding = "{"utf-16" if utf16 else "latin-1"}"',
                 ) from None
+            except UnicodeError as e:  # utf-16 without its mark
+                raise DataError(f"{path} is not {encoding} text: {e}", hint=_WRITE_UTF8) from None
             if not piece:
                 return
             offset += len(piece)
