@@ -23,6 +23,9 @@ def report(
     max_mb: MaxMb = None,
     redact: RedactOption = None,
     pdf: Annotated[bool, typer.Option("--pdf", help="Print it too, through Chromium, as report.pdf.")] = False,
+    mlflow: Annotated[
+        str, typer.Option("--mlflow", metavar="URI", help="Log numbers and report to this MLflow server too.")
+    ] = "",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -42,4 +45,12 @@ def report(
                 progress.say("printing ...")
                 path = print_report(opened, path)
                 found["pdf"] = str(path)
+        if mlflow:
+            from workbench.tracking import log_run
+
+            progress.say("logging to MLflow ...")
+            logged = log_run(opened, mlflow)
+            found |= {f"mlflow_{key}": value for key, value in logged.items()}
+            if not as_json and logged["url"]:
+                print(logged["url"])
         print_json(found) if as_json else print(path)

@@ -207,5 +207,5 @@ for (const book of all(".casebook")) {
     count(Math.min(shown, listed.length));
   });
   addEventListener("afterprint", () => { for (const paper of all(".printed", book)) paper.remove(); count(listed.length); });
-  unpacked(book.querySelector(".packed")).then((text) => fill(JSON.parse(text)));
+  urgent.push(unpacked(book.querySelector(".packed")).then((text) => fill(JSON.parse(text))));
 }

@@ -55,6 +55,7 @@ ORDER = {
     "report": 5,
     "terminal": 6,
     "reporting": 5.5,
+    "tracking": 5.5,
     "pipeline": 6,
     "verification": 6,
     "inspection": 6,

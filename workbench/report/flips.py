@@ -14,6 +14,7 @@ from workbench.report import pictures
 from workbench.report.case import decided
 from workbench.report.excerpts import Turn, Turns
 from workbench.report.panels import SIDES, CaseView, drawn
+from workbench.report.performance import said
 from workbench.report.shapes import Bars, Block, Cell, Fold, Panel, Prose, Table
 from workbench.report.view import RunView
 from workbench.report.words import count, number, signed, word
@@ -75,14 +76,15 @@ def turned(view: RunView, kind: str) -> list[Block]:
     there = {c["id"] for c in shown}
     rest = _listed(view, [i for i in ids if i not in there], kind, bool(turns))
     title = "Was right, is now wrong" if kind == "negative" else "Was wrong, is now right"
-    said = f"{about.get('selection', '')} {_METHOD}".strip() if turns else ""
+    selection = f"{about.get('selection', '')} {_METHOD}".strip() if turns else ""
     if kind == "positive":
-        blocks: list[Block] = [*([Prose((said,), "note")] if said else []), *([Turns(tuple(turns))] if turns else [])]
+        note: list[Block] = [Prose((selection,), "note")] if selection else []
+        blocks: list[Block] = [*note, *([Turns(tuple(turns))] if turns else [])]
         heading = f"{count(len(ids), 'answer')} that {'was' if len(ids) == 1 else 'were'} wrong and now right"
         return [Fold(heading, (*blocks, *rest))]
     if not turns:
         return list(rest)
-    blocks = [Prose((said,), heading=f"{title}: {count(len(ids), 'answer')}"), Turns(tuple(turns[:_OPEN]))]
+    blocks = [Prose((selection,), heading=f"{title}: {count(len(ids), 'answer')}"), Turns(tuple(turns[:_OPEN]))]
     if len(turns) > _OPEN:
         more = len(turns) - _OPEN
         name = f"{count(more, 'more answer')} that {'was' if more == 1 else 'were'} right"
@@ -185,19 +187,17 @@ def _listed(view: RunView, ids: list[str], kind: str, explained: bool) -> tuple[
 
 def _rows(view: RunView, turned: list[str]) -> tuple[tuple[tuple[Cell, ...], ...], str]:
     """Rows of answers that turned, and a note on those left out; explained ones lead to their case."""
-    frames = {who: view.predictions(m, "test") for who, m in (("before", "base"), ("after", view.shipped))}
-    said: dict[str, dict[str, str]] = {
-        who: {} if f is None else dict(zip(f["id"].astype(str), f["predicted"], strict=True))
-        for who, f in frames.items()
-    }
+    shown = turned[:_ROWS]  # of a million answers only these are looked up
+    models = zip(SIDES, ("base", view.shipped), strict=True)
+    answers = {who: said(view.predictions(model, "test"), shown, "predicted") for who, model in models}
     rows = []
-    for example in turned[:_ROWS]:
+    for example in shown:
         anchor = view.anchors.get(example)
         rows.append(
             (
                 Cell(example, "explained" if anchor else "", "word", f"#{anchor}" if anchor else ""),
-                word(said["before"].get(example, "not predicted")),
-                word(said["after"].get(example, "not predicted")),
+                word(str(answers["before"].get(example, "not predicted"))),
+                word(str(answers["after"].get(example, "not predicted"))),
             )
         )
     more = len(turned) - len(rows)

@@ -16,6 +16,7 @@ from workbench.report.performance import (
     detection_errors,
     known,
     precision_recall,
+    ranked,
     roc,
     truth_of,
 )
@@ -169,7 +170,8 @@ def curves(view: RunView) -> list[Block]:
 
 def _both(frames: dict[str, pd.DataFrame], label: str, value: float) -> tuple[Chart, Chart]:
     """The two charts of a class."""
-    last = known(list(frames.values())[-1])
+    frames = {who: ranked(frame, label) for who, frame in frames.items()}
+    last = list(frames.values())[-1]
     truth = truth_of(last, label)
     of_roc, of_precision = bands(truth, last[f"score.{label}"].to_numpy(dtype=float))
 
