@@ -271,6 +271,8 @@ TARGETS: dict[str, tuple[Any, Callable[[Any], None], int]] = {
 
 def fuzz(name: str, examples: int) -> None:
     strategy, act, _ = TARGETS[name]
+    if name in ("run", "model"):
+        made("classes")  # made once, and not on the time of an example
 
     @settings(
         max_examples=examples,
