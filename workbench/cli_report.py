@@ -8,6 +8,7 @@ import typer
 
 from workbench.terminal import (
     JsonOption,
+    LangOption,
     MaxMb,
     QuietOption,
     RedactOption,
@@ -21,6 +22,7 @@ from workbench.terminal import (
 def report(
     run: RunArgument,
     max_mb: MaxMb = None,
+    lang: LangOption = "",
     redact: RedactOption = None,
     pdf: Annotated[bool, typer.Option("--pdf", help="Print it too, through Chromium, as report.pdf.")] = False,
     mlflow: Annotated[
@@ -39,7 +41,7 @@ def report(
         if pdf:
             known_chromium()
         with opened.lock():
-            path = build_report(opened, max_mb=max_mb, redact=redact, progress=progress)
+            path = build_report(opened, max_mb=max_mb, lang=lang, redact=redact, progress=progress)
             found = {"run": str(run), "report": str(path)}
             if pdf:
                 progress.say("printing ...")

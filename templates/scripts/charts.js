@@ -27,7 +27,7 @@ const draw = async (figure) => {
     figure.dispatchEvent(new Event("drawn"));
   } catch (error) {
     figure.dataset.state = "failed";
-    canvas.querySelector(".waiting").textContent += " This browser could not draw the chart.";
+    canvas.querySelector(".waiting").textContent += _(" This browser could not draw the chart.");
     throw error;
   }
 };

@@ -1,5 +1,8 @@
 // What every part of the page needs.
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+const LANGUAGE = document.documentElement.lang, held = document.getElementById("retold");
+const retold = held ? JSON.parse(held.textContent) : {};
+const _ = (message) => retold[message] ?? message;
 const idle = window.requestIdleCallback ?? ((f) => setTimeout(f, 300));
 const unpacked = (holder) => {
   const text = atob(holder.textContent.trim()), bytes = new Uint8Array(text.length);

@@ -20,6 +20,7 @@ ROOT = Path(workbench.__file__).resolve().parent
 ORDER = {
     "errors": 0,
     "assets": 0,
+    "language": 0.1,
     "metric_table": 0,
     "types": 0.1,
     "places": 0.1,

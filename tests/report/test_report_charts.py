@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import vl_convert
 
-from workbench.report import charts
+from workbench.report import charts, error_charts
 
 
 def _specs() -> dict[str, dict]:
@@ -30,7 +30,7 @@ def _specs() -> dict[str, dict]:
     )  # fmt: skip
     errors = pd.DataFrame({"false_alarms": [0.1, 0.5], "missed": [0.4, 0.01], "x": [-1.28, 0.0], "y": [-0.25, -2.33]})
     return {
-        "detection_errors": charts.detection_errors(errors.assign(who="after"), "<b>yes</b>"),
+        "detection_errors": error_charts.detection_errors(errors.assign(who="after"), "<b>yes</b>"),
         "bands": charts.bands(shifts),
         "roc": charts.roc(curves, band, "<b>yes</b>"),
         "precision_recall": charts.precision_recall(precise, band, "<b>yes</b>", 0.3),
