@@ -30,6 +30,7 @@ _CHECKS = {
     "missing_labels": N_("Labels that never occur"),
     "label_sets": N_("Labels of an example"),
     "small_classes": N_("Classes or labels with few test examples"),
+    "look_alike_labels": N_("Labels that look alike"),
     "group_leak": N_("Groups across splits"),
     "empty_texts": N_("Empty texts"),
     "long_texts": N_("Very long texts"),
