@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SHARED := -n auto --dist loadfile
 test slow unproven: export OMP_NUM_THREADS = 1
 
-.PHONY: demo test slow unproven lint types bench clean
+.PHONY: demo test slow unproven lint types bench audit clean
 
 demo: $(VENV)/.demo
 	$(BIN)/workbench demo
@@ -30,6 +30,9 @@ bench: $(VENV)/.test
 	for name in metrics shapley leverage onnx; do $(BIN)/python tests/benchmarks/bench_$$name.py || exit 1; done
 	for name in real truth gpu; do $(BIN)/python tests/benchmarks/bench_$$name.py || true; done
 	for name in explain stage; do [ -z "$(RUN)" ] || $(BIN)/python tests/benchmarks/bench_$$name.py $(RUN) || exit 1; done
+
+audit: $(VENV)/.test
+	$(BIN)/python .ci/dependencies.py --sbom dist/sbom.cdx.json
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -15,6 +15,7 @@ from workbench.errors import GateFailed, MissingDependency, UnknownName, UsageEr
 from workbench.terminal import (
     DeviceOption,
     JsonOption,
+    LangOption,
     QuietOption,
     RunArgument,
     SetOption,
@@ -157,6 +158,7 @@ def inspect_prediction(
     id: Annotated[str, typer.Option("--id", help="An example of the run's data.")] = "",
     input: Annotated[str | None, typer.Option("--input", help="A new text, a picture, or a row as JSON.")] = None,
     before: Annotated[bool | None, typer.Option(help="Explain the model before too; else unless a text.")] = None,
+    lang: LangOption = "",
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the page; else inside the run.")] = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -168,7 +170,7 @@ def inspect_prediction(
         from workbench.inspection import inspect_one
 
         more = {"before": before, "out": out, "device": checked_device(device), "progress": progress_of(quiet)}
-        found = inspect_one(run, id=id, input=input, **more)
+        found = inspect_one(run, id=id, input=input, lang=lang, **more)
         print_json(found) if as_json else print(found["page"])
 
 

@@ -76,7 +76,8 @@ def coalitions(m: int, budget: int, rng: np.random.Generator) -> Coalitions:
         ExplainError: there is no feature, more than 1000, or the budget is below 2.
     """
     if not 1 <= m <= MOST:
-        hint = "group features: fewer segments, a shorter text" if m else "the input is empty; choose another example"
+        fewer = "take fewer: columns by data.features or data.ignore, segments by explain.segments, a shorter text"
+        hint = fewer if m else "the input is empty; choose another example"
         raise ExplainError(f"{m} features cannot be hidden in turn; allowed are 1 to {MOST}", hint=hint)
     if budget < 2:
         raise ExplainError(f"a budget of {budget} coalitions is too small", hint="set explain.budget to 8 or more")

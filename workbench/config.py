@@ -92,9 +92,7 @@ class Finetune(Section):
     patience: int | None = Field(
         None, ge=0, description="epochs without improvement before stopping; 0: never; empty: by the backbone"
     )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        "auto", description="`auto`: bf16 where the device has it"
-    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="`auto`: bf16 where possible")
     max_grad_norm: float = Field(1.0, gt=0, description="gradients are cut to this norm")
     augment: bool = Field(False, description="random flips and crops of training pictures")
     lora_rank: int = Field(8, ge=1, description="rank of the adapters of `lora`")
@@ -211,6 +209,7 @@ class Report(Section):
 
     title: str = Field("", description="empty: the run's name")
     max_mb: float = Field(3.0, gt=0, description="megabytes; pictures, then cases, are left out to fit")
+    lang: Literal["en", "zh-CN"] = Field("en", description="language of the page: `en`, `zh-CN`")
     redact: bool = Field(False, description="keep raw inputs out of the report: hashes instead, no pictures")
 
 

@@ -17,6 +17,7 @@ def inspect_one(
     input: Any = None,
     before: bool | None = None,
     out: str | Path | None = None,
+    lang: str = "",
     device: str = "auto",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -31,6 +32,7 @@ def inspect_one(
         before: whether the model before customisation is explained too; None: unless it is a text,
             which would take as long again. An example that the run explained has both.
         out: folder of the two files; None: `inspect/<id>` in the run.
+        lang: of the page, such as `zh-CN`; empty: what the run's config says.
         device: "auto", "cpu" or "cuda".
 
     Returns:
@@ -43,7 +45,7 @@ def inspect_one(
         found = inspect(path, folder, id=id, value=input, before=before, device=device, progress=progress)
         name = Run.open(path).manifest.get("name", Path(path).name)
         where = Path(path) / "inspect" / _folder_name(found.id) if out is None else Path(out)
-        document = write_inspection(found.run, found.id, where, name=str(name))
+        document = write_inspection(found.run, found.id, where, name=str(name), lang=lang)
     return {"page": str(where / PAGE), "document": str(where / DOCUMENT), **document}
 
 

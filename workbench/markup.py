@@ -1,10 +1,13 @@
-"""Foreign text inside XML and Markdown: shown as text, never as markup."""
+"""Foreign text inside XML, Markdown and CSV: shown as text, never as markup or a formula."""
 
 from __future__ import annotations
 
 import re
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+_FORMULA = ("=", "+", "-", "@", "|", "%", "−", "＝", "＋", "－", "＠")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def xml_text(text: object) -> str:
@@ -18,3 +21,13 @@ def markdown_text(text: object) -> str:
     for sign in "\\|`*_[]#":
         line = line.replace(sign, f"\\{sign}")
     return line.replace("<", "&lt;").replace(">", "&gt;")
+
+
+def csv_cell(value: object) -> object:
+    """A cell that no spreadsheet takes for a formula: a text that begins like one gets an apostrophe before it.
+
+    Numbers stay as they are, texts that are numbers too. Source: OWASP, CSV injection.
+    """
+    if not isinstance(value, str) or not value.lstrip().startswith(_FORMULA) or _NUMBER.fullmatch(value):
+        return value
+    return f"'{value}"

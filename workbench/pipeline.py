@@ -25,20 +25,9 @@ from workbench.stages.session import Session
 AUDIT = "audit"  # the kind of a run whose model was made elsewhere
 DEMO = ("digits", "scipy-docs", "breast-cancer", "diabetes")
 _PACKAGES = (
-    "torch",
-    "transformers",
-    "accelerate",
-    "onnx",
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "captum",
-    "shap",
-    "lime",
-    "scikit-learn",
-    "scipy",
-    "numpy",
-    "datasets",
-)
+    "torch", "transformers", "accelerate", "onnx", "onnxruntime", "onnxruntime-gpu",
+    "captum", "shap", "lime", "scikit-learn", "scipy", "numpy", "datasets",
+)  # fmt: skip
 
 
 def run_config(

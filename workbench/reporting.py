@@ -7,17 +7,24 @@ from pathlib import Path
 from workbench import __version__
 from workbench.config import read_resolved
 from workbench.engines.progress import Progress
+from workbench.language import ENGLISH, speaking
 from workbench.run import CONFIG, Run, digest
 
 
 def build_report(
-    run: Run, *, max_mb: float | None = None, redact: bool | None = None, progress: Progress | None = None
+    run: Run,
+    *,
+    max_mb: float | None = None,
+    lang: str = "",
+    redact: bool | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Write `report.html` of a run, or `compare.html` of a comparison; damage said first; needs no torch.
 
     Args:
         run: what is reported.
         max_mb: largest size in megabytes; None: what the config says (a comparison: 3).
+        lang: of the page, such as `zh-CN`; empty: what the config says.
         redact: keep raw inputs out of it; None: as the report before, else as the config says.
         progress: says what is done.
     """
@@ -26,14 +33,14 @@ def build_report(
     from workbench.report.machine import FILES
 
     if run.manifest.get("kind") == "comparison":
-        return _build_comparison(run, max_mb, redact, progress)
+        return _build_comparison(run, max_mb, lang or ENGLISH, redact, progress)
     config = read_resolved(run.path / CONFIG)
     problems, most = (
         problems_of(run, progress.say if progress else None),
         config.report.max_mb if max_mb is None else max_mb,
     )
-    redact = _redacted(run, redact, config.report.redact)
-    with run.stage("report", digest([__version__, run.manifest["stages"]]), ("report.html", *FILES)) as entry:
+    redact, lang = _redacted(run, redact, config.report.redact), lang or config.report.lang
+    with speaking(lang), run.stage("report", _of_page(run, lang), ("report.html", *FILES)) as entry:
         path: Path = build(run, title=config.report.title, max_mb=most, problems=problems, redact=redact)
         entry |= {"redacted": True} if redact else {}
     path.with_suffix(".pdf").unlink(missing_ok=True)  # printed from another page
@@ -57,13 +64,19 @@ def _redacted(run: Run, asked: bool | None, wanted: bool) -> bool:
     return asked if asked is not None else bool(run.manifest["stages"].get("report", {}).get("redacted", wanted))
 
 
-def _build_comparison(run: Run, max_mb: float | None, redact: bool | None, progress: Progress | None) -> Path:
+def _of_page(run: Run, lang: str) -> str:
+    return digest([__version__, run.manifest["stages"], *([] if lang == ENGLISH else [lang])])
+
+
+def _build_comparison(
+    run: Run, max_mb: float | None, lang: str, redact: bool | None, progress: Progress | None
+) -> Path:
     from workbench.report.compare import NAME, build_comparison
     from workbench.report.damage import problems_of
 
     problems = problems_of(run, progress.say if progress else None)
     redact = _redacted(run, redact, False)
-    with run.stage("report", digest([__version__, run.manifest["stages"]]), (NAME,)) as entry:
+    with speaking(lang), run.stage("report", _of_page(run, lang), (NAME,)) as entry:
         most = {} if max_mb is None else {"max_mb": max_mb}
         path: Path = build_comparison(run, problems=problems, redact=redact, **most)
         entry |= {"redacted": True} if redact else {}

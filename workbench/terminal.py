@@ -21,6 +21,7 @@ DeviceOption = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")]
 MaxMb = Annotated[float | None, typer.Option(min=0.0, help="Largest size in MB; else report.max_mb.")]
+LangOption = Annotated[str, typer.Option("--lang", metavar="en|zh-CN", help="Language of the page; else report.lang.")]
 RedactOption = Annotated[
     bool | None, typer.Option("--redact/--no-redact", help="Keep raw inputs out: hashes, no pictures; else as before.")
 ]

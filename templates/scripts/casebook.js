@@ -60,7 +60,7 @@ for (const book of all(".casebook")) {
   };
 
   const count = (n) => {
-    const said = (n) => n.toLocaleString("en");
+    const said = (n) => n.toLocaleString(LANGUAGE);
     book.querySelector(".found").textContent =
       book.dataset.found.replace("{shown}", said(n)).replace("{all}", said(data.rows.length));
   };
@@ -80,7 +80,7 @@ for (const book of all(".casebook")) {
     if (by !== null) {
       const key = by === SURE || by === LIGHT ? (row) => row[by] : (row) => written(row, by);
       listed.sort((a, b) => {
-        const x = key(a), y = key(b), order = typeof x === "number" ? x - y : x.localeCompare(y, "en", { numeric: true });
+        const x = key(a), y = key(b), order = typeof x === "number" ? x - y : x.localeCompare(y, LANGUAGE, { numeric: true });
         return (up ? order : -order) || a.place - b.place;
       });
     }
@@ -207,5 +207,5 @@ for (const book of all(".casebook")) {
     count(Math.min(shown, listed.length));
   });
   addEventListener("afterprint", () => { for (const paper of all(".printed", book)) paper.remove(); count(listed.length); });
-  unpacked(book.querySelector(".packed")).then((text) => fill(JSON.parse(text)));
+  urgent.push(unpacked(book.querySelector(".packed")).then((text) => fill(JSON.parse(text))));
 }

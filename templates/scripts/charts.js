@@ -27,7 +27,7 @@ const draw = async (figure) => {
     figure.dispatchEvent(new Event("drawn"));
   } catch (error) {
     figure.dataset.state = "failed";
-    canvas.querySelector(".waiting").textContent += " This browser could not draw the chart.";
+    canvas.querySelector(".waiting").textContent += _(" This browser could not draw the chart.");
     throw error;
   }
 };
@@ -36,7 +36,8 @@ if (figures.length) {
   const near = new IntersectionObserver((entries) => {
     for (const entry of entries) if (entry.isIntersecting) { near.unobserve(entry.target); draw(entry.target); }
   }, { rootMargin: "600px" });
-  addEventListener("load", () => {
+  addEventListener("load", async () => {
+    await Promise.allSettled(urgent);
     for (const figure of figures) near.observe(figure);
     idle(async () => { for (const figure of figures) await draw(figure); }, { timeout: 3000 });
   });

@@ -74,7 +74,7 @@ const save = (name, type, text) => {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 };
-const file = (text, ending) => `${text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").slice(0, 60) || "part"}.${ending}`;
+const file = (text, ending) => `${text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").slice(0, 60) || _("part")}.${ending}`;
 const button = (kind, named, before, make) => {
   const holder = document.createElement("div"), made = document.createElement("button");
   holder.className = `saves ${kind}`;
@@ -87,7 +87,7 @@ const button = (kind, named, before, make) => {
 };
 const savable = (root) => {
   for (const table of all("table", root)) {
-    const named = table.caption?.textContent.trim() || table.closest("details")?.querySelector("summary").textContent.trim() || "table";
+    const named = table.caption?.textContent.trim() || table.closest("details")?.querySelector("summary").textContent.trim() || _("table");
     const place = table.closest(".scroll") ?? table;
     button("csv", named, (holder) => table.caption && !table.caption.matches(".hidden") ? place.before(holder) : place.after(holder), () => `\ufeff${csv(table)}`);
   }

@@ -1,12 +1,13 @@
 // A threshold, and all that follows from it. The counts come exact from the page; see workbench/report/operating.py.
 const Z = 1.959963984540054;
-const share = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1, roundingMode: "halfEven" });
-const whole = new Intl.NumberFormat("en");
-const percent = (k, n) => k === 0 || k === n ? `${100 * k / n} %` : `${share.format(100 * k / n)} %`;
+const share = new Intl.NumberFormat(LANGUAGE, { minimumFractionDigits: 1, maximumFractionDigits: 1, roundingMode: "halfEven" });
+const whole = new Intl.NumberFormat(LANGUAGE);
+const percent = (k, n) => _("{share} %").replace("{share}", k === 0 || k === n ? 100 * k / n : share.format(100 * k / n));
 const wilson = (k, n) => {
   const middle = (k + Z * Z / 2) / (n + Z * Z);
   const half = Z / (n + Z * Z) * Math.sqrt(k * (n - k) / n + Z * Z / 4);
-  return `${share.format(100 * Math.max(0, middle - half))} to ${share.format(100 * Math.min(1, middle + half))}`;
+  return _("{low} to {high}").replace("{low}", share.format(100 * Math.max(0, middle - half)))
+    .replace("{high}", share.format(100 * Math.min(1, middle + half)));
 };
 
 for (const place of all(".operating")) {
@@ -23,7 +24,7 @@ for (const place of all(".operating")) {
   const update = () => {
     const i = +slider.value, at = now.at[i], tp = now.tp[i], fp = now.fp[i];
     const fn = now.positives - tp, tn = now.negatives - fp, n = now.positives + now.negatives;
-    const said = `${+(100 * at).toPrecision(4)} %`;
+    const said = _("{share} %").replace("{share}", +(100 * at).toPrecision(4));
     place.querySelector(".at").textContent = said;
     slider.setAttribute("aria-valuetext", said);
     for (const [name, value] of Object.entries({ tp, fp, fn, tn })) say(name, whole.format(value));

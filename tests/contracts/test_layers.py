@@ -20,6 +20,7 @@ ROOT = Path(workbench.__file__).resolve().parent
 ORDER = {
     "errors": 0,
     "assets": 0,
+    "language": 0.1,
     "metric_table": 0,
     "types": 0.1,
     "places": 0.1,
@@ -36,6 +37,7 @@ ORDER = {
     "engines": 1.1,
     "archive": 1.1,
     "sealing": 1.1,
+    "spool": 1.05,
     "records": 1.1,
     "data": 1.1,
     "modalities": 2,
@@ -55,6 +57,7 @@ ORDER = {
     "report": 5,
     "terminal": 6,
     "reporting": 5.5,
+    "tracking": 5.5,
     "pipeline": 6,
     "verification": 6,
     "inspection": 6,

@@ -19,7 +19,8 @@ from opened import opened
 from sample_run import KINDS, build_sample
 
 from workbench.errors import ArtefactError, StageError
-from workbench.report.build import build_report, render, vega_bundle
+from workbench.report.build import build_report, render
+from workbench.report.pages import vega_bundle
 from workbench.report.sections import SECTIONS
 from workbench.report.view import RunView
 from workbench.run import Run

@@ -11,7 +11,7 @@ import pytest
 from workbench.data.checks import _CHECKS as CHECKS_OF_DATA
 from workbench.data.column_checks import COLUMN_CHECKS
 from workbench.data.label_checks import LABEL_CHECKS
-from workbench.report.build import coded
+from workbench.report.pages import coded
 from workbench.report.sections.change import change
 from workbench.report.sections.data import _CHECKS, data
 from workbench.report.sections.performance import performance

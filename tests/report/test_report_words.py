@@ -76,8 +76,8 @@ def test_listing_and_count() -> None:
     assert words.listing(["a", "b", "c"]) == "a, b and c"
     assert words.listing(["a"]) == "a"
     assert words.listing([]) == ""
-    assert words.count(1, "class", "classes") == "1 class"
-    assert words.count(1200, "class", "classes") == "1,200 classes"
+    assert words.count(1, "{n} class", "{n} classes") == "1 class"
+    assert words.count(1200, "{n} class", "{n} classes") == "1,200 classes"
 
 
 def test_a_probability_is_never_rounded_to_a_certainty() -> None:

@@ -67,6 +67,8 @@ def load_text(
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, **_hub(config))
     except (OSError, ValueError) as e:
+        if "custom code" in str(e):
+            raise _own_code(config) from e
         raise ConfigError(f"{config.source}: no tokenizer: {_first_line(e)}", hint="add the tokenizer's files") from e
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
@@ -149,6 +151,13 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0][:300]
 
 
+def _own_code(config: Backbone) -> ConfigError:
+    return ConfigError(
+        f"backbone {config.source!r} comes with code of its own, which is not run",
+        hint="read the code; if you trust it, set backbone.trust_remote_code = true, and the report will say so",
+    )
+
+
 def _load(
     auto: Any, path: str, config: Backbone, labels: tuple[str, ...], dropout: float | None
 ) -> tuple[Any, dict[str, Any]]:
@@ -157,6 +166,8 @@ def _load(
     try:
         model_config = AutoConfig.from_pretrained(path, **_hub(config))
     except (OSError, ValueError) as e:
+        if "custom code" in str(e):
+            raise _own_code(config) from e
         raise ConfigError(
             f"backbone {config.source!r} cannot be loaded: {_first_line(e)}",
             hint="give a directory with config.json and model.safetensors, or a hub id that this machine can reach",
@@ -186,6 +197,8 @@ def _load(
                 **_hub(config),
             )
     except ValueError as e:
+        if "custom code" in str(e):
+            raise _own_code(config) from e
         raise ConfigError(
             f"backbone {config.source!r} ({model_config.model_type}) does not fit the task: {_first_line(e)}",
             hint="choose a text backbone for texts, a picture backbone for pictures",

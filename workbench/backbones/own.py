@@ -6,6 +6,7 @@ Building it runs the user's code: an explicit choice, recorded with the file's h
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -111,6 +112,15 @@ def _names(code: Any) -> str:
     return ", ".join(n for n, v in vars(code).items() if callable(v) and not n.startswith("_"))[:200] or "none"
 
 
+def _why_no_tensors(error: Exception) -> str:
+    """The reason in a line; torch's own text would advise to load the pickle after all."""
+    text = str(error)
+    if "Weights only load failed" not in text:
+        return text.splitlines()[0][:200] if text else type(error).__name__
+    named = re.search(r"GLOBAL ([\w.]+)", text)
+    return f"it holds pickled objects{f' ({named[1]})' if named else ''}"
+
+
 def _load_weights(inner: nn.Module, path: Path) -> None:
     """Load safetensors, or a state dict read with `weights_only` (never pickled code).
 
@@ -123,8 +133,8 @@ def _load_weights(inner: nn.Module, path: Path) -> None:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except Exception as e:  # safetensors, pickle and zip files each have their own
         raise ArtefactError(
-            f"backbone.weights: {path.name} cannot be read as plain tensors: {str(e).splitlines()[0][:200]}",
-            hint="save a state dict as safetensors; pickled objects are refused",
+            f"backbone.weights: {path.name} cannot be read as plain tensors: {_why_no_tensors(e)}",
+            hint="save a state dict as safetensors; pickled objects are refused, as they can run any code",
         ) from e
     for key in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):

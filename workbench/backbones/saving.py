@@ -32,7 +32,9 @@ def saving(folder: Path) -> Iterator[None]:
 
 
 def _cannot(folder: Path, error: Exception) -> StageError:
+    said = str(error).strip().splitlines()[0][:200]
+    why = "only a part of it could be written, as on a full disk" if "inline_container" in said else said
     return StageError(
-        f"cannot write the model in {folder}: {str(error).strip().splitlines()[0][:200]}",
+        f"cannot write the model in {folder}: {why}",
         hint="free some space or choose another folder with --set out=FOLDER; earlier artefacts are intact",
     )

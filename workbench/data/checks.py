@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from workbench.data.column_checks import COLUMN_CHECKS, Finding, listed
+from workbench.data.confusables import look_alike, spelt
 from workbench.data.fingerprint import input_hash, input_hashes, label_counts
 from workbench.data.label_checks import LABEL_CHECKS
 from workbench.data.pictures import picture_size
@@ -155,6 +156,15 @@ def _small_classes(checked: Checked) -> Finding | None:
     return Finding("small_classes", "warning", sentence, len(small))
 
 
+def _look_alikes(checked: Checked) -> Finding | None:
+    groups = look_alike(checked.dataset.labels)
+    if not groups:
+        return None
+    shown = [" and ".join(map(spelt, group[:4])) for group in groups]
+    sentence = f"Labels that look alike and count as different: {listed(shown)}; is each meant as one?"
+    return Finding("look_alike_labels", "warning", sentence, sum(map(len, groups)))
+
+
 def _group_leak(checked: Checked) -> Finding | None:
     if not checked.group:
         return None
@@ -223,6 +233,7 @@ _CHECKS: tuple[Callable[[Checked], Finding | None], ...] = (
     _conflicts,
     _imbalance,
     _small_classes,
+    _look_alikes,
     _group_leak,
     _empty_texts,
     _long_texts,

@@ -81,7 +81,7 @@ def _from_file(path: Path, data: Data, modality: str, columns: Sequence[Column])
     if modality == "text" and path.suffix.lower() not in READERS:
         try:
             text = path.read_text(encoding=data.encoding).strip()
-        except (UnicodeDecodeError, LookupError) as e:
+        except (UnicodeError, LookupError) as e:
             raise DataError(f"{path} is not {data.encoding} text: {e}", hint="save the file as UTF-8") from None
         if not text:
             raise DataError(f"{path} holds no text", hint="write the text into it")

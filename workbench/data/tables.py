@@ -25,6 +25,12 @@ from workbench.errors import ConfigError, DataError
 MAX_CELL = 10_000_000  # characters; longer is a broken quote or no table at all
 _BLOCK = 1 << 24  # bytes that the CSV parser holds at a time; also the longest possible row
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+_REFUSED = {  # what else is often given as data, and why it is not opened
+    **dict.fromkeys((".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin"), "may hold pickled code, which is never run"),
+    **dict.fromkeys((".npy", ".npz"), "is a NumPy file, in which pickled code can lie"),
+    **dict.fromkeys((".py",), "is a program; no code that comes with data is run"),
+    **dict.fromkeys((".zip", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".tar", ".7z", ".rar"), "is an archive: unpack it"),
+}
 _WRITE_UTF8 = "save the file as UTF-8"
 
 
@@ -66,7 +72,8 @@ def read_table(path: Path, *, delimiter: str = "", encoding: str = "utf-8") -> T
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise DataError(f"{path} is not a table file", hint=f"allowed are {', '.join(READERS)}")
+        why = _REFUSED.get(path.suffix.lower(), "is not a table file")
+        raise DataError(f"{path} {why}", hint=f"allowed are {', '.join(READERS)}")
     try:
         if path.stat().st_size == 0:
             raise DataError(f"{path} is empty (0 bytes)", hint="name a file with a header and rows")
@@ -140,8 +147,9 @@ def _read_csv(path: Path, delimiter: str, encoding: str) -> Table:
 def _check_encoding(path: Path, encoding: str) -> None:
     """Decode the file once, a piece at a time, so that an error can name the byte."""
     try:
+        "".encode(encoding)  # refuses what turns no text into bytes, such as rot13
         decoder = codecs.getincrementaldecoder(encoding)()
-    except LookupError:
+    except (LookupError, ValueError):
         raise ConfigError(f"data.encoding = {encoding!r} is not known", hint="utf-8, latin-1, cp1252, ...") from None
     offset = lines = pending = 0
     with path.open("rb") as file:
@@ -157,6 +165,8 @@ def _check_encoding(path: Path, encoding: str) -> None:
                     f"{path} is not {encoding} text: byte {at:,} (line {line:,}): {e.reason}",
                     hint=f'{_WRITE_UTF8}, or set data.encoding = "{"utf-16" if utf16 else "latin-1"}"',
                 ) from None
+            except UnicodeError as e:  # utf-16 without its mark
+                raise DataError(f"{path} is not {encoding} text: {e}", hint=_WRITE_UTF8) from None
             if not piece:
                 return
             offset += len(piece)

@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from workbench.language import condition
+from workbench.language import gettext as _
 from workbench.report.performance import confidence, said
 from workbench.report.shapes import Case
 from workbench.report.view import RunView
@@ -74,10 +76,10 @@ def _chosen(view: RunView, frame: pd.DataFrame, explained: list[str]) -> tuple[p
     room = max(0, view.limits.listed - int(own.sum()))
     note = ""
     if len(other) > room:
-        note = (
-            f"{int(own.sum()) + room:,} of {int(own.sum()) + len(other):,} predictions are listed: the explained ones, "
-            "and an even sample of the others in the order of the file."
-        )
+        note = _(
+            "{sum:,} of {sum_2:,} predictions are listed: the explained ones, and an even sample "
+            "of the others in the order of the file."
+        ).format(sum=int(own.sum()) + room, sum_2=int(own.sum()) + len(other))
         other = other[np.linspace(0, len(other) - 1, room).round().astype(int)] if room else other[:0]
     first = frame[own].assign(order=ids[own].map({id: i for i, id in enumerate(explained)})).sort_values("order")
     rest = frame.iloc[other]
@@ -99,7 +101,7 @@ def _slices(view: RunView, rows: pd.DataFrame) -> tuple[list[list[int]], list[st
         name, values = column.removeprefix("group."), rows[column]
         if name in ranges:
             at = np.searchsorted(ranges[name]["edges"], values.to_numpy(dtype=float), side="left")
-            labels = [str(v) for v in ranges[name]["values"]]
+            labels = [condition(v) for v in ranges[name]["values"]]
             values = pd.Series([labels[i] if i < len(labels) else None for i in at])
         known = sorted({str(v) for v in values.dropna()})
         if len(known) > _VALUES:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from statistics import NormalDist
 from typing import Any
 
 import altair as alt
 import pandas as pd
+
+from workbench.language import ENGLISH, N_, language
+from workbench.language import gettext as _
+from workbench.report.chart_words import retold
 
 WHO = {"before": "var(--before)", "after": "var(--after)", "deployed": "var(--after)"}
 _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
@@ -48,9 +51,13 @@ def vega_spec(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int) -
     """The spec of a finished chart: as wide as its place, so high, in the page's look."""
     sized = chart.properties(width="container", height=height)
     with alt.data_transformers.enable("default", consolidate_datasets=False, max_rows=None):
-        spec: dict[str, Any] = sized.to_dict()
+        spec: dict[str, Any] = sized.to_dict(validate=False)  # tests do; here it would take a third of the time
     spec.pop("$schema")
-    return {**spec, "autosize": {"type": "fit-x", "contains": "padding"}, "config": _CONFIG}
+    return {
+        **(spec if language() == ENGLISH else retold(spec)),
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "config": _CONFIG,
+    }
 
 
 def colour_by_who(names: Mapping[str, str], title: str | None = None) -> alt.Color:
@@ -63,7 +70,7 @@ def roc(curves: pd.DataFrame, band: pd.DataFrame, label: str, *, height: int = 2
     """ROC curves of one class: columns `who`, `false_alarms`, `found`; the diagonal is chance."""
     chance = pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0]})
     named = curves.rename(columns={"false_alarms": "x", "found": "y"})
-    return _curve(named, band, chance, ("false alarms", f"{label} found"), height)
+    return _curve(named, band, chance, (_("false alarms"), _("{label} found").format(label=label)), height)
 
 
 def precision_recall(
@@ -72,7 +79,7 @@ def precision_recall(
     """Precision over recall of one class: columns `who`, `found`, `right`; the line is calling at random."""
     chance = pd.DataFrame({"x": [0.0, 1.0], "y": [share, share]})
     named = curves.rename(columns={"found": "x", "right": "y"})
-    return _curve(named, band, chance, (f"{label} found", "right when called"), height)
+    return _curve(named, band, chance, (_("{label} found").format(label=label), _("right when called")), height)
 
 
 def _curve(
@@ -101,7 +108,7 @@ def _curve(
             order="step:Q",
             color=colour_by_who(present),
             tooltip=[
-                alt.Tooltip("who:N", title="model"),
+                alt.Tooltip("who:N", title=_("model")),
                 alt.Tooltip("x:Q", format=".1%", title=titles[0]),
                 alt.Tooltip("y:Q", format=".1%", title=titles[1]),
             ],
@@ -110,34 +117,7 @@ def _curve(
     return vega_spec(alt.layer(line, shade, lines), height)
 
 
-def detection_errors(curves: pd.DataFrame, label: str, *, height: int = 250) -> dict[str, Any]:
-    """Misses over false alarms of one class: columns `who`, `x`, `y` (normal deviates), `false_alarms`, `missed`."""
-    present = {who: colour for who, colour in WHO.items() if who in set(curves["who"])}
-    ticks = alt.Axis(values=list(_DEVIATES.values()), labelExpr=_SHARES)
-    titles = ("false alarms", f"{label} missed")
-    return vega_spec(
-        alt.Chart(curves.assign(step=range(len(curves))))
-        .mark_line(strokeWidth=2)
-        .encode(
-            x=alt.X("x:Q", axis=ticks, scale=alt.Scale(zero=False), title=titles[0]),
-            y=alt.Y("y:Q", axis=ticks, scale=alt.Scale(zero=False), title=titles[1]),
-            order="step:Q",
-            color=colour_by_who(present),
-            tooltip=[
-                alt.Tooltip("who:N", title="model"),
-                alt.Tooltip("false_alarms:Q", format=".1%", title=titles[0]),
-                alt.Tooltip("missed:Q", format=".1%", title=titles[1]),
-            ],
-        ),
-        height,
-    )
-
-
-# Shares that are ticks of an axis of normal deviates, and how such a tick is written.
-_DEVIATES = {f"{p:g} %": round(NormalDist().inv_cdf(p / 100), 4) for p in (0.1, 1, 5, 20, 50, 80, 95, 99, 99.9)}
-_SHARES = "".join(f"abs(datum.value - ({z})) < 0.001 ? '{text}' : " for text, z in _DEVIATES.items()) + "''"
-
-_SPLITS = {"train": "var(--before)", "validation": "var(--soft)", "test": "var(--after)"}
+_SPLITS = {N_("train"): "var(--before)", N_("validation"): "var(--soft)", N_("test"): "var(--after)"}
 
 
 def shares(rows: pd.DataFrame, *, height: int = 200) -> dict[str, Any]:
@@ -148,11 +128,11 @@ def shares(rows: pd.DataFrame, *, height: int = 200) -> dict[str, Any]:
         alt.Chart(rows)
         .mark_point(filled=True, opacity=0.85, size=55)
         .encode(
-            x=alt.X("share:Q", axis=alt.Axis(format=".0%", tickCount=6), title="share of the split"),
+            x=alt.X("share:Q", axis=alt.Axis(format=".0%", tickCount=6), title=_("share of the split")),
             y=alt.Y("label:N", sort=list(dict.fromkeys(rows["label"])), title=None, axis=alt.Axis(labelLimit=190)),
             color=colour_by_who(_SPLITS).legend(legend),
             shape=alt.Shape("who:N", scale=alt.Scale(domain=list(_SPLITS), range=shapes), legend=legend),
-            tooltip=["label:N", alt.Tooltip("who:N", title="split"), "n:Q", alt.Tooltip("share:Q", format=".1%")],
+            tooltip=["label:N", alt.Tooltip("who:N", title=_("split")), "n:Q", alt.Tooltip("share:Q", format=".1%")],
         ),
         height,
     )
@@ -165,10 +145,14 @@ def targets(bins: pd.DataFrame, title: str, *, height: int = 200) -> dict[str, A
         .mark_line(interpolate="step-after", strokeWidth=2)
         .encode(
             x=alt.X("low:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(grid=False, tickCount=6)),
-            y=alt.Y("share:Q", axis=alt.Axis(format=".0%", tickCount=5), title="share of the split"),
+            y=alt.Y("share:Q", axis=alt.Axis(format=".0%", tickCount=5), title=_("share of the split")),
             color=colour_by_who(_SPLITS),
             strokeDash=alt.StrokeDash("who:N", scale=alt.Scale(domain=list(_SPLITS), range=[[1, 0], [6, 3], [2, 2]])),
-            tooltip=[alt.Tooltip("who:N", title="split"), alt.Tooltip("low:Q", format=",.4~g", title="from"), "n:Q"],
+            tooltip=[
+                alt.Tooltip("who:N", title=_("split")),
+                alt.Tooltip("low:Q", format=",.4~g", title=_("from")),
+                "n:Q",
+            ],
         ),
         height,
     )
@@ -176,10 +160,10 @@ def targets(bins: pd.DataFrame, title: str, *, height: int = 200) -> dict[str, A
 
 def training(losses: pd.DataFrame, *, title: str = "epoch", dots: bool = True, height: int = 250) -> dict[str, Any]:
     """Loss by epoch: columns `who` ("training" or "validation"), `epoch`, `loss`; `title` says what grows instead."""
-    colours = colour_by_who({"training": "var(--before)", "validation": "var(--after)"})
+    colours = colour_by_who({N_("training"): "var(--before)", N_("validation"): "var(--after)"})
     base = alt.Chart(losses).encode(
-        x=alt.X("epoch:Q", title=title, axis=alt.Axis(grid=False, tickMinStep=1)),
-        y=alt.Y("loss:Q", title="loss", scale=alt.Scale(zero=True)),
+        x=alt.X("epoch:Q", title=_(title), axis=alt.Axis(grid=False, tickMinStep=1)),
+        y=alt.Y("loss:Q", title=_("loss"), scale=alt.Scale(zero=True)),
         color=colours,
         tooltip=["who:N", alt.Tooltip("epoch:Q", format=".2f"), alt.Tooltip("loss:Q", format=".4f")],
     )
@@ -206,12 +190,19 @@ def scatter(points: pd.DataFrame, *, unit: str, height: int = 300) -> dict[str, 
             alt.Chart(points)
             .mark_circle(size=32, opacity=0.55, clip=True)
             .encode(
-                x=alt.X("actual:Q", title=f"actual{named}", scale=inside, axis=alt.Axis(tickCount=6)),
-                y=alt.Y("predicted:Q", title=f"predicted{named}", scale=inside, axis=alt.Axis(tickCount=6)),
+                x=alt.X(
+                    "actual:Q", title=_("actual{unit}").format(unit=named), scale=inside, axis=alt.Axis(tickCount=6)
+                ),
+                y=alt.Y(
+                    "predicted:Q",
+                    title=_("predicted{unit}").format(unit=named),
+                    scale=inside,
+                    axis=alt.Axis(tickCount=6),
+                ),
                 color=colour_by_who({who: WHO[who] for who in WHO if who in set(points["who"])}),
                 tooltip=[
                     "id:N",
-                    alt.Tooltip("who:N", title="model"),
+                    alt.Tooltip("who:N", title=_("model")),
                     alt.Tooltip("actual:Q", format=",.4~g"),
                     alt.Tooltip("predicted:Q", format=",.4~g"),
                 ],
@@ -232,14 +223,19 @@ def residuals(points: pd.DataFrame, *, unit: str, height: int = 300) -> dict[str
             .mark_circle(size=32, opacity=0.55)
             .encode(
                 x=alt.X(
-                    "predicted:Q", title=f"predicted{named}", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6)
+                    "predicted:Q",
+                    title=_("predicted{unit}").format(unit=named),
+                    scale=alt.Scale(zero=False),
+                    axis=alt.Axis(tickCount=6),
                 ),
-                y=alt.Y("residual:Q", title=f"predicted − actual{named}", axis=alt.Axis(tickCount=6)),
+                y=alt.Y(
+                    "residual:Q", title=_("predicted − actual{named}").format(named=named), axis=alt.Axis(tickCount=6)
+                ),
                 color=colour_by_who({who: WHO[who] for who in WHO if who in set(points["who"])}),
                 tooltip=[
                     "id:N",
                     alt.Tooltip("predicted:Q", format=",.4~g"),
-                    alt.Tooltip("residual:Q", format="+,.4~g", title="off by"),
+                    alt.Tooltip("residual:Q", format="+,.4~g", title=_("off by")),
                 ],
             ),
         ),
@@ -256,14 +252,14 @@ def confidence(bins: pd.DataFrame, *, height: int = 200) -> dict[str, Any]:
             x=alt.X(
                 "low:Q",
                 bin="binned",
-                title="probability that the model gave its answer",
+                title=_("probability that the model gave its answer"),
                 axis=alt.Axis(format=".0%", grid=False, tickCount=5),
             ),
             x2="high:Q",
-            y=alt.Y("n:Q", title="answers", stack="zero", axis=alt.Axis(tickMinStep=1, tickCount=5)),
-            color=colour_by_who({"right": "var(--after)", "wrong": "var(--against)"}),
+            y=alt.Y("n:Q", title=_("answers"), stack="zero", axis=alt.Axis(tickMinStep=1, tickCount=5)),
+            color=colour_by_who({N_("right"): "var(--after)", N_("wrong"): "var(--against)"}),
             order=alt.Order("who:N", sort="descending"),
-            tooltip=["who:N", alt.Tooltip("low:Q", format=".0%", title="from"), "n:Q"],
+            tooltip=["who:N", alt.Tooltip("low:Q", format=".0%", title=_("from")), "n:Q"],
         ),
         height,
     )
@@ -274,18 +270,18 @@ def bands(rows: pd.DataFrame, *, height: int = 300) -> dict[str, Any]:
 
     Distances: 0 is the same. The bands are bars, the shift its median with the middle half.
     """
-    colours = {"shift": "var(--after)", "noise": "var(--before)", "by lot": "var(--line)"}
+    colours = {N_("shift"): "var(--after)", N_("noise"): "var(--before)", N_("by lot"): "var(--line)"}
     present = {who: colour for who, colour in colours.items() if who in set(rows["who"])}
     order = list(dict.fromkeys(rows["measure"]))
     tooltip = [
         alt.Tooltip("measure:N"),
-        alt.Tooltip("who:N", title="what"),
-        alt.Tooltip("low:Q", format=".3f", title="from"),
-        alt.Tooltip("middle:Q", format=".3f", title="median"),
-        alt.Tooltip("high:Q", format=".3f", title="to"),
+        alt.Tooltip("who:N", title=_("what")),
+        alt.Tooltip("low:Q", format=".3f", title=_("from")),
+        alt.Tooltip("middle:Q", format=".3f", title=_("median")),
+        alt.Tooltip("high:Q", format=".3f", title=_("to")),
     ]
     base = alt.Chart(rows).encode(
-        x=alt.X("low:Q", title="distance between the explanations (0: the same)", axis=alt.Axis(tickCount=6)),
+        x=alt.X("low:Q", title=_("distance between the explanations (0: the same)"), axis=alt.Axis(tickCount=6)),
         y=alt.Y("measure:N", sort=order, title=None, axis=alt.Axis(grid=False, labelLimit=220)),
         color=colour_by_who(present),
         tooltip=tooltip,

@@ -7,16 +7,18 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from workbench.language import N_
+from workbench.language import gettext as _
 from workbench.report.charts import vega_spec
 
 # From a column's low values to its high ones; told apart in light and dark, and by colour-blind readers.
 SHADES = {
-    "low": "#0f8b8d",
-    "below middle": "#6aa5a6",
-    "middle": "#979ca5",
-    "above middle": "#c083b0",
-    "high": "#bb3f95",
-    "missing or a category": "#b08a3c",
+    N_("low"): "#0f8b8d",
+    N_("below middle"): "#6aa5a6",
+    N_("middle"): "#979ca5",
+    N_("above middle"): "#c083b0",
+    N_("high"): "#bb3f95",
+    N_("missing or a category"): "#b08a3c",
 }
 _SMALL = 200
 
@@ -61,7 +63,7 @@ def swarm(points: pd.DataFrame, order: list[str], title: str, *, height: int = 3
                 scale=alt.Scale(domain=list(present), range=list(present.values())),
                 legend=alt.Legend(columns=3, title=None),
             ),
-            tooltip=["column:N", alt.Tooltip("shown:N", title="is"), alt.Tooltip("value:Q", format="+,.3~g")],
+            tooltip=["column:N", alt.Tooltip("shown:N", title=_("is")), alt.Tooltip("value:Q", format="+,.3~g")],
         )
     )
     return vega_spec(alt.layer(zero, dots), height)
@@ -92,8 +94,8 @@ def partial(curve: pd.DataFrame, column: str, title: str, *, numeric: bool, heig
     tooltip = [
         alt.Tooltip("at", title=column),
         alt.Tooltip("mean:Q", format=",.3~g"),
-        alt.Tooltip("low:Q", format=",.3~g", title="10th percentile"),
-        alt.Tooltip("high:Q", format=",.3~g", title="90th percentile"),
+        alt.Tooltip("low:Q", format=",.3~g", title=_("10th percentile")),
+        alt.Tooltip("high:Q", format=",.3~g", title=_("90th percentile")),
     ]
     y = alt.Y("low:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5))
     if numeric:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.language import N_, stored
+from workbench.language import gettext as _
 from workbench.report import column_charts as charts
 from workbench.report.shapes import Block, Cell, Chart, Fold, Pair, Prose, Table
 from workbench.report.view import RunView
@@ -16,18 +18,21 @@ from workbench.report.words import between, count, listing, number, percent, sen
 _LINES = 10  # columns of a chart
 _DEPENDENCE = 4  # columns that are drawn one by one
 _NAMED = 3
-_WORSE = {"accuracy": "accuracy lost", "log_loss": "rise of the log-loss", "rmse": "rise of the typical error, RMSE"}
+_WORSE = {
+    "accuracy": N_("accuracy lost"),
+    "log_loss": N_("rise of the log-loss"),
+    "rmse": N_("rise of the typical error, RMSE"),
+}
 
 
 def table_views(view: RunView, about: Mapping[str, Any]) -> tuple[str, list[Block]]:
     """The finding and the blocks of the section for a table."""
-    columns, unit = about["columns"], str(about.get("unit") or view.unit or "the answer")
+    columns, unit = about["columns"], str(about.get("unit") or view.unit or _("the answer"))
     first = [c["name"] for c in columns[:_NAMED]]
     share = _share(columns[: len(first)], columns)
-    finding = (
-        f"The model leans most on {listing(first)}: they make up {percent(share, places=0)} of all that moves its "
-        f"answers, over {about['selection']}."
-    )
+    finding = _(
+        "The model leans most on {first}: they make up {share} of all that moves its answers, over {selection}."
+    ).format(first=listing(first), share=percent(share, places=0), selection=stored(about["selection"]))
     blocks: list[Block] = [Pair((_importance(about, unit), _permutation(view, about)))]
     rows = view.parquet("global.parquet")
     if rows is not None:
@@ -35,8 +40,12 @@ def table_views(view: RunView, about: Mapping[str, Any]) -> tuple[str, list[Bloc
         blocks.append(Pair(tuple(_dependence(about, rows, c, unit) for c in columns[:_DEPENDENCE])))
     partial = tuple(_partial(view, entry, curve) for entry in about["partial"] for curve in entry["curves"])
     if partial:
-        blocks.append(Fold("Partial dependence: the mean answer as one column moves", (Pair(partial),)))
-    blocks.append(Fold(f"All {count(len(columns), 'column')} in numbers", (_numbers(about, unit),)))
+        blocks.append(Fold(_("Partial dependence: the mean answer as one column moves"), (Pair(partial),)))
+    blocks.append(
+        Fold(
+            _("All {n} in numbers").format(n=count(len(columns), "{n} column", "{n} columns")), (_numbers(about, unit),)
+        )
+    )
     return finding, blocks
 
 
@@ -46,16 +55,18 @@ def _share(some: list[dict[str, Any]], every: list[dict[str, Any]]) -> float:
 
 
 def _said(entry: Mapping[str, Any]) -> str:
-    return f"{number(entry['value'], digits=2)} ({between(entry.get('low'), entry.get('high')) or 'no interval'})"
+    return f"{number(entry['value'], digits=2)} ({between(entry.get('low'), entry.get('high')) or _('no interval')})"
 
 
 def _importance(about: Mapping[str, Any], unit: str) -> Chart:
     rows = [{"column": c["name"], **_ends(c["importance"])} for c in about["columns"][:_LINES]]
     spoken = "; ".join(f"{c['name']} {_said(c['importance'])}" for c in about["columns"][:_NAMED])
     return Chart(
-        charts.importance(pd.DataFrame(rows), f"mean size of the attribution ({unit})"),
-        f"Mean size of each column's attribution, the largest first: {spoken}",
-        f"How far each column moves the answer on average, with 95 % intervals ({about['title']}, n {about['n']:,}).",
+        charts.importance(pd.DataFrame(rows), _("mean size of the attribution ({unit})").format(unit=unit)),
+        _("Mean size of each column's attribution, the largest first: {spoken}").format(spoken=spoken),
+        _("How far each column moves the answer on average, with 95 % intervals ({title}, n {n:,}).").format(
+            title=stored(about["title"]), n=about["n"]
+        ),
         height=300,
     )
 
@@ -72,22 +83,29 @@ def _or(value: float | None, instead: float) -> float:
 def _permutation(view: RunView, about: Mapping[str, Any]) -> Block:
     found = about["permutation"]
     if not found["columns"]:
-        return Prose((f"Permutation importance: not computed. {sentence(found['reason'])}",), "note")
+        return Prose(
+            (_("Permutation importance: not computed. {reason}").format(reason=sentence(found["reason"])),), "note"
+        )
     name = found["scores"][-1]
     unit = f" ({view.unit})" if name == "rmse" and view.unit else ""
     rows = [{"column": c["name"], **_ends(c[name])} for c in found["columns"][:_LINES]]
     spoken = "; ".join(f"{c['name']} {_said(c[name])}" for c in found["columns"][:_NAMED])
     clear = sum((c[name].get("low") or 0.0) > 0 for c in found["columns"])
     said = (
-        f"{clear} of {count(len(found['columns']), 'column')} clearly above zero"
+        _("{clear} of {n} clearly above zero").format(
+            clear=clear, n=count(len(found["columns"]), "{n} column", "{n} columns")
+        )
         if clear
-        else "none clearly above zero"
+        else _("none clearly above zero")
     )
     return Chart(
-        charts.importance(pd.DataFrame(rows), f"{_WORSE[name]}{unit}"),
-        f"How much worse the model does when a column is shuffled, {_WORSE[name]}: {spoken}",
-        f"How much worse it does when a column is shuffled: {said} (test split, n {found['n']:,}, "
-        f"{count(found['shuffles'], 'shuffle')}).",
+        charts.importance(pd.DataFrame(rows), f"{_(_WORSE[name])}{unit}"),
+        _("How much worse the model does when a column is shuffled, {worse}: {spoken}").format(
+            worse=_(_WORSE[name]), spoken=spoken
+        ),
+        _("How much worse it does when a column is shuffled: {said} (test split, n {n:,}, {shuffles}).").format(
+            said=said, n=found["n"], shuffles=count(found["shuffles"], "{n} shuffle", "{n} shuffles")
+        ),
         height=300,
     )
 
@@ -96,12 +114,16 @@ def _swarm(about: Mapping[str, Any], rows: pd.DataFrame, unit: str) -> Chart:
     order = [c["name"] for c in about["columns"][:_LINES]]
     parts = [_spread(rows[rows["column"] == name]) for name in order]
     points = pd.concat(parts, ignore_index=True)[["column", "value", "place", "shade", "shown"]]
-    toward = f"speaks for {about['label']}" if about.get("label") else "raises the answer"
+    toward = _("speaks for {label}").format(label=about["label"]) if about.get("label") else _("raises the answer")
     spoken = "; ".join(f"{name}: {_direction(rows[rows['column'] == name])}" for name in order[:_NAMED])
     return Chart(
-        charts.swarm(points, order, f"attribution ({unit}); to the right it {toward}"),
-        f"Attribution of each column in every row, coloured by the column's value. {spoken}",
-        f"Every row a dot: to the right the column {toward}; the colour says how high its value is in that row.",
+        charts.swarm(
+            points, order, _("attribution ({unit}); to the right it {toward}").format(unit=unit, toward=toward)
+        ),
+        _("Attribution of each column in every row, coloured by the column's value. {spoken}").format(spoken=spoken),
+        _(
+            "Every row a dot: to the right the column {toward}; the colour says how high its value is in that row."
+        ).format(toward=toward),
         height=300,
     )
 
@@ -121,7 +143,7 @@ def _spread(rows: pd.DataFrame) -> pd.DataFrame:
     names = list(charts.SHADES)
     shade = [names[5] if pd.isna(r) else names[min(4, int(r * 5 - 1e-9))] for r in known]
     cells = zip(numbers, rows["category"], strict=True)
-    shown = [number(n) if pd.notna(n) else str(c) if pd.notna(c) else "missing" for n, c in cells]
+    shown = [number(n) if pd.notna(n) else str(c) if pd.notna(c) else _("missing") for n, c in cells]
     rounded = [float(f"{v:.4g}") for v in values]
     return rows.assign(value=rounded, place=np.clip(place, -1.2, 1.2).round(3), shade=shade, shown=shown)
 
@@ -129,9 +151,13 @@ def _spread(rows: pd.DataFrame) -> pd.DataFrame:
 def _direction(rows: pd.DataFrame) -> str:
     both = rows[rows["number"].notna()]
     if len(both) < 3 or both["number"].nunique() < 2 or both["value"].nunique() < 2:
-        return "no order of values"
+        return _("no order of values")
     rho = float(both["number"].rank().corr(both["value"].rank()))
-    return f"high values {'raise' if rho > 0 else 'lower'} the answer (rank correlation {signed(rho, digits=2)})"
+    up, down = (
+        _("high values raise the answer (rank correlation {rho})"),
+        _("high values lower the answer (rank correlation {rho})"),
+    )
+    return (up if rho > 0 else down).format(rho=signed(rho, digits=2))
 
 
 def _dependence(about: Mapping[str, Any], rows: pd.DataFrame, column: Mapping[str, Any], unit: str) -> Block:
@@ -140,15 +166,17 @@ def _dependence(about: Mapping[str, Any], rows: pd.DataFrame, column: Mapping[st
     at = own["number"] if numeric else own["category"]
     known = own[at.notna()]
     if known.empty:
-        return Prose((f"{name}: no row has a value.",), "note")
+        return Prose((_("{name}: no row has a value.").format(name=name),), "note")
     points = pd.DataFrame(
         {"at": known["number" if numeric else "category"], "value": [float(f"{v:.4g}") for v in known["value"]]}
     )
     unit_of = f" ({column['unit']})" if column.get("unit") else ""
     return Chart(
-        charts.dependence(points, f"{name}{unit_of}", f"attribution ({unit})", numeric=numeric),
-        f"Attribution of {name} over its value: {_direction(own) if numeric else 'a category'}",
-        f"{name}: what its value does to the answer.",
+        charts.dependence(points, f"{name}{unit_of}", _("attribution ({unit})").format(unit=unit), numeric=numeric),
+        _("Attribution of {name} over its value: {direction}").format(
+            name=name, direction=_direction(own) if numeric else _("a category")
+        ),
+        _("{name}: what its value does to the answer.").format(name=name),
         height=200,
     )
 
@@ -156,17 +184,21 @@ def _dependence(about: Mapping[str, Any], rows: pd.DataFrame, column: Mapping[st
 def _partial(view: RunView, entry: Mapping[str, Any], curve: Mapping[str, Any]) -> Chart:
     name, numeric = str(entry["column"]), entry["kind"] == "numeric"
     what = (
-        f"probability of {curve['label']}"
+        _("probability of {label}").format(label=curve["label"])
         if curve["label"]
-        else f"predicted value{f' ({view.unit})' if view.unit else ''}"
+        else _("predicted value{unit}").format(unit=f" ({view.unit})" if view.unit else "")
     )
     frame = pd.DataFrame({"at": entry["grid"], **{k: curve[k] for k in ("mean", "low", "high")}})
     ends = [number(v, digits=2) for v in (curve["mean"][0], curve["mean"][-1])] if curve["mean"] else ["", ""]
     unit_of = f" ({entry['unit']})" if entry.get("unit") else ""
     return Chart(
         charts.partial(frame, f"{name}{unit_of}", what, numeric=numeric),
-        f"Mean {what} as {name} moves from its lowest to its highest value: from {ends[0]} to {ends[1]}",
-        f"{name}: mean over {count(entry['rows'], 'training row')}; the shade holds the middle 80 % of them.",
+        _("Mean {what} as {name} moves from its lowest to its highest value: from {ends} to {ends_2}").format(
+            what=what, name=name, ends=ends[0], ends_2=ends[1]
+        ),
+        _("{name}: mean over {rows}; the shade holds the middle 80 % of them.").format(
+            name=name, rows=count(entry["rows"], "{n} training row", "{n} training rows")
+        ),
         height=200,
     )
 
@@ -178,13 +210,15 @@ def _numbers(about: Mapping[str, Any], unit: str) -> Table:
     for column in about["columns"]:
         cells = [word(column["name"]), _cell(column["importance"])]
         entry = shuffled.get(column["name"], {})
-        rows.append((*cells, *(_cell(entry[s]) if s in entry else Cell("not computed", kind="none") for s in scores)))
-    head = ("Column", f"mean size of the attribution ({unit})", *(_WORSE[s] for s in scores))
-    return Table("Columns by how much they count", head, tuple(rows), compact=True)
+        rows.append(
+            (*cells, *(_cell(entry[s]) if s in entry else Cell(_("not computed"), kind="none") for s in scores))
+        )
+    head = (_("Column"), _("mean size of the attribution ({unit})").format(unit=unit), *(_(_WORSE[s]) for s in scores))
+    return Table(_("Columns by how much they count"), head, tuple(rows), compact=True)
 
 
 def _cell(entry: Mapping[str, Any]) -> Cell:
     like = max(abs(v) for v in (entry["value"], entry.get("low"), entry.get("high")) if v is not None)
     like = like if like >= 1e-3 else None
     span = between(entry.get("low"), entry.get("high"), like=like)
-    return Cell(number(entry["value"], like=like), span or str(entry.get("reason") or "no interval"))
+    return Cell(number(entry["value"], like=like), span or stored(entry.get("reason") or _("no interval")))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from workbench.language import N_, ngettext, stored
+from workbench.language import gettext as _
 from workbench.report.build import build_report, render
 from workbench.report.sections import Entry
 from workbench.report.sections.cases import cases
@@ -16,7 +18,7 @@ from workbench.report.words import clean, count, sentence, word
 from workbench.run import Run
 
 NAME = "compare.html"
-_BRAND = "Comparison"
+_BRAND = N_("Comparison")
 
 
 def build_comparison(run: Run, *, max_mb: float = 3.0, problems: tuple[str, ...] = (), redact: bool = False) -> Path:
@@ -34,15 +36,15 @@ def title(manifest: dict[str, Any]) -> str:
     """The heading of the page: which runs are compared."""
     runs = manifest.get("runs") or {}
     before, after = (str((runs.get(side) or {}).get("name", side)) for side in ("base", "after"))
-    return f"From {before} to {after}: what changed?"
+    return _("From {before} to {after}: what changed?").format(before=before, after=after)
 
 
 def _page(view: RunView) -> str:
-    facts = [view.task.replace("-", " ").capitalize(), "the deployed models of two runs"]
+    facts = [stored(view.task.replace("-", " ").capitalize()), _("the deployed models of two runs")]
     n = (view.fingerprint.get("splits") or {}).get("test")
     if n:
-        facts.append(f"on the same {count(n, 'unseen example')}")
-    return render(view, SECTIONS, brand=_BRAND, summary=tuple(facts))
+        facts.append(_("on the same {n}").format(n=count(n, "{n} unseen example", "{n} unseen examples")))
+    return render(view, SECTIONS, brand=_(_BRAND), summary=tuple(facts))
 
 
 def _verdict(view: RunView) -> Section:
@@ -50,16 +52,18 @@ def _verdict(view: RunView) -> Section:
     lines = [*_accuracy(view), *_margin(view), *_lost(view), *reasons(view)]
     if not view.json("explanation_shift.json"):
         why = str((view.comparison.get("shift") or {}).get("sentence", ""))
-        lines.append(Finding("open", "Whether its reasons changed is not known:", sentence(why)))
-    notes = [Finding("fair", "Left out or uneven:", sentence(str(note))) for note in view.comparison.get("notes", [])]
+        lines.append(Finding("open", _("Whether its reasons changed is not known:"), sentence(why)))
+    notes = [
+        Finding("fair", _("Left out or uneven:"), sentence(str(note))) for note in view.comparison.get("notes", [])
+    ]
     return Section(
-        "verdict", "Verdict", "", (Findings(tuple(lines)), *([Findings(tuple(notes), "Mind")] if notes else []))
+        "verdict", _("Verdict"), "", (Findings(tuple(lines)), *([Findings(tuple(notes), _("Mind"))] if notes else []))
     )
 
 
 def _accuracy(view: RunView) -> list[Finding]:
     comparison = view.comparison
-    text = sentence(str(comparison.get("verdict", "")))
+    text = str(comparison.get("verdict", ""))
     if not text:
         return []
     errors = [m for m in comparison.get("measures", []) if m["name"] == "rmse"]
@@ -69,8 +73,14 @@ def _accuracy(view: RunView) -> list[Finding]:
     level = "fair"
     if low is not None and high is not None and not text.startswith("Not certain"):
         level = "good" if min(low, high) > 0 else "poor" if max(low, high) < 0 else "fair"
+    strong, rest = _halves(text)
+    return [Finding(level, strong, rest, "#change", _("what changed"))]
+
+
+def _halves(text: str) -> tuple[str, str]:
+    """A sentence of the comparison, what stands before its colon apart; each half is retold alone."""
     strong, colon, rest = text.partition(": ")
-    return [Finding(level, f"{strong}{colon.rstrip()}", rest, "#change", "what changed")]
+    return stored(f"{strong}{colon.rstrip()}"), stored(rest)
 
 
 def _margin(view: RunView) -> list[Finding]:
@@ -78,8 +88,8 @@ def _margin(view: RunView) -> list[Finding]:
     if not tested:
         return []
     level = "good" if tested["passed"] else "fair"
-    strong, colon, rest = tested["sentence"].partition(": ")
-    return [Finding(level, f"{strong}{colon.rstrip()}", rest, "#change", "the test")]
+    strong, rest = _halves(str(tested["sentence"]))
+    return [Finding(level, strong, rest, "#change", _("the test"))]
 
 
 def _lost(view: RunView) -> list[Finding]:
@@ -87,10 +97,19 @@ def _lost(view: RunView) -> list[Finding]:
     if not flips or flips.get("nfr") is None:
         return []
     lost, won = len(flips["negative"]), len(flips["positive"])
-    verb = "is" if lost == 1 else "are"
-    rest = f"of {view.comparison['n']:,}; {won:,} that were wrong {'is' if won == 1 else 'are'} now right."
+    rest = ngettext(
+        "of {n}; {won} that were wrong is now right.", "of {n}; {won} that were wrong are now right.", won
+    ).format(n=f"{view.comparison['n']:,}", won=f"{won:,}")
     level = "fair" if lost else "good"
-    return [Finding(level, f"{count(lost, 'right answer')} {verb} now wrong", rest, "#change", "see them")]
+    return [
+        Finding(
+            level,
+            count(lost, "{n} right answer is now wrong", "{n} right answers are now wrong"),
+            rest,
+            "#change",
+            _("see them"),
+        )
+    ]
 
 
 def _sides(view: RunView) -> Section:
@@ -101,13 +120,13 @@ def _sides(view: RunView) -> Section:
     for who, side in sides.items():
         of = runs.get({"before": "base"}.get(who, who)) or {}
         facts = [
-            ("Run", word(str(side.get("run")), clean(str(of.get("path", ""))))),
-            ("Seed", word(str(side.get("seed")))),
+            (_("Run"), word(str(side.get("run")), clean(str(of.get("path", ""))))),
+            (_("Seed"), word(str(side.get("seed")))),
         ]
         facts += [(name, Cell(str(sha), kind="code")) for name, sha in side.get("files", {}).items()]
-        facts.append(("Data", Cell(str(side.get("data_sha256") or "not recorded"), kind="code")))
-        facts.append(("Config", Cell(str(of.get("config_sha256") or "not recorded"), kind="code")))
-        blocks.append(Facts(tuple(facts), who.capitalize()))
+        facts.append((_("Data"), Cell(str(side.get("data_sha256") or _("not recorded")), kind="code")))
+        facts.append((_("Config"), Cell(str(of.get("config_sha256") or _("not recorded")), kind="code")))
+        blocks.append(Facts(tuple(facts), _(who).capitalize()))
     nulls = comparison.get("nulls") or []
     if nulls:
         rows = tuple(
@@ -119,24 +138,29 @@ def _sides(view: RunView) -> Section:
             for n in nulls
         )
         blocks.append(
-            Table("Retrained twins: what another seed alone changes", ("Run", "seed", "model, SHA-256"), rows)
+            Table(_("Retrained twins: what another seed alone changes"), (_("Run"), "seed", _("model, SHA-256")), rows)
         )
     files = {k: v for k, v in (view.manifest.get("files") or {}).items() if k != NAME}
     hashes = tuple((Cell(name, kind="code"), Cell(sha, kind="code")) for name, sha in files.items())
-    blocks.append(Fold(f"Hashes of {count(len(files), 'file')}", (Table("Files", ("File", "SHA-256"), hashes),)))
+    blocks.append(
+        Fold(
+            _("Hashes of {n}").format(n=count(len(files), "{n} file", "{n} files")),
+            (Table(_("Files"), (_("File"), "SHA-256"), hashes),),
+        )
+    )
     same = len({side.get("data_sha256") for side in sides.values()}) == 1
     finding = (
-        "Both runs hold the same data."
+        _("Both runs hold the same data.")
         if same
-        else "The two runs hold different data: only what both hold was compared."
+        else _("The two runs hold different data: only what both hold was compared.")
     )
-    return Section("sides", "What was compared", finding, tuple(blocks))
+    return Section("sides", _("What was compared"), finding, tuple(blocks))
 
 
 SECTIONS: tuple[Entry, ...] = (
-    ("verdict", "Verdict", _verdict, ""),
-    ("change", "Before and after", change, "The predictions were not compared (no comparison.json)."),
-    (ID, TITLE, shift, "The explanations were not compared (no explanation_shift.json)."),
-    ("cases", "Cases", cases, "No example was explained under both models (no cases.json)."),
-    ("sides", "What was compared", _sides, ""),
+    ("verdict", N_("Verdict"), _verdict, ""),
+    ("change", N_("Before and after"), change, N_("The predictions were not compared (no comparison.json).")),
+    (ID, TITLE, shift, N_("The explanations were not compared (no explanation_shift.json).")),
+    ("cases", N_("Cases"), cases, N_("No example was explained under both models (no cases.json).")),
+    ("sides", N_("What was compared"), _sides, ""),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from workbench.language import gettext as _
 from workbench.report.shapes import Finding, Findings
 from workbench.run import ABOUT, ADDED, UNHASHED, Run
 
@@ -25,6 +26,8 @@ def problems_of(run: Run, say: Callable[[str], None] | None) -> tuple[str, ...]:
 def damaged(problems: Sequence[str]) -> Findings:
     """Nothing below may be relied on."""
     said = "; ".join(problems[:_NAMED])
-    more = f"; and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
-    text = f"{said}{more}. What follows may not be what was computed: run the config again."
-    return Findings((Finding("poor", "This run is not what its manifest says:", text),))
+    more = _("; and {n} more").format(n=len(problems) - _NAMED) if len(problems) > _NAMED else ""
+    text = _("{said}{more}. What follows may not be what was computed: run the config again.").format(
+        said=said, more=more
+    )
+    return Findings((Finding("poor", _("This run is not what its manifest says:"), text),))

@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.language import N_, stored
+from workbench.language import gettext as _
 from workbench.report import pictures
 from workbench.report.case import decided
 from workbench.report.excerpts import Turn, Turns
 from workbench.report.panels import SIDES, CaseView, drawn
+from workbench.report.performance import said
 from workbench.report.shapes import Bars, Block, Cell, Fold, Panel, Prose, Table
 from workbench.report.view import RunView
-from workbench.report.words import count, number, signed, word
+from workbench.report.words import count, joined, number, signed, word
 
 FILE = "flips.json"
 _FOLDERS = {"before": "base/flips", "after": "onnx/flips"}
@@ -66,7 +69,7 @@ def turned(view: RunView, kind: str) -> list[Block]:
     """
     ids = [str(i) for i in view.comparison["flips"].get(kind) or []]
     if not ids:
-        return [Prose(("No answer that was right before is wrong now.",))] if kind == "negative" else []
+        return [Prose((_("No answer that was right before is wrong now."),))] if kind == "negative" else []
     about = view.json(FILE) or {}
     shown = [c for c in about.get("cases", []) if c.get("why") == kind][: view.limits.flips]
     place = {c["id"]: i for i, c in enumerate(about.get("cases", []))}
@@ -74,18 +77,22 @@ def turned(view: RunView, kind: str) -> list[Block]:
     turns = [_turn(FlipView(view, modality, case, place[case["id"]])) for case in shown]
     there = {c["id"] for c in shown}
     rest = _listed(view, [i for i in ids if i not in there], kind, bool(turns))
-    title = "Was right, is now wrong" if kind == "negative" else "Was wrong, is now right"
-    said = f"{about.get('selection', '')} {_METHOD}".strip() if turns else ""
+    title = _("Was right, is now wrong") if kind == "negative" else _("Was wrong, is now right")
+    selection = joined(stored(about.get("selection", "")), _(_METHOD)) if turns else ""
     if kind == "positive":
-        blocks: list[Block] = [*([Prose((said,), "note")] if said else []), *([Turns(tuple(turns))] if turns else [])]
-        heading = f"{count(len(ids), 'answer')} that {'was' if len(ids) == 1 else 'were'} wrong and now right"
+        note: list[Block] = [Prose((selection,), "note")] if selection else []
+        blocks: list[Block] = [*note, *([Turns(tuple(turns))] if turns else [])]
+        heading = count(
+            len(ids), "{n} answer that was wrong and now right", "{n} answers that were wrong and now right"
+        )
         return [Fold(heading, (*blocks, *rest))]
     if not turns:
         return list(rest)
-    blocks = [Prose((said,), heading=f"{title}: {count(len(ids), 'answer')}"), Turns(tuple(turns[:_OPEN]))]
+    heading = _("{title}: {n}").format(title=title, n=count(len(ids), "{n} answer", "{n} answers"))
+    blocks = [Prose((selection,), heading=heading), Turns(tuple(turns[:_OPEN]))]
     if len(turns) > _OPEN:
         more = len(turns) - _OPEN
-        name = f"{count(more, 'more answer')} that {'was' if more == 1 else 'were'} right"
+        name = count(more, "{n} more answer that was right", "{n} more answers that were right")
         blocks.append(Fold(name, (Turns(tuple(turns[_OPEN:])),)))
     return [*blocks, *rest]
 
@@ -96,7 +103,7 @@ def most_explained(view: RunView) -> int:
     return max(whys.count("negative"), whys.count("positive"))
 
 
-_METHOD = "Each opens to what spoke for the answer given now and what for the one before: in either model."
+_METHOD = N_("Each opens to what spoke for the answer given now and what for the one before: in either model.")
 
 
 def _turn(shown: FlipView) -> Turn:
@@ -109,12 +116,16 @@ def _turn(shown: FlipView) -> Turn:
         headline=headline,
         level=level,
         turn=turn,
-        question=str(case["question"]["text"]),
-        scale=f"full colour = ±{number(shown.scale, like=shown.scale)} {shown.unit}" if shown.scale else "all zero",
+        question=stored(case["question"]["text"]),
+        scale=_("full colour = ±{scale} {unit}").format(scale=number(shown.scale, like=shown.scale), unit=shown.unit)
+        if shown.scale
+        else _("all zero"),
         ends=_sides(case),
         panels=tuple(_panel(shown, method, who) for who in SIDES),
         moved=_moved(shown),
-        note=f"{about.get('title', method)}. A hidden part is replaced by {about.get('filler', 'a filler')}.",
+        note=_("{title}. A hidden part is replaced by {filler}.").format(
+            title=stored(about.get("title", method)), filler=stored(about.get("filler", "a filler"))
+        ),
         href=f"#{view.anchors[shown.id]}" if shown.id in view.anchors else "",
         **{key: value for key, value in picture.items() if key != "segments"},
     )
@@ -124,14 +135,16 @@ def _sides(case: Mapping[str, Any]) -> tuple[str, str]:
     """What the two colours speak for: the answer before and the one now, where the question was of these two."""
     names = [str((case.get(who) or {}).get("label")) for who in SIDES]
     if (case.get("question") or {}).get("kind") == "contrast":
-        return f"for {names[0]}", f"for {names[1]}"
-    return "against", "for"
+        return _("for {names}").format(names=names[0]), _("for {names}").format(names=names[1])
+    return _("against"), _("for")
 
 
 def _panel(shown: FlipView, method: str, who: str) -> Panel:
     if (who, method) not in shown.rows:
-        return Panel(who, Prose((f"Not computed: no attributions in {_FOLDERS[who]}.",), "note"))
-    label = f"{method}, {who}"
+        return Panel(
+            who, Prose((_("Not computed: no attributions in {FOLDERS}.").format(FOLDERS=_FOLDERS[who]),), "note")
+        )
+    label = f"{method}, {_(who)}"
     order = shown.order(method)
     block = drawn(shown, shown.values(who, method), shown.scale, label, ends={}, order=order)
     if isinstance(block, Bars):  # a list of many stays short: the rest of the columns is one sum
@@ -145,7 +158,7 @@ def _ends(known: Mapping[str, Any], unit: str) -> tuple[str, ...]:
         return ()
     like = max(abs(known["base_score"]), abs(known["score"])) or 1.0
     start, end = (signed(known[key], like=like) for key in ("base_score", "score"))
-    return (f"From {start} {unit} with everything hidden to {end}.",)
+    return (_("From {start} {unit} with everything hidden to {end}.").format(start=start, unit=unit, end=end),)
 
 
 def _moved(shown: FlipView) -> str:
@@ -155,13 +168,15 @@ def _moved(shown: FlipView) -> str:
         return ""
     before, after = (shown.values(*key) for key in keys)
     if not len(before) or not np.any(after != before):
-        return "Both models give every part the same value."
+        return _("Both models give every part the same value.")
     i = int(np.abs(after - before).argmax())
     feature = shown.case["features"][i]
     name = f"“{feature['name']}”" if shown.modality != "image" else str(feature.get("value") or feature["name"])
     like = shown.scale or 1.0
-    values = (signed(float(v[i]), like=like) for v in (before, after))
-    return f"Largest change: {name}, from {' to '.join(values)} {shown.unit}."
+    first, last = (signed(float(v[i]), like=like) for v in (before, after))
+    return _("Largest change: {name}, from {first} to {last} {unit}.").format(
+        name=name, first=first, last=last, unit=shown.unit
+    )
 
 
 def _listed(view: RunView, ids: list[str], kind: str, explained: bool) -> tuple[Block, ...]:
@@ -169,36 +184,43 @@ def _listed(view: RunView, ids: list[str], kind: str, explained: bool) -> tuple[
     if not ids:
         return ()
     lost = kind == "negative"
-    head = ("Example", "Before, rightly", "After") if lost else ("Example", "Before", "After, rightly")
-    title = "Was right, is now wrong" if lost else "Was wrong, is now right"
+    head = (
+        (_("Example"), _("Before, rightly"), _("After")) if lost else (_("Example"), _("Before"), _("After, rightly"))
+    )
+    title = _("Was right, is now wrong") if lost else _("Was wrong, is now right")
     rows, note = _rows(view, ids)
     if explained:
-        name = f"{count(len(ids), 'more', 'more')}, without {'its' if len(ids) == 1 else 'their'} reasons"
-        return (Fold(name, (Table(f"{title}, not explained here", head, rows, note, compact=True),)),)
+        name = count(len(ids), "{n} more, without its reasons", "{n} more, without their reasons")
+        return (
+            Fold(name, (Table(_("{title}, not explained here").format(title=title), head, rows, note, compact=True),)),
+        )
     if not lost or len(rows) <= _OPEN:
         return (Table(title, head, rows, note, compact=True),)
     more = len(rows) - _OPEN
-    name = f"{count(more, 'more answer')} that {'was' if more == 1 else 'were'} right"
-    rest = Table(f"{title}, continued", head, rows[_OPEN:], note, compact=True)
-    return Table(f"{title}: the surest {_OPEN} of {len(ids):,}", head, rows[:_OPEN], compact=True), Fold(name, (rest,))
+    name = count(more, "{n} more answer that was right", "{n} more answers that were right")
+    rest = Table(_("{title}, continued").format(title=title), head, rows[_OPEN:], note, compact=True)
+    return Table(
+        _("{title}: the surest {OPEN} of {n:,}").format(title=title, OPEN=_OPEN, n=len(ids)),
+        head,
+        rows[:_OPEN],
+        compact=True,
+    ), Fold(name, (rest,))
 
 
 def _rows(view: RunView, turned: list[str]) -> tuple[tuple[tuple[Cell, ...], ...], str]:
     """Rows of answers that turned, and a note on those left out; explained ones lead to their case."""
-    frames = {who: view.predictions(m, "test") for who, m in (("before", "base"), ("after", view.shipped))}
-    said: dict[str, dict[str, str]] = {
-        who: {} if f is None else dict(zip(f["id"].astype(str), f["predicted"], strict=True))
-        for who, f in frames.items()
-    }
+    shown = turned[:_ROWS]  # of a million answers only these are looked up
+    models = zip(SIDES, ("base", view.shipped), strict=True)
+    answers = {who: said(view.predictions(model, "test"), shown, "predicted") for who, model in models}
     rows = []
-    for example in turned[:_ROWS]:
+    for example in shown:
         anchor = view.anchors.get(example)
         rows.append(
             (
-                Cell(example, "explained" if anchor else "", "word", f"#{anchor}" if anchor else ""),
-                word(said["before"].get(example, "not predicted")),
-                word(said["after"].get(example, "not predicted")),
+                Cell(example, _("explained") if anchor else "", "word", f"#{anchor}" if anchor else ""),
+                word(str(answers["before"].get(example, _("not predicted")))),
+                word(str(answers["after"].get(example, _("not predicted")))),
             )
         )
     more = len(turned) - len(rows)
-    return tuple(rows), f"{count(more, 'more', 'more')} in comparison.json." if more else ""
+    return tuple(rows), _("{more} in comparison.json.").format(more=count(more, "{n} more", "{n} more")) if more else ""

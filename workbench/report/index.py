@@ -8,7 +8,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from workbench.errors import UsageError, WorkbenchError
-from workbench.report.build import NAME, environment, page
+from workbench.language import gettext as _
+from workbench.language import stored
+from workbench.report.build import NAME
+from workbench.report.pages import environment, page
 from workbench.report.sections.verdict import verdict
 from workbench.report.shapes import Finding, Findings
 from workbench.report.view import RunView
@@ -53,7 +56,7 @@ def _entry(path: Path, folder: Path) -> Entry:
         # the headlines and what is most urgent; the rest stands in the report
         rest = sorted(findings[2:], key=lambda f: _LEVELS[f.level])[:2]
         shown = tuple(Finding(f.level, f.strong, f.rest) for f in [*findings[:2], *rest])
-        return Entry(view.title, view.name, view.task.replace("-", " "), href, Findings(shown))
+        return Entry(view.title, view.name, stored(view.task.replace("-", " ")), href, Findings(shown))
     except WorkbenchError as e:
-        broken = Findings((Finding("poor", "This run cannot be read:", f"{e.message}. {e.hint}"),))
+        broken = Findings((Finding("poor", _("This run cannot be read:"), f"{e.message}. {e.hint}"),))
         return Entry(path.name, path.name, "", "", broken)

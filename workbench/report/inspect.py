@@ -10,21 +10,27 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import ArtefactError
-from workbench.report.build import environment, page
+from workbench.language import N_, language, ngettext, speaking
+from workbench.language import gettext as _
 from workbench.report.case import case_of
 from workbench.report.contrasts import Told, beside
 from workbench.report.label_sets import written
+from workbench.report.pages import environment, page
 from workbench.report.panels import SIDES, CaseView
 from workbench.report.ranges import range_of
 from workbench.report.shapes import Cell, Facts, Finding, Findings
 from workbench.report.trust import LIGHTS, thresholds, title_of
 from workbench.report.view import RunView
-from workbench.report.words import between, chance, count, listing, number, percent, signed, word
+from workbench.report.words import between, chance, listing, number, percent, signed, word
 from workbench.run import Run, write_atomically
 
 PAGE, DOCUMENT = "inspect.html", "inspect.json"
 SCHEMA = 1
-_CONTEXT = {"contrast": "Why not the next", "counterfactual": "What would turn it", "familiar": "What it has seen"}
+_CONTEXT = {
+    "contrast": N_("Why not the next"),
+    "counterfactual": N_("What would turn it"),
+    "familiar": N_("What it has seen"),
+}
 
 
 @dataclass(frozen=True)
@@ -39,14 +45,14 @@ class Certainty:
     @property
     def text(self) -> str:
         if self.temperature is None:
-            why = self.reason or "this run has no temperature"
-            return f"as the model gives it, which may be too sure of itself; not calibrated: {why}"
-        return (
-            f"calibrated on the validation split (temperature {self.temperature:.3g}; {chance(self.raw)} before that)"
+            why = self.reason or _("this run has no temperature")
+            return _("as the model gives it, which may be too sure of itself; not calibrated: {why}").format(why=why)
+        return _("calibrated on the validation split (temperature {temperature:.3g}; {raw} before that)").format(
+            temperature=self.temperature, raw=chance(self.raw)
         )
 
 
-def write_inspection(run: Run, id: str, folder: Path, *, name: str) -> dict[str, Any]:
+def write_inspection(run: Run, id: str, folder: Path, *, name: str, lang: str = "") -> dict[str, Any]:
     """Write `inspect.html` and `inspect.json` of one case into a folder; the document.
 
     Args:
@@ -54,6 +60,7 @@ def write_inspection(run: Run, id: str, folder: Path, *, name: str) -> dict[str,
         id: of the case.
         folder: where to.
         name: of the run that was asked.
+        lang: of the page; empty: what the config of the run says.
 
     Raises:
         ArtefactError: the run lacks the case or is damaged.
@@ -62,12 +69,14 @@ def write_inspection(run: Run, id: str, folder: Path, *, name: str) -> dict[str,
     case = next((c for c in (view.json("cases.json") or {}).get("cases", []) if c["id"] == id), None)
     if case is None:
         left_out = {e["id"]: e["reason"] for e in (view.json("cases.json") or {}).get("left_out", [])}
-        why = left_out.get(id, "its explanations are not in the run")
+        why = left_out.get(id, _("its explanations are not in the run"))
         raise ArtefactError(f"{id!r} cannot be explained: {why}", hint="choose another example")
     shown = CaseView(view, view.modality, case, 0)
     certainty = _certainty(view, case)
     document = _document(shown, certainty, name)
-    write_atomically(folder / PAGE, _render(shown, certainty, name).encode())
+    with speaking(lang or str(view.config.get("report", {}).get("lang", language()))):
+        page = _render(shown, certainty, name)
+    write_atomically(folder / PAGE, page.encode())
     Run(folder).write_json(DOCUMENT, document)
     return document
 
@@ -79,7 +88,7 @@ def _certainty(view: RunView, case: Mapping[str, Any]) -> Certainty | None:
         return None
     if view.multilabel:
         found = float(case["after"]["probability"])
-        return Certainty(found, found, None, "a temperature is fitted to single classes alone")
+        return Certainty(found, found, None, _("a temperature is fitted to single classes alone"))
     rows = frame[frame["id"] == case["id"]]
     columns = [c for c in frame.columns if c.startswith("logit.")]
     logits = rows[columns].to_numpy(dtype=float)[0]
@@ -104,7 +113,7 @@ def _render(shown: CaseView, certainty: Certainty | None, name: str) -> str:
     case = replace(case, headline=case.headline.removesuffix(", truth unknown"))  # of a new input nobody knows it
     if not any(who == "before" for who, _ in shown.rows):  # no three times the same reason
         methods = tuple(replace(m, panels=tuple(p for p in m.panels if p.who != "before")) for m in case.methods)
-        said = "The model before customisation was not explained here; it takes as long again (--before)."
+        said = _("The model before customisation was not explained here; it takes as long again (--before).")
         case = replace(case, methods=methods, notes=(*case.notes, said))
     return page(
         environment(),
@@ -114,7 +123,7 @@ def _render(shown: CaseView, certainty: Certainty | None, name: str) -> str:
         case=case,
         findings=Findings(tuple(_findings(shown, told))),
         facts=Facts(tuple(_facts(shown, certainty))),
-        told=[(entry, _CONTEXT[entry.key]) for entry in told],
+        told=[(entry, _(_CONTEXT[entry.key])) for entry in told],
         how=_how(shown),
     )
 
@@ -124,26 +133,30 @@ def _facts(shown: CaseView, certainty: Certainty | None) -> list[tuple[str, Cell
     before, after = case.get("before") or {}, case.get("after") or {}
     facts = []
     if certainty:
-        facts.append(("Probability", Cell(chance(certainty.probability), certainty.text, "word")))
+        facts.append((_("Probability"), Cell(chance(certainty.probability), certainty.text, "word")))
         was, now = (side.get("label") or written(side.get("labels") or []) for side in (before, after))
         known = before.get("probability") is not None
-        said = f"{was} ({chance(before['probability'])})" if known else "not known"
-        note = "decided otherwise" if was != now else "the same decision"
-        facts.append(("Before customisation", word(said, note if known else "asking that model needs torch")))
+        said = f"{was} ({chance(before['probability'])})" if known else _("not known")
+        note = _("decided otherwise") if was != now else _("the same decision")
+        facts.append((_("Before customisation"), word(said, note if known else _("asking that model needs torch"))))
     else:
         around = _range(shown).get("range")
         if around:
             span = f"{between(around['low'], around['high'])}{f' {view.unit}' if view.unit else ''}"
-            note = f"as wide as holds {percent(around['level'], places=0)} of the true values on the validation split"
-            facts.append(("The true value should lie in", word(span, note)))
+            note = _("as wide as holds {share} of the true values on the validation split").format(
+                share=percent(around["level"], places=0)
+            )
+            facts.append((_("The true value should lie in"), word(span, note)))
         like = max(abs(float(v)) for v in (before.get("value") or 1, after.get("value") or 1))
-        said = number(float(before["value"]), like=like) if before.get("value") is not None else "not known"
+        said = number(float(before["value"]), like=like) if before.get("value") is not None else _("not known")
         moved = float(after["value"]) - float(before["value"]) if before.get("value") is not None else None
-        note = f"customisation moved it by {signed(moved, like=like)}" if moved is not None else ""
-        facts.append(("Before customisation", word(f"{said}{f' {view.unit}' if view.unit else ''}", note)))
+        note = (
+            _("customisation moved it by {moved}").format(moved=signed(moved, like=like)) if moved is not None else ""
+        )
+        facts.append((_("Before customisation"), word(f"{said}{f' {view.unit}' if view.unit else ''}", note)))
     target = case.get("target")
     if target is not None:
-        facts.append(("In truth", word(_truth(target))))
+        facts.append((_("In truth"), word(_truth(target))))
     return facts
 
 
@@ -163,18 +176,23 @@ def _findings(shown: CaseView, told: tuple[Told, ...]) -> list[Finding]:
     found = []
     if lights:
         worst = next(light for light in ("poor", "fair", "good") if light in lights)
-        said = "; ".join(f"{listing(names)}: {LIGHTS[light]}" for light, names in lights.items())
-        trusted = count(len(lights.get("good", [])), "explanation") + " of " + str(len(view.explainers))
-        found.append(Finding(worst, f"{trusted} passed every test.", f"{said}.", "#why", "why"))
+        said = "; ".join(f"{listing(names)}: {_(LIGHTS[light])}" for light, names in lights.items())
+        n = len(lights.get("good", []))
+        trusted = ngettext(
+            "{n} explanation of {every} passed every test.", "{n} explanations of {every} passed every test.", n
+        ).format(n=f"{n:,}", every=len(view.explainers))
+        found.append(Finding(worst, trusted, f"{said}.", "#why", "why"))
     found += [Finding(entry.level or "open", entry.title, "", f"#{entry.key}", "more") for entry in told]
     return found
 
 
 def _how(shown: CaseView) -> tuple[str, ...]:
     return (
-        "An attribution says how the model's answer moves when a part of this input is hidden. "
-        "It is no claim about causes in the world.",
-        "What would turn the decision is a fact about the model, and no advice on what to change.",
+        _(
+            "An attribution says how the model's answer moves when a part of this input is "
+            "hidden. It is no claim about causes in the world."
+        ),
+        _("What would turn the decision is a fact about the model, and no advice on what to change."),
         *thresholds(shown.view),
     )
 
@@ -226,7 +244,7 @@ def _method(shown: CaseView, who: str, explainer: str) -> dict[str, Any]:
     """One method's values with what is known of their quality, or the reason why there are none."""
     answer = shown.view.answer(who, explainer)
     if answer is None or (who, explainer) not in shown.rows:
-        return {"reason": "the method gave no answer to this question"}
+        return {"reason": _("the method gave no answer to this question")}
     rows = shown.rows[who, explainer]
     ends = {key: [None if v is None or v != v else float(v) for v in rows[key]] for key in ("low", "high")}
     facts = {k: v for k, v in answer.case(shown.id).items() if k in ("base_score", "score", "gap", "evaluations")}

@@ -6,23 +6,36 @@ from typing import Any
 
 import pandas as pd
 
+from workbench.language import N_, stored
+from workbench.language import gettext as _
 from workbench.report import decision_charts as charts
 from workbench.report.abstention import abstain, abstention
 from workbench.report.shapes import Block, Cell, Chart, Fold, Pair, Prose, Table
 from workbench.report.thresholds import net_benefit, thresholds
 from workbench.report.view import MODELS
-from workbench.report.words import chance, change, count, none, number, percent, word
+from workbench.report.words import chance, change, count, joined, none, number, percent, sentence, word
 
 _DRAWN = 6  # labels that are drawn; the others stand in tables
 _HOW = (
-    "A whole set of labels is one answer. How sure the model is of it is the product of the probabilities of its "
-    "decisions, as if labels were independent; which answers are given is decided without looking at the truth.",
-    "Each label is a yes-or-no problem of its own: its probability against how often it holds, in bins of equally many "
-    "examples. The floor is simulated: 500 times, each label holds with exactly the probability given for it.",
-    "Temperature and thresholds of a label were chosen on the validation split and are judged on the test split. The "
-    "temperature divides the label's logits and was not applied to any number elsewhere in this report.",
-    "Net benefit is true positives minus false alarms, each alarm weighed with the odds of the threshold, per example "
-    "(Vickers & Elkin 2006).",
+    N_(
+        "A whole set of labels is one answer. How sure the model is of it is the product of "
+        "the probabilities of its decisions, as if labels were independent; which answers "
+        "are given is decided without looking at the truth."
+    ),
+    N_(
+        "Each label is a yes-or-no problem of its own: its probability against how often it "
+        "holds, in bins of equally many examples. The floor is simulated: 500 times, each "
+        "label holds with exactly the probability given for it."
+    ),
+    N_(
+        "Temperature and thresholds of a label were chosen on the validation split and are "
+        "judged on the test split. The temperature divides the label's logits and was not "
+        "applied to any number elsewhere in this report."
+    ),
+    N_(
+        "Net benefit is true positives minus false alarms, each alarm weighed with the odds "
+        "of the threshold, per example (Vickers & Elkin 2006)."
+    ),
 )
 
 
@@ -32,41 +45,55 @@ def label_decisions(found: dict[str, dict[str, Any]]) -> tuple[str, tuple[Block,
     labels = own["labels"]
     above = sum(entry["reliability"]["above"] for entry in labels)
     honest = (
-        f"The probabilities of {above:,} of {count(len(labels), 'label')} are off by more than chance explains."
+        _("The probabilities of {above:,} of {n} are off by more than chance explains.").format(
+            above=above, n=count(len(labels), "{n} label", "{n} labels")
+        )
         if above
-        else "How probable it calls a label agrees with how often the label holds, as far as chance lets one see."
+        else _("How probable it calls a label agrees with how often the label holds, as far as chance lets one see.")
     )
     blocks = [*abstention(found), *_calibration(own), *_worth(own)]
     blocks += [_of_label(found, place) for place in range(len(labels))]
     if own["left_out"]:
-        blocks.append(Prose((f"{count(own['left_out'], 'rarer label')} left out here.",), "note"))
-    return f"{abstain(own)} {honest}", tuple(blocks), _HOW
+        blocks.append(
+            Prose(
+                (
+                    _("{left_out} left out here.").format(
+                        left_out=count(own["left_out"], "{n} rarer label", "{n} rarer labels")
+                    ),
+                ),
+                "note",
+            )
+        )
+    return joined(abstain(own), honest), tuple(blocks), tuple(map(_, _HOW))
 
 
 def _calibration(own: dict[str, Any]) -> list[Block]:
     rows = []
     for entry in own["labels"]:
         part, temperature = entry["reliability"], entry["temperature"]
-        where = "above" if part["above"] else "within"
+        where = _("above") if part["above"] else _("within")
         error = Cell(
-            number(part["ece"]), f"floor {number(part['floor'])}, 95 % below {number(part['floor_p95'])}: {where}"
+            number(part["ece"]),
+            _("floor {floor}, 95 % below {floor_p95}: {where}").format(
+                floor=number(part["floor"]), floor_p95=number(part["floor_p95"]), where=where
+            ),
         )
         if temperature["value"] is None:
-            fitted, moved = none(temperature["reason"]), Cell("no temperature", kind="none")
+            fitted, moved = none(temperature["reason"]), Cell(_("no temperature"), kind="none")
         else:
             fitted = Cell(number(temperature["value"]))
             loss = next(m for m in temperature["measures"] if m["name"] == "log_loss")
             text, span = change(loss["difference"], loss["low"], loss["high"])
-            moved = Cell(text, span or f"no interval: {loss.get('reason', '')}")
+            moved = Cell(text, span or _("no interval: {reason}").format(reason=stored(loss.get("reason", ""))))
         share = Cell(f"{entry['holds']:,}", percent(entry["prevalence"]))
         rows.append((word(entry["label"]), share, error, fitted, moved))
-    head = ("Label", "holds", "calibration error", "temperature", "log loss with it")
-    note = "A temperature above 1 says that the label's probabilities are too sure. Lower log loss is better."
+    head = (_("Label"), _("holds"), _("calibration error"), _("temperature"), _("log loss with it"))
+    note = _("A temperature above 1 says that the label's probabilities are too sure. Lower log loss is better.")
     grouped = own["labels"][0]["reliability"].get("note") if own["labels"] else ""
     if grouped:
-        note += f" {grouped[:1].upper()}{grouped[1:]}."
-    heading = Prose((), heading="Does each label hold as often as it is said to?")
-    return [heading, Table("Probability of each label", head, tuple(rows), note)]
+        note += f" {sentence(grouped)}"
+    heading = Prose((), heading=_("Does each label hold as often as it is said to?"))
+    return [heading, Table(_("Probability of each label"), head, tuple(rows), note)]
 
 
 def _worth(own: dict[str, Any]) -> list[Block]:
@@ -81,19 +108,22 @@ def _worth(own: dict[str, Any]) -> list[Block]:
             continue
         span = part["worth_using"]
         where = (
-            Cell("at none", "beyond chance")
+            Cell(_("at none"), _("beyond chance"))
             if span is None
-            else Cell(f"{percent(span[0], places=0)} to {percent(span[1], places=0)}")
+            else Cell(
+                _("{span} to {span_2}").format(span=percent(span[0], places=0), span_2=percent(span[1], places=0))
+            )
         )
-        worth = none("its threshold is 0 or 1") if part["used"] is None else Cell(number(part["used"]))
+        worth = none(_("its threshold is 0 or 1")) if part["used"] is None else Cell(number(part["used"]))
         rows.append((word(entry["label"]), Cell(chance(used["threshold"])), worth, where))
-    head = ("Label", "given from", "net benefit there", "pays for thresholds")
-    note = (
-        "Pays: the thresholds for which giving the label by the model beats giving it to all and to none, with the "
-        "whole 95 % interval. The net benefit is in examples found, per example; never giving the label has 0."
+    head = (_("Label"), _("given from"), _("net benefit there"), _("pays for thresholds"))
+    note = _(
+        "Pays: the thresholds for which giving the label by the model beats giving it to all "
+        "and to none, with the whole 95 % interval. The net benefit is in examples found, "
+        "per example; never giving the label has 0."
     )
-    heading = Prose((), heading="Does deciding by it pay?")
-    return [heading, Table("Net benefit of each label", head, tuple(rows), note)]
+    heading = Prose((), heading=_("Does deciding by it pay?"))
+    return [heading, Table(_("Net benefit of each label"), head, tuple(rows), note)]
 
 
 def _of_label(found: dict[str, dict[str, Any]], place: int) -> Fold:
@@ -117,7 +147,7 @@ def _of_label(found: dict[str, dict[str, Any]], place: int) -> Fold:
             if _same(side, place, entry["label"])
         }
         blocks += net_benefit(curves)
-    return Fold(f"{entry['label']}: probability, thresholds, worth", tuple(blocks))
+    return Fold(_("{label}: probability, thresholds, worth").format(label=entry["label"]), tuple(blocks))
 
 
 def _same(side: dict[str, Any], place: int, label: str) -> bool:
@@ -137,17 +167,23 @@ def _diagram(found: dict[str, dict[str, Any]], place: int) -> Pair:
             steps.append(pd.concat([histogram, pd.DataFrame([end])], ignore_index=True).assign(who=MODELS[model]))
     drawn = pd.concat(bins, ignore_index=True)[["who", "confidence", "share", "low", "high", "n"]].round(5)
     diagram = Chart(
-        charts.reliability(drawn, x=f"probability given for {label}", y="how often it holds"),
-        f"How often {label} holds over the probability given for it",
-        "Each dot stands for equally many examples. On the dashed line the label holds as often as it is said to. Bars "
-        "are 95 % intervals.",
+        charts.reliability(drawn, x=_("probability given for {label}").format(label=label), y=_("how often it holds")),
+        _("How often {label} holds over the probability given for it").format(label=label),
+        _(
+            "Each dot stands for equally many examples. On the dashed line the label holds as "
+            "often as it is said to. Bars are 95 % intervals."
+        ),
         280,
         square=True,
     )
     given = Chart(
-        charts.histogram(pd.concat(steps, ignore_index=True), x=f"probability given for {label}", y="examples"),
-        f"How many examples get which probability of {label}",
-        "How many examples get which probability, in steps of 5 points.",
+        charts.histogram(
+            pd.concat(steps, ignore_index=True),
+            x=_("probability given for {label}").format(label=label),
+            y=_("examples"),
+        ),
+        _("How many examples get which probability of {label}").format(label=label),
+        _("How many examples get which probability, in steps of 5 points."),
         280,
         square=True,
     )

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import multilabel_confusion_matrix
 
+from workbench.language import N_, stored
+from workbench.language import gettext as _
 from workbench.report.label_sets import labels_of, truth_and_answers
 from workbench.report.performance import known
 from workbench.report.shapes import Block, Cell, Finding, Fold, HeatCell, Heatmap, Pair, Prose, Table
@@ -20,31 +22,41 @@ _MAPS = 6  # labels whose four counts are drawn as small matrices; beyond, they 
 _LISTED = 12  # rows of a table that stand open
 _WORST, _ALL = 8, 200
 _OF_LABEL = (
-    ("label_precision", "right when given (precision)"),
-    ("label_recall", "found (recall)"),
-    ("label_f1", "F1"),
-    ("mean_average_precision", "average precision"),
-    ("label_auroc", "area under ROC"),
+    ("label_precision", N_("right when given (precision)")),
+    ("label_recall", N_("found (recall)")),
+    ("label_f1", N_("F1")),
+    ("mean_average_precision", N_("average precision")),
+    ("label_auroc", N_("area under ROC")),
 )
 
 
 def decided(view: RunView, model: str, measure: Measure) -> Finding:
     """The first screen's line: how often every label is right, and what one label is worth."""
     rows = known(_frame(view, model))
-    truth, given, _ = truth_and_answers(rows)
+    truth, given, _scores = truth_and_answers(rows)
     right = int((truth == given).all(axis=1).sum())
     constant = view.measures(model).get("baseline_subset_accuracy")
     span = "" if measure.low is None or measure.high is None else _between(measure.low, measure.high)
-    rest = f"{'' if view.audited else 'unseen '}examples: {percent(measure.value or 0)}{span}."
+    text = _("examples: {share}{interval}.") if view.audited else _("unseen examples: {share}{interval}.")
+    rest = text.format(share=percent(measure.value or 0), interval=span)
     level = "good"
     if constant is not None and constant.value is not None:
         level = "good" if (measure.low or 0.0) > constant.value else "fair" if _tells(view, model, truth) else "poor"
-        rest += f" Always answering the most frequent set of labels would do so in {percent(constant.value)}."
+        rest += _(" Always answering the most frequent set of labels would do so in {value}.").format(
+            value=percent(constant.value)
+        )
     hits, said, true = int((truth & given).sum()), int(given.sum()), int(truth.sum())
     if said and true:
-        rest += f" Of the labels it gives {percent(hits / said)} are right; of those that hold it finds "
-        rest += f"{percent(hits / true)}."
-    return Finding(level, f"Every label right for {right:,} of {len(rows):,}", rest, "#performance", "how sure")
+        rest += _(" Of the labels it gives {given} are right; of those that hold it finds {found}.").format(
+            given=percent(hits / said), found=percent(hits / true)
+        )
+    return Finding(
+        level,
+        _("Every label right for {right:,} of {n:,}").format(right=right, n=len(rows)),
+        rest,
+        "#performance",
+        _("how sure"),
+    )
 
 
 def f1_beside(measures: Mapping[str, Mapping[str, Any]]) -> str:
@@ -53,7 +65,9 @@ def f1_beside(measures: Mapping[str, Mapping[str, Any]]) -> str:
     if entry.get("difference") is None:
         return ""
     moved, span = change(entry["difference"], entry.get("low"), entry.get("high"))
-    return f" F1, averaged over the labels, moved by {moved}{f' ({span})' if span else ''}."
+    return _(" F1, averaged over the labels, moved by {moved}{span}.").format(
+        moved=moved, span=f" ({span})" if span else ""
+    )
 
 
 def _tells(view: RunView, model: str, truth: np.ndarray) -> bool:
@@ -66,7 +80,7 @@ def _tells(view: RunView, model: str, truth: np.ndarray) -> bool:
 
 
 def _between(low: float, high: float) -> str:
-    return f" (95 % interval {100 * low:.1f} to {100 * high:.1f})"
+    return _(" (95 % interval {low:.1f} to {high:.1f})").format(low=100 * low, high=100 * high)
 
 
 def _frame(view: RunView, model: str) -> pd.DataFrame:
@@ -84,14 +98,14 @@ def label_blocks(view: RunView) -> list[Block]:
 
 def _numbers(view: RunView, rows: pd.DataFrame) -> list[Block]:
     measures = view.measures(view.shipped)
-    kinds = [(measures[name].per_class, title) for name, title in _OF_LABEL if name in measures]
-    if not any(per_label for per_label, _ in kinds):
+    kinds = [(measures[name].per_class, title) for name, title in ((n, _(t)) for n, t in _OF_LABEL) if name in measures]
+    if not any(per_label for per_label, _title in kinds):
         return []
     chosen = (view.json("tuned/thresholds.json" if view.shipped != "base" else "base/thresholds.json")) or {}
     thresholds = {e["label"]: e for e in chosen.get("labels", [])}
-    truth, _, _ = truth_and_answers(rows)
+    truth, _given, _scores = truth_and_answers(rows)
     held = dict(zip(view.labels, truth.sum(axis=0).tolist(), strict=True))
-    head = ("Label", "examples with it", "given from", *(title for _, title in kinds))
+    head = (_("Label"), _("examples with it"), _("given from"), *(title for _of, title in kinds))
 
     def table(caption: str, labels: list[str], note: str = "") -> Table:
         return Table(
@@ -102,20 +116,21 @@ def _numbers(view: RunView, rows: pd.DataFrame) -> list[Block]:
                     word(label),
                     Cell(f"{held[label]:,}", percent(held[label] / len(rows))),
                     _threshold(thresholds.get(label)),
-                    *(estimate(of.get(label), why="not recorded for this label", n=False) for of, _ in kinds),
+                    *(estimate(of.get(label), why=_("not recorded for this label"), n=False) for of, _title in kinds),
                 )
                 for label in labels
             ),
             note,
         )
 
-    who = MODELS[view.shipped].capitalize()
-    note = (
-        f"Given from: the probability from which on the label is given. {chosen.get('text', '')} Guessing reaches an "
-        "average precision of the share of examples with the label, and an area of 0.5."
-    )
+    who = _(MODELS[view.shipped]).capitalize()
+    note = _(
+        "Given from: the probability from which on the label is given. {text} Guessing "
+        "reaches an average precision of the share of examples with the label, and an area "
+        "of 0.5."
+    ).format(text=stored(chosen.get("text", "")))
     if len(view.labels) <= _LISTED:
-        return [table(f"{who}: each label", view.labels, note)]
+        return [table(_("{who}: each label").format(who=who), view.labels, note)]
 
     def score(label: str) -> float:
         found = measures["label_f1"].per_class.get(label) if "label_f1" in measures else None
@@ -123,47 +138,56 @@ def _numbers(view: RunView, rows: pd.DataFrame) -> list[Block]:
 
     worst = sorted(view.labels, key=lambda label: (score(label), label))[:_WORST]
     left = len(view.labels) - _ALL
-    more = f" {count(left, 'more label')} in metrics.json." if left > 0 else ""
+    more = (
+        _(" {left} in metrics.json.").format(left=count(left, "{n} more label", "{n} more labels")) if left > 0 else ""
+    )
     return [
-        table(f"{who}: the {_WORST} labels of the lowest F1", worst, note),
-        Fold(f"All {len(view.labels)} labels", (table(f"{who}: each label", view.labels[:_ALL], f"{note}{more}"),)),
+        table(_("{who}: the {WORST} labels of the lowest F1").format(who=who, WORST=_WORST), worst, note),
+        Fold(
+            _("All {n} labels").format(n=len(view.labels)),
+            (table(_("{who}: each label").format(who=who), view.labels[:_ALL], f"{note}{more}"),),
+        ),
     ]
 
 
 def _threshold(entry: dict[str, Any] | None) -> Cell:
     if entry is None:
-        return none("no thresholds.json in this run")
-    short_of = "" if entry["how"] == "largest F1" else "too few to choose"
+        return none(_("no thresholds.json in this run"))
+    short_of = "" if entry["how"] == "largest F1" else _("too few to choose")
     return Cell(number(float(entry["threshold"])), short_of)
 
 
 def _counts(view: RunView, rows: pd.DataFrame) -> list[Block]:
     """True and false, given and not: four counts a label."""
-    truth, given, _ = truth_and_answers(rows)
+    truth, given, _scores = truth_and_answers(rows)
     matrices = multilabel_confusion_matrix(truth, given)  # rows: does not hold, holds; columns: not given, given
     if len(view.labels) <= _MAPS:
         maps = tuple(_matrix(label, m) for label, m in zip(view.labels, matrices, strict=True))
-        return [Prose((), heading="Decisions on each label"), Pair(maps, narrow=True)]
-    head = ("Label", "found", "missed", "given wrongly", "rightly not given")
+        return [Prose((), heading=_("Decisions on each label")), Pair(maps, narrow=True)]
+    head = (_("Label"), _("found"), _("missed"), _("given wrongly"), _("rightly not given"))
     body = tuple(
         (word(label), *(Cell(f"{int(n):,}") for n in (m[1, 1], m[1, 0], m[0, 1], m[0, 0])))
         for label, m in list(zip(view.labels, matrices, strict=True))[:_ALL]
     )
-    table = Table("Decisions on each label", head, body, compact=True)
-    return [table] if len(body) <= _LISTED else [Fold(f"Decisions on each of the {len(view.labels)} labels", (table,))]
+    table = Table(_("Decisions on each label"), head, body, compact=True)
+    return (
+        [table]
+        if len(body) <= _LISTED
+        else [Fold(_("Decisions on each of the {n} labels").format(n=len(view.labels)), (table,))]
+    )
 
 
 def _matrix(label: str, counts: np.ndarray) -> Heatmap:
     rows = []
-    for name, (no, yes), right in (("holds", counts[1], 1), ("does not", counts[0], 0)):
+    for name, (no, yes), right in ((_("holds"), counts[1], 1), (_("does not"), counts[0], 0)):
         cells, total = [], int(no + yes)
         for place, n in enumerate((yes, no)):  # given stands first
             rate = n / total if total else 0.0
             hit = (place == 0) == bool(right)
             shade = round(20 * rate * 0.75) if hit else -round(20 * min(1.0, 2.5 * rate))
-            cells.append(HeatCell(f"{int(n):,}", f"{100 * rate:.0f} %" if total else "no examples", shade, hit))
+            cells.append(HeatCell(f"{int(n):,}", f"{100 * rate:.0f} %" if total else _("no examples"), shade, hit))
         rows.append((name, tuple(cells)))
-    return Heatmap(short(label), "decided", "in truth", ("given", "not given"), tuple(rows))
+    return Heatmap(short(label), _("decided"), _("in truth"), (_("given"), _("not given")), tuple(rows))
 
 
 def wrong_labels(view: RunView, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Block]]:
@@ -189,16 +213,16 @@ def wrong_labels(view: RunView, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[
     body = tuple(
         (
             word(labels[k]),
-            Cell(f"{int(missed[k]):,}", f"of {int(truth[:, k].sum()):,} with it"),
-            Cell(f"{int(extra[k]):,}", f"of {int(given[:, k].sum()):,} given"),
+            Cell(f"{int(missed[k]):,}", _("of {sum:,} with it").format(sum=int(truth[:, k].sum()))),
+            Cell(f"{int(extra[k]):,}", _("of {sum:,} given").format(sum=int(given[:, k].sum()))),
         )
         for k in order
         if missed[k] + extra[k]
     )
-    head = ("Label", "missed", "given wrongly")
-    table = Table("Where the wrong decisions are", head, body[:_LISTED], compact=True)
-    rest = Table("Where the wrong decisions are, continued", head, body[_LISTED:_ALL], compact=True)
+    head = (_("Label"), _("missed"), _("given wrongly"))
+    table = Table(_("Where the wrong decisions are"), head, body[:_LISTED], compact=True)
+    rest = Table(_("Where the wrong decisions are, continued"), head, body[_LISTED:_ALL], compact=True)
     blocks: list[Block] = [table] if body else []
     if len(body) > _LISTED:
-        blocks.append(Fold(f"{count(len(body) - _LISTED, 'more label')}", (rest,)))
+        blocks.append(Fold(count(len(body) - _LISTED, "{n} more label", "{n} more labels"), (rest,)))
     return wrong, blocks

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-NONE = "no label"
+from workbench.language import N_
+from workbench.language import gettext as _
+
+NONE = N_("no label")
 _TRUTH, _GIVEN = "target.", "predicted."
 
 
@@ -37,7 +40,7 @@ def named(held: np.ndarray, labels: list[str]) -> list[str]:
 
 def written(labels: list[str]) -> str:
     """A set of labels as it is printed."""
-    return ", ".join(labels) or NONE
+    return ", ".join(labels) or _(NONE)
 
 
 def truth_and_answers(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

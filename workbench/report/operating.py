@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from workbench.language import gettext as _
 from workbench.report import decision_charts as charts
 from workbench.report.performance import known, truth_of
 from workbench.report.shapes import Block, Chart, Prose
@@ -60,19 +61,23 @@ def operating(view: RunView, own: Mapping[str, Any]) -> list[Block]:
     left = len(view.labels) - CLASSES
     chart = Chart(
         charts.scores(pd.concat(bins, ignore_index=True), str(classes[0]["label"])),
-        f"Probabilities of {classes[0]['label']} given to examples of it and to the others",
-        "What is to the right of the line is called. Bars: share of the examples of either kind.",
+        _("Probabilities of {label} given to examples of it and to the others").format(label=classes[0]["label"]),
+        _("What is to the right of the line is called. Bars: share of the examples of either kind."),
         200,
     )
-    note = (
-        f"On {count(len(rows), 'test example')} of the shipped model. Intervals are Wilson's (95 %), which take "
-        "examples as independent. A threshold that is chosen by looking here would have to be judged on other examples."
-    )
+    note = _(
+        "On {n} of the shipped model. Intervals are Wilson's (95 %), which take examples as "
+        "independent. A threshold that is chosen by looking here would have to be judged on "
+        "other examples."
+    ).format(n=count(len(rows), "{n} test example", "{n} test examples"))
     if left > 0:
-        note += f" The {CLASSES} commonest classes of {len(view.labels)} can be chosen."
-    said = "Move the threshold: the counts, the shares and the price follow."
+        note += _(" The {CLASSES} commonest classes of {n} can be chosen.").format(CLASSES=CLASSES, n=len(view.labels))
+    said = _("Move the threshold: the counts, the shares and the price follow.")
     ratio = float(part["cost_ratio"]) if part.get("cost_ratio") is not None else 1.0
-    return [Prose((said,), heading="What would another threshold do?"), Operating(tuple(classes), chart, ratio, note)]
+    return [
+        Prose((said,), heading=_("What would another threshold do?")),
+        Operating(tuple(classes), chart, ratio, note),
+    ]
 
 
 def _labels(view: RunView, positive: str | None) -> list[str]:

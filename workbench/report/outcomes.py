@@ -7,7 +7,9 @@ from urllib.parse import urlencode
 
 import pandas as pd
 
-from workbench.report import charts
+from workbench.language import N_
+from workbench.language import gettext as _
+from workbench.report import charts, error_charts
 from workbench.report.bands import bands
 from workbench.report.performance import (
     area,
@@ -16,6 +18,7 @@ from workbench.report.performance import (
     detection_errors,
     known,
     precision_recall,
+    ranked,
     roc,
     truth_of,
 )
@@ -30,8 +33,10 @@ _PLAIN = 6  # classes beyond which a matrix shows counts alone
 _LISTED = 12  # rows of a table that stand open
 _SIDE_BY_SIDE = 4  # classes up to which two matrices stand beside each other
 _MATRIX_NOTE = {
-    True: "Counts of test examples and their share of the row. Blue: right. Orange: wrong. A number leads to cases.",
-    False: "Counts of test examples and their share of the row. Blue: right. Orange: wrong.",
+    True: N_(
+        "Counts of test examples and their share of the row. Blue: right. Orange: wrong. A number leads to cases."
+    ),
+    False: N_("Counts of test examples and their share of the row. Blue: right. Orange: wrong."),
 }
 _POINTS = 1200  # of a scatter
 
@@ -40,7 +45,7 @@ def confusions(view: RunView) -> list[Block]:
     """Confusion before and after: matrices, or the commonest confusions of many classes."""
     after = view.shipped
     maps: list[Block] = []
-    for model, title in (("base", "Before"), (after, "Deployed" if after == "onnx" else "After")):
+    for model, title in (("base", _("Before")), (after, _("Deployed") if after == "onnx" else _("After"))):
         frame = view.predictions(model, "test")
         if frame is not None and len(view.labels) <= MATRIX:
             listed = model == after and view.run.has("cases.json")
@@ -51,7 +56,7 @@ def confusions(view: RunView) -> list[Block]:
         return []
     if len(view.labels) <= _SIDE_BY_SIDE or len(maps) == 1:
         return [Pair(tuple(maps))] if len(maps) > 1 else maps
-    return [maps[-1], Fold("The same for the model before", (maps[0],))]
+    return [maps[-1], Fold(_("The same for the model before"), (maps[0],))]
 
 
 def _matrix(frame: pd.DataFrame, labels: list[str], title: str, *, linked: bool) -> Heatmap:
@@ -63,18 +68,18 @@ def _matrix(frame: pd.DataFrame, labels: list[str], title: str, *, linked: bool)
         for j, n in enumerate(counts[i]):
             rate = n / total if total else 0.0
             shade = round(20 * rate * 0.75) if i == j else -round(20 * min(1.0, 2.5 * rate))
-            share = f"{100 * rate:.0f} %" if total else "no examples"
+            share = f"{100 * rate:.0f} %" if total else _("no examples")
             wanted = {"truth": clean(label), "decided": clean(labels[j])}
             href = f"#cases:{urlencode(wanted, errors='replace')}" if linked and n else ""
             cells.append(HeatCell(f"{n:,}", share, shade, i == j, href))
         rows.append((short(label), tuple(cells)))
     return Heatmap(
-        f"{title}: what was decided",
-        "decided",
-        "in truth",
+        _("{title}: what was decided").format(title=title),
+        _("decided"),
+        _("in truth"),
         tuple(short(label) for label in labels),
         tuple(rows),
-        _MATRIX_NOTE[linked],
+        _(_MATRIX_NOTE[linked]),
         switch=f"shown-{title.lower()}" if len(labels) > _PLAIN else "",
     )
 
@@ -89,12 +94,15 @@ def _commonest(frame: pd.DataFrame, labels: list[str], title: str) -> Block:
         (word(labels[i]), word(labels[j]), Cell(f"{n:,}", percent(n / counts[i].sum()))) for n, i, j in found[:20]
     )
     if not rows:
-        return Prose((f"{title}: nothing was confused on the test split.",))
-    note = (
-        f"The {len(rows)} commonest of {len(found):,} pairs; with {len(labels)} classes a full matrix cannot be read."
+        return Prose((_("{title}: nothing was confused on the test split.").format(title=title),))
+    note = _("The {n} commonest of {n_2:,} pairs; with {n_3} classes a full matrix cannot be read.").format(
+        n=len(rows), n_2=len(found), n_3=len(labels)
     )
     return Table(
-        f"{title}: what is taken for what", ("In truth", "decided as", "times, share of the class"), rows, note
+        _("{title}: what is taken for what").format(title=title),
+        (_("In truth"), _("decided as"), _("times, share of the class")),
+        rows,
+        note,
     )
 
 
@@ -104,18 +112,18 @@ def classes(view: RunView) -> list[Block]:
     kinds = [(n, found[n].per_class) for n in ("recall", "precision", "f1") if n in found and found[n].per_class]
     if not kinds:
         return []
-    titles = {"recall": "found (recall)", "precision": "right when said (precision)", "f1": "F1"}
-    head, who = ("Class", *(titles[n] for n, _ in kinds)), MODELS[view.shipped].capitalize()
+    titles = {"recall": _("found (recall)"), "precision": _("right when said (precision)"), "f1": "F1"}
+    head, who = (_("Class"), *(titles[n] for n, _of in kinds)), _(MODELS[view.shipped]).capitalize()
 
     def table(caption: str, labels: list[str], note: str = "") -> Table:
         rows = tuple(
-            (word(label), *(estimate(of.get(label), why="not recorded for this class") for _, of in kinds))
+            (word(label), *(estimate(of.get(label), why=_("not recorded for this class")) for _name, of in kinds))
             for label in labels
         )
         return Table(caption, head, rows, note, compact=True)
 
     if len(view.labels) <= _LISTED:
-        return [table(f"{who}: each class", view.labels)]
+        return [table(_("{who}: each class").format(who=who), view.labels)]
 
     def score(label: str) -> float:
         known_ = kinds[0][1].get(label)
@@ -123,11 +131,13 @@ def classes(view: RunView) -> list[Block]:
 
     worst = sorted(view.labels, key=lambda label: (score(label), label))[:_WORST]
     left = len(view.labels) - _ALL
-    note = f"{count(left, 'more class', 'more classes')} in metrics.json." if left > 0 else ""
-    every = table(f"{who}: each class", view.labels[:_ALL], note)
+    note = (
+        _("{left} in metrics.json.").format(left=count(left, "{n} more class", "{n} more classes")) if left > 0 else ""
+    )
+    every = table(_("{who}: each class").format(who=who), view.labels[:_ALL], note)
     return [
-        table(f"{who}: the {_WORST} classes that are found least", worst),
-        Fold(f"All {len(view.labels)} classes", (every,)),
+        table(_("{who}: the {WORST} classes that are found least").format(who=who, WORST=_WORST), worst),
+        Fold(_("All {n} classes").format(n=len(view.labels)), (every,)),
     ]
 
 
@@ -148,28 +158,33 @@ def curves(view: RunView) -> list[Block]:
     hardest = sorted(areas, key=lambda label: (areas[label], labels.index(label)))[:_CURVES]
     blocks: list[Block] = []
     if hardest:
-        title = "Found, and at what price"
+        title = _("Found, and at what price")
         if len(areas) > len(hardest):
-            which = "labels" if view.multilabel else "classes"
-            title += f": the {len(hardest)} {which} of {len(areas)} that are hardest to tell apart"
-        said = (
-            "Bands: the middle 95 % of the curves when the test examples are drawn anew 500 times, class by class. "
-            "Dashed: calling at random."
+            few = _(": the {n} classes of {every} that are hardest to tell apart")
+            if view.multilabel:
+                few = _(": the {n} labels of {every} that are hardest to tell apart")
+            title += few.format(n=len(hardest), every=len(areas))
+        said = _(
+            "Bands: the middle 95 % of the curves when the test examples are drawn anew 500 "
+            "times, class by class. Dashed: calling at random."
         )
         blocks += [Prose((said,), heading=title), *(Pair(_both(frames, label, areas[label])) for label in hardest)]
         if traded := [chart for label in hardest if (chart := _errors(frames, label))]:
             both = [Pair((a, b)) for a, b in zip(traded[::2], traded[1::2], strict=False)]
             rest = traded[2 * len(both) :]
-            blocks.append(Fold("Misses over false alarms (DET)", (*both, *rest)))
+            blocks.append(Fold(_("Misses over false alarms (DET)"), (*both, *rest)))
     if undefined:
-        text = f"No curves for {', '.join(undefined)}: the test split holds only examples of it, or none."
+        text = _("No curves for {labels}: the test split holds only examples of it, or none.").format(
+            labels=_(", ").join(undefined)
+        )
         blocks.append(Prose((text,), "note"))
     return blocks
 
 
 def _both(frames: dict[str, pd.DataFrame], label: str, value: float) -> tuple[Chart, Chart]:
     """The two charts of a class."""
-    last = known(list(frames.values())[-1])
+    frames = {who: ranked(frame, label) for who, frame in frames.items()}
+    last = list(frames.values())[-1]
     truth = truth_of(last, label)
     of_roc, of_precision = bands(truth, last[f"score.{label}"].to_numpy(dtype=float))
 
@@ -181,15 +196,17 @@ def _both(frames: dict[str, pd.DataFrame], label: str, value: float) -> tuple[Ch
     return (
         Chart(
             charts.roc(lines(roc), of_roc, label),
-            f"ROC of {label}: area {_area(value)}",
-            f"{label}: area under the ROC {_area(value)}.",
+            _("ROC of {label}: area {value}").format(label=label, value=_area(value)),
+            _("{label}: area under the ROC {value}.").format(label=label, value=_area(value)),
             250,
             square=True,
         ),
         Chart(
             charts.precision_recall(lines(precision_recall), of_precision, label, share),
-            f"Precision over recall of {label}: average precision {_area(mean)}",
-            f"{label}: average precision {_area(mean)}; at random {number(share)}.",
+            _("Precision over recall of {label}: average precision {mean}").format(label=label, mean=_area(mean)),
+            _("{label}: average precision {mean}; at random {share}.").format(
+                label=label, mean=_area(mean), share=number(share)
+            ),
             250,
             square=True,
         ),
@@ -203,9 +220,11 @@ def _errors(frames: dict[str, pd.DataFrame], label: str) -> Chart | None:
         return None
     drawn = pd.concat([c.assign(who=who) for who, c in found.items()], ignore_index=True).round(5)
     return Chart(
-        charts.detection_errors(drawn, label),
-        f"Misses over false alarms of {label}, on axes of normal deviates",
-        f"{label}: how many are missed at each share of false alarms; the lower left, the better.",
+        error_charts.detection_errors(drawn, label),
+        _("Misses over false alarms of {label}, on axes of normal deviates").format(label=label),
+        _("{label}: how many are missed at each share of false alarms; the lower left, the better.").format(
+            label=label
+        ),
         250,
         square=True,
     )
@@ -232,23 +251,29 @@ def regression(view: RunView) -> list[Block]:
             "who": MODELS[view.shipped],
         }
     )[::every].round(6)
-    thinned = f" Every {every}th of {len(rows):,} examples is drawn." if every > 1 else ""
-    spread = f"residuals from {number(points['residual'].min())} to {number(points['residual'].max())} {view.unit}"
+    thinned = _(" Every {every}th of {n:,} examples is drawn.").format(every=every, n=len(rows)) if every > 1 else ""
+    spread = _("residuals from {min} to {max} {unit}").format(
+        min=number(points["residual"].min()), max=number(points["residual"].max()), unit=view.unit
+    )
     return [
         Pair(
             (
                 Chart(
                     charts.scatter(points, unit=view.unit),
-                    f"Predicted against actual values of {len(points):,} examples",
-                    f"Each dot is an example; on the dashed line the prediction is exact.{thinned}",
+                    _("Predicted against actual values of {n:,} examples").format(n=len(points)),
+                    _("Each dot is an example; on the dashed line the prediction is exact.{thinned}").format(
+                        thinned=thinned
+                    ),
                     300,
                     square=True,
                 ),
                 Chart(
                     charts.residuals(points, unit=view.unit),
-                    f"Residuals over predictions: {spread}",
-                    "Above the dashed line the model says too much, below it too little; "
-                    "a slope or a funnel is a pattern that it missed.",
+                    _("Residuals over predictions: {spread}").format(spread=spread),
+                    _(
+                        "Above the dashed line the model says too much, below it too little; a slope or a "
+                        "funnel is a pattern that it missed."
+                    ),
                     300,
                     square=True,
                 ),

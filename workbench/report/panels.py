@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.language import N_, stored
+from workbench.language import gettext as _
 from workbench.report import pictures
 from workbench.report.answers import Answer
 from workbench.report.measures import card_table
@@ -24,7 +26,7 @@ from workbench.report.words import count, number, sentence, signed
 SHADES = 20
 LIGHTS = ("good", "fair", "poor")
 SIDES = ("before", "after")
-_NO_UNIT = "The values have no unit: full colour is the strongest of this method alone."
+_NO_UNIT = N_("The values have no unit: full colour is the strongest of this method alone.")
 _BARS = 10  # columns of a table's attribution that are drawn; the rest stands behind its sum
 _DENSE = 112  # pixels a side of a pixel-by-pixel map
 
@@ -89,7 +91,7 @@ class CaseView:
         places = ("base",) if who == "before" else ("onnx", "tuned")
         entries = (self.view.json("cases.json") or {}).get("refused") or []
         found = (e for e in entries if e["explainer"] == explainer and e["model"] in places and e["id"] == self.id)
-        return next((str(e["reason"]) for e in found), "")
+        return next((stored(e["reason"]) for e in found), "")
 
     def quality(self, who: str, explainer: str) -> dict[str, Any]:
         answer = self.view.answer(who, explainer)
@@ -123,15 +125,15 @@ def panel(shown: CaseView, explainer: str, who: str) -> Panel:
     """One method for one model, or the reason why there is nothing to draw."""
     answer = shown.view.answer(who, explainer)
     if answer is None or (who, explainer) not in shown.rows:
-        place = "base" if who == "before" else "tuned and onnx"
+        place = "base" if who == "before" else _("tuned and onnx")
         why = (
-            f"no attributions of {explainer} in {place}"
+            _("no attributions of {explainer} in {place}").format(explainer=explainer, place=place)
             if answer is None
-            else "the method gave no answer to this question"
+            else _("the method gave no answer to this question")
         )
         why = shown.refusal(explainer, who) or why
-        return Panel(who, Prose((f"Not computed: {why}.",), "note"), called=shown.view.called(who))
-    label = f"{answer.about.get('title', explainer)}, {shown.view.called(who)}"
+        return Panel(who, Prose((_("Not computed: {why}.").format(why=why),), "note"), called=shown.view.called(who))
+    label = f"{stored(answer.about.get('title', explainer))}, {shown.view.called(who)}"
     values, rows = shown.values(who, explainer), shown.rows[who, explainer]
     ends = {
         int(i): (float(low), float(high))
@@ -146,7 +148,7 @@ def panel(shown: CaseView, explainer: str, who: str) -> Panel:
     light = quality.get("light", "")
     reasons = tuple(sentence(reason) for reason in quality.get("reasons", []))
     if not quality and shown.view.json("quality.json"):
-        reasons = ("How far to trust it was not measured.",)
+        reasons = (_("How far to trust it was not measured."),)
     shade = light if light in LIGHTS else ""
     return Panel(who, block, _facts(answer, shown), shade, reasons, shown.view.called(who))
 
@@ -158,14 +160,20 @@ def _facts(answer: Answer, shown: CaseView) -> tuple[str, ...]:
         like = max(abs(known["base_score"]), abs(known["score"])) or 1.0
         write = number if shown.view.regression else signed
         start, end = (write(known[key], like=like) for key in ("base_score", "score"))
-        facts.append(f"Everything hidden: {start} {shown.unit}. Nothing hidden: {end} {shown.unit}.")
+        facts.append(
+            _("Everything hidden: {start} {unit}. Nothing hidden: {end} {unit}.").format(
+                start=start, unit=shown.unit, end=end
+            )
+        )
     if known.get("gap") is not None:
-        facts.append(f"The values miss the difference by {number(known['gap'])} {shown.unit}.")
+        facts.append(
+            _("The values miss the difference by {gap} {unit}.").format(gap=number(known["gap"]), unit=shown.unit)
+        )
     elif known:
         own = shown.unitless(answer.explainer)
-        facts.append("The values need not add up with this method." if not own else _NO_UNIT)
+        facts.append(_("The values need not add up with this method.") if not own else _(_NO_UNIT))
     if known.get("evaluations"):
-        facts.append(f"{known['evaluations']:,} evaluations of the model.")
+        facts.append(_("{evaluations:,} evaluations of the model.").format(evaluations=known["evaluations"]))
     return (*facts, *(sentence(note) for note in known.get("notes", [])))
 
 
@@ -240,17 +248,23 @@ def _bars(
     shown_first = _BARS if len(order) > _BARS + 2 else len(order)
     rest = order[shown_first:]
     together = signed(float(values[rest].sum()), like=scale or 1.0)
-    note = f"{count(len(rest), 'more column')}, together {together}" if rest else ""
+    note = (
+        _("{n}, together {together}").format(
+            n=count(len(rest), "{n} more column", "{n} more columns"), together=together
+        )
+        if rest
+        else ""
+    )
     return Bars(label, tuple(bars[:shown_first]), note, tuple(bars[shown_first:]))
 
 
 def _overlay(shown: CaseView, values: np.ndarray, scale: float, label: str, unit: str) -> Block:
     picture = shown.picture
     if picture["segments"] is None:
-        return Prose(("Not drawn: the parts of this picture are not in the run.",), "note")
+        return Prose((_("Not drawn: the parts of this picture are not in the run."),), "note")
     longest, size = shown.view.limits.picture, (picture["width"], picture["height"])
     strongest = float(values[int(np.abs(values).argmax())]) if len(values) else 0.0
-    note = f"strongest part {signed(strongest, like=scale or 1.0)}{unit}"
+    note = _("strongest part {strongest}{unit}").format(strongest=signed(strongest, like=scale or 1.0), unit=unit)
     coloured = pictures.overlay(pictures.segment_map(picture["segments"], values, longest), scale)
     return Overlay(picture["base"], coloured, *size, f"{label}: {note}", note, pixelated=True)
 
@@ -263,7 +277,7 @@ def _with_dense(shown: CaseView, answer: Answer, parts: Block, label: str) -> Bl
     picture, size = shown.picture, (shown.picture["width"], shown.picture["height"])
     small = pictures.dense_map(dense, min(shown.view.limits.picture, _DENSE))
     full = float(np.percentile(np.abs(small), 99)) or float(np.abs(small).max())
-    own = "pixel by pixel, on a scale of its own"
+    own = _("pixel by pixel, on a scale of its own")
     fine = Overlay(
         picture["base"], pictures.overlay(small, full), *size, f"{label}, {own}", own, pixelated=picture["pixelated"]
     )

@@ -12,8 +12,22 @@ POINTS = 120  # of a drawn curve
 
 
 def known(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The rows whose target is known."""
-    return predictions[predictions["target"].notna()].reset_index(drop=True)
+    """The rows whose target is known; the frame itself where all are. Not to be changed."""
+    there = predictions["target"].notna()
+    if there.all() and predictions.index.equals(pd.RangeIndex(len(predictions))):
+        return predictions
+    return predictions[there].reset_index(drop=True)
+
+
+def ranked(predictions: pd.DataFrame, label: str) -> pd.DataFrame:
+    """What the curves of one class need, `target.<label>` and its score, from the highest score down.
+
+    Sorting again what is sorted costs next to nothing: a million scores are sorted once and not for every curve.
+    """
+    rows, score = known(predictions), f"score.{label}"
+    truth, values = truth_of(rows, label), rows[score].to_numpy(dtype=float)
+    order = np.argsort(-values, kind="stable")
+    return pd.DataFrame({"target": truth[order], f"target.{label}": truth[order], score: values[order]})
 
 
 def said(predictions: pd.DataFrame | None, ids: Iterable[str], column: str) -> dict[str, Any]:

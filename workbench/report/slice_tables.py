@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from workbench.language import N_, stored
+from workbench.language import gettext as _
 from workbench.report.shapes import Block, Cell, Dot, Fold, Prose, Table
 from workbench.report.slice_labels import labels_by
 from workbench.report.slices import SIGNIFICANT, Slices, difference_of
@@ -26,14 +28,14 @@ from workbench.report.words import (
 from workbench.types import Estimate
 
 _ROWS = 12
-_WHO = {"base": "before", "onnx": "deployed"}
+_WHO = {"base": N_("before"), "onnx": N_("deployed")}
 _RATES = {
-    "recall": "found of the positive",
-    "precision": "right of the flagged",
-    "false_positive_rate": "flagged of the negative",
-    "selection_rate": "flagged of all",
-    "rmse": "typical error (RMSE)",
-    "hamming_loss": "wrong decisions",
+    "recall": N_("found of the positive"),
+    "precision": N_("right of the flagged"),
+    "false_positive_rate": N_("flagged of the negative"),
+    "selection_rate": N_("flagged of all"),
+    "rmse": N_("typical error (RMSE)"),
+    "hamming_loss": N_("wrong decisions"),
 }
 
 
@@ -49,26 +51,33 @@ def slice_blocks(view: RunView) -> list[Block]:
         if not rows:
             continue
         shown = rows if len(rows) <= _ROWS else sorted(rows, key=lambda e: -e["n"])[:_ROWS]
-        title = f"By {one['name']}" + ("" if len(rows) == len(shown) else f": the {_ROWS} largest of {len(rows):,}")
+        title = _("By {name}").format(name=one["name"]) + (
+            "" if len(rows) == len(shown) else _(": the {ROWS} largest of {n:,}").format(ROWS=_ROWS, n=len(rows))
+        )
         blocks.append(_table(view, found, title, shown, axis))
         if len(rows) > len(shown):
-            blocks.append(Fold(f"All {len(rows):,} groups", (_table(view, found, f"By {one['name']}", rows, axis),)))
+            blocks.append(
+                Fold(
+                    _("All {n:,} groups").format(n=len(rows)),
+                    (_table(view, found, _("By {name}").format(name=one["name"]), rows, axis),),
+                )
+            )
         said = _gaps(found, one["gaps"].get("onnx") or [])
         if said:
             blocks.append(Prose(tuple(said)))
         if any(e["models"]["onnx"]["rates"] for e in rows):
-            what = "Typical error (RMSE)" if found.content["measure"] == "mae" else "Other rates"
+            what = _("Typical error (RMSE)") if found.content["measure"] == "mae" else _("Other rates")
             if found.sets:
-                what = "Wrong decisions"
-            blocks.append(Fold(f"{what} by {one['name']}", (_rates(rows),)))
+                what = _("Wrong decisions")
+            blocks.append(Fold(_("{what} by {name}").format(what=what, name=one["name"]), (_rates(rows),)))
         blocks += labels_by(rows, one["name"])
     if crossed:
-        table = _table(view, found, "Two attributes at once", crossed, axis)
-        blocks.append(Fold(f"{count(len(crossed), 'crossed slice')}", (table,)))
-    left = [f"{part['attribute']}: {part['reason']}" if part["attribute"] else part["reason"]
+        table = _table(view, found, _("Two attributes at once"), crossed, axis)
+        blocks.append(Fold(count(len(crossed), "{n} crossed slice", "{n} crossed slices"), (table,)))
+    left = [f"{part['attribute']}: {stored(part['reason'])}" if part["attribute"] else stored(part["reason"])
             for part in found.content.get("left_out") or []]  # fmt: skip
     if left:
-        blocks.append(Prose((f"Left out: {'; '.join(left)}.",), "note"))
+        blocks.append(Prose((_("Left out: {left}.").format(left="; ".join(left)),), "note"))
     return blocks
 
 
@@ -88,13 +97,13 @@ def _table(
     mae = found.content["measure"] == "mae"
     unit = f" ({view.unit})" if mae and view.unit else ""
     models = {m: w for m, w in _WHO.items() if m in view.models}
-    last = () if view.audited else ("change",)
-    head = ("Group", "n", *models.values(), "intervals", "against the rest", *last)
+    last = () if view.audited else (_("change"),)
+    head = (_("Group"), "n", *map(_, models.values()), _("intervals"), _("against the rest"), *last)
     rows = []
     for entry in entries:
         scores = {m: _estimate((entry["models"].get(m) or {}).get("score")) for m in models}
         beside = [v for s in scores.values() for v in ends(s)]
-        name = " and ".join(f"{p['attribute']}: {p['value']}" for p in entry["where"])
+        name = _(" and ").join(f"{p['attribute']}: {p['value']}" for p in entry["where"])
         label = word(entry["where"][0]["value"] if len(entry["where"]) == 1 else name)
         if entry["note"] == "counts only":
             counted = [_count(entry, m) for m in models]
@@ -103,7 +112,7 @@ def _table(
                     label,
                     Cell(f"{entry['n']:,}"),
                     *counted,
-                    *(Cell("too few", kind="none") for _ in range(2 + len(last))),
+                    *(Cell(_("too few"), kind="none") for _place in range(2 + len(last))),
                 )
             )
             continue
@@ -112,10 +121,10 @@ def _table(
             _test(t, entry, mae) for t in (difference_of(entry), *(() if view.audited else (entry.get("change"),)))
         ]
         rows.append((label, Cell(f"{entry['n']:,}"), *values, _dots(name, scores, axis), *tested))
-    measure = "mean absolute error" if mae else "every label right" if found.sets else "accuracy"
-    ends_ = f"{number(axis[0], like=axis[1])} to {number(axis[1])}" if mae else (
-        f"{percent(axis[0], places=0)} to {percent(axis[1], places=0)}")  # fmt: skip
-    said = [*[f"{measure}{unit}"] * len(models), ends_, "deployed", *(["after − before"] if last else [])]
+    measure = _("mean absolute error") if mae else _("every label right") if found.sets else _("accuracy")
+    ends_ = _("{axis} to {axis_2}").format(axis=number(axis[0], like=axis[1]), axis_2=number(axis[1])) if mae else (
+        _("{axis} to {axis_2}").format(axis=percent(axis[0], places=0), axis_2=percent(axis[1], places=0)))  # fmt: skip
+    said = [*[f"{measure}{unit}"] * len(models), ends_, _("deployed"), *([_("after − before")] if last else [])]
     notes = {i + 2: text for i, text in enumerate(said)}
     faint = frozenset(i for i, e in enumerate(entries) if e["note"] in ("counts only", "insufficient"))
     return Table(caption, head, tuple(rows), notes=notes, faint=faint)
@@ -123,24 +132,26 @@ def _table(
 
 def _count(entry: Mapping[str, Any], model: str) -> Cell:
     right = (entry["models"].get(model) or {}).get("right")
-    return Cell("too few", kind="none") if right is None else Cell(f"{right:,} right")
+    return Cell(_("too few"), kind="none") if right is None else Cell(_("{right:,} right").format(right=right))
 
 
 def _value(score: Estimate | None, beside: list[float], mae: bool) -> Cell:
     if score is None or score.value is None or mae:
-        return estimate(score, why="not computed for this slice", n=False, beside=beside)
+        return estimate(score, why=_("not computed for this slice"), n=False, beside=beside)
     span = (
-        "no interval" if score.low is None or score.high is None else f"{100 * score.low:.1f} to {100 * score.high:.1f}"
+        _("no interval")
+        if score.low is None or score.high is None
+        else _("{low:.1f} to {high:.1f}").format(low=100 * score.low, high=100 * score.high)
     )
     return Cell(percent(score.value), span)
 
 
 def _test(test: Mapping[str, Any] | None, entry: Mapping[str, Any], mae: bool) -> Cell:
     if test is None:
-        return Cell(entry["note"] or "not tested", kind="none")
+        return Cell(stored(entry["note"]) or _("not tested"), kind="none")
     if test["value"] is None:
         return none(str(test.get("reason", "")))
-    corrected = p_value(test.get("p_holm")) or str(test.get("reason", ""))
+    corrected = p_value(test.get("p_holm")) or stored(test.get("reason", ""))
     if mae:
         moved, span = change(test["value"], test["low"], test["high"])
     else:
@@ -157,7 +168,7 @@ def _dots(name: str, scores: Mapping[str, Estimate | None], axis: tuple[float, f
         if score is not None and score.value is not None:
             place = [None if v is None else (v - low) / width for v in (score.value, score.low, score.high)]
             dots.append(Dot(who, place[0] or 0.0, place[1], place[2]))
-            said.append(f"{who} {number(score.value)}")
+            said.append(f"{_(who)} {number(score.value)}")
     return Cell(f"{name}: {', '.join(said)}", kind="dots", dots=tuple(dots))
 
 
@@ -168,18 +179,32 @@ def _gaps(found: Slices, gaps: list[dict[str, Any]]) -> list[str]:
         if gap["measure"] != found.content["measure"]:
             continue
         if gap["value"] is None:
-            said.append(sentence(f"The largest gap was not tested: {gap['reason']}"))
+            said.append(sentence(_("The largest gap was not tested: {reason}").format(reason=stored(gap["reason"]))))
             continue
         mae = gap["measure"] == "mae"
         unit = f" {found.content['unit']}" if found.content.get("unit") else ""
         like = max(gap["value"], gap["p95"])
-        size = f"{number(gap['value'], like=like)}{unit}" if mae else f"{points(gap['value'])} points"
+        size = (
+            f"{number(gap['value'], like=like)}{unit}"
+            if mae
+            else _("{value} points").format(value=points(gap["value"]))
+        )
         usual, often = (number(gap[k], like=like) if mae else points(gap[k]) for k in ("expected", "p95"))
         beyond = gap["p_holm"] is not None and gap["p_holm"] < SIGNIFICANT
         said.append(
-            f"Largest gap: {size}, from {gap['lowest']} to {gap['highest']}. Groups drawn by lot would differ by "
-            f"{usual} on average and by up to {often} in 19 of 20 draws, so this gap is "
-            f"{'larger than chance makes it' if beyond else 'not beyond chance'} ({p_value(gap['p_holm'])}, corrected)."
+            _(
+                "Largest gap: {size}, from {lowest} to {highest}. Groups drawn by lot would differ "
+                "by {usual} on average and by up to {often} in 19 of 20 draws, so this gap is {beyond} "
+                "({p_holm}, corrected)."
+            ).format(
+                size=size,
+                lowest=gap["lowest"],
+                highest=gap["highest"],
+                usual=usual,
+                often=often,
+                beyond=_("larger than chance makes it") if beyond else _("not beyond chance"),
+                p_holm=p_value(gap["p_holm"]),
+            )
         )
     return said
 
@@ -189,7 +214,7 @@ def _rates(entries: list[dict[str, Any]]) -> Table:
     rows = []
     for entry in entries:
         found = entry["models"]["onnx"]["rates"]
-        cells = [estimate(_estimate(found.get(n)), why=entry["note"] or "not computed") for n in names]
+        cells = [estimate(_estimate(found.get(n)), why=stored(entry["note"]) or _("not computed")) for n in names]
         rows.append((word(entry["where"][0]["value"]), *cells))
     faint = frozenset(i for i, e in enumerate(entries) if e["note"] in ("counts only", "insufficient"))
-    return Table("The deployed model", ("Group", *(_RATES.get(n, n) for n in names)), tuple(rows), faint=faint)
+    return Table(_("The deployed model"), (_("Group"), *(_(_RATES.get(n, n)) for n in names)), tuple(rows), faint=faint)

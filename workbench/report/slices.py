@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from workbench.language import N_, condition
+from workbench.language import gettext as _
 from workbench.report.shapes import Finding
 from workbench.report.view import RunView
 from workbench.report.words import between, change, count, listing, number, percent, points
@@ -19,9 +21,22 @@ class Slices:
     def __init__(self, view: RunView) -> None:
         self._view = view
         self.content: Mapping[str, Any] = view.json("slices.json") or {}
-        self.entries: list[dict[str, Any]] = list(self.content.get("slices") or [])
         self.attributes: list[dict[str, Any]] = list(self.content.get("attributes") or [])
+        self.entries: list[dict[str, Any]] = [self._told(e) for e in self.content.get("slices") or []]
         self.reason = str(self.content.get("reason") or "")
+
+    def _told(self, entry: dict[str, Any]) -> dict[str, Any]:
+        """A slice with ranges of numbers in the language that is spoken; values of the data stay as they are."""
+        ranges = {a["name"] for a in self.attributes if a.get("edges")}
+        if not any(part["attribute"] in ranges for part in entry["where"]):
+            return entry
+        where = [
+            {**p, "value": condition(p["value"]) if p["attribute"] in ranges else p["value"]} for p in entry["where"]
+        ]
+        said = entry["name"]
+        for old, new in zip(entry["where"], where, strict=True):
+            said = said.replace(str(old["value"]), str(new["value"]), 1)
+        return {**entry, "where": where, "name": said}
 
     @property
     def names(self) -> list[str]:
@@ -67,10 +82,10 @@ class Slices:
         """A value of the measure in words."""
         if self.content.get("measure") == "mae":
             unit = f" {self._view.unit}" if self._view.unit else ""
-            return f"off by {number(value)}{unit}"
+            return _("off by {value}{unit}").format(value=number(value), unit=unit)
         if self.sets:
-            return f"every label right in {percent(value)}"
-        return f"{percent(value)} right"
+            return _("every label right in {value}").format(value=percent(value))
+        return _("{value} right").format(value=percent(value))
 
     def gap(self, test: Mapping[str, Any]) -> str:
         """A difference with its interval in words, without its sign."""
@@ -78,11 +93,13 @@ class Slices:
         if self.content.get("measure") == "mae":
             moved, span = change(test["value"], low, high)
             unit = f" {self._view.unit}" if self._view.unit else ""
-            return f"{moved.lstrip('+−')}{unit} (95 % interval of the difference {span or 'not computed'})"
+            return _("{moved}{unit} (95 % interval of the difference {span})").format(
+                moved=moved.lstrip("+−"), unit=unit, span=span or _("not computed")
+            )
         if low is None or high is None:
-            return f"{points(test['value'])} points"
+            return _("{value} points").format(value=points(test["value"]))
         span = between(*sorted((abs(100 * low), abs(100 * high))), like=10)
-        return f"{points(test['value'])} points (95 % interval {span})"
+        return _("{value} points (95 % interval {span})").format(value=points(test["value"]), span=span)
 
 
 def difference_of(entry: Mapping[str, Any], model: str = "onnx") -> dict[str, Any] | None:
@@ -98,24 +115,39 @@ def slice_findings(view: RunView) -> list[Finding]:
     if found.worse:
         first = found.worse[0]
         own = first["models"]["onnx"]
-        more = f" {count(len(found.worse) - 1, 'more slice')} too." if len(found.worse) > 1 else ""
-        rest = (
-            f"{found.amount(own['score']['value'])} for {first['name']} (n {first['n']:,}), "
-            f"{found.amount(own['rest']['value'])} for the rest.{more}"
+        more = (
+            _(" {n} too.").format(n=count(len(found.worse) - 1, "{n} more slice", "{n} more slices"))
+            if len(found.worse) > 1
+            else ""
         )
-        lines.append(Finding("fair", "Worse for some groups, beyond chance:", rest, LINK, "by group"))
+        rest = _("{amount} for {name} (n {n:,}), {amount_2} for the rest.{more}").format(
+            amount=found.amount(own["score"]["value"]),
+            name=first["name"],
+            n=first["n"],
+            amount_2=found.amount(own["rest"]["value"]),
+            more=more,
+        )
+        lines.append(Finding("fair", _("Worse for some groups, beyond chance:"), rest, LINK, _("by group")))
     if found.lost:
         first = found.lost[0]
-        rest = f"by {found.gap(first['change'])} for {first['name']} (n {first['n']:,})."
-        lines.append(Finding("poor", "Worse than before for some groups, beyond chance:", rest, LINK, "for whom"))
+        rest = _("by {gap} for {name} (n {n:,}).").format(
+            gap=found.gap(first["change"]), name=first["name"], n=first["n"]
+        )
+        lines.append(Finding("poor", _("Worse than before for some groups, beyond chance:"), rest, LINK, _("for whom")))
     if found.names and not lines:
         tested = len(found.tested)
         if tested:
-            rest = f"({count(tested, 'slice')} by {listing(found.names)}, corrected for being several)."
-            lines.append(Finding("good", "No group is worse off than the rest beyond chance", rest, LINK, "by group"))
+            rest = _("({tested} by {names}, corrected for being several).").format(
+                tested=count(tested, "{n} slice", "{n} slices"), names=listing(found.names)
+            )
+            lines.append(
+                Finding("good", _("No group is worse off than the rest beyond chance"), rest, LINK, _("by group"))
+            )
         else:
-            rest = f"{listing(found.names)} split the test examples into groups of fewer than {found.content['few']}."
-            lines.append(Finding("open", "The groups are too small to be judged:", rest, LINK, "by group"))
+            rest = _("{names} split the test examples into groups of fewer than {few}.").format(
+                names=listing(found.names), few=found.content["few"]
+            )
+            lines.append(Finding("open", _("The groups are too small to be judged:"), rest, LINK, _("by group")))
     return lines
 
 
@@ -126,22 +158,43 @@ def weak_area(view: RunView) -> tuple[str, str]:
         return "", ""
     if not found["areas"]:
         if not found["tested"]:
-            return "No area could be looked at for mistakes:", "no part of the data was worse when the tree was grown."
-        return "No area was found that is worse than the rest beyond chance", f"({_sought(found)})."
+            return _("No area could be looked at for mistakes:"), _(
+                "no part of the data was worse when the tree was grown."
+            )
+        return _("No area was found that is worse than the rest beyond chance"), _("({said}).").format(
+            said=_sought(found)
+        )
     area = found["areas"][0]
-    what = {"image": "pictures", "text": "texts", "table": "rows"}.get(view.modality, "examples")
+    what = _({"image": N_("pictures"), "text": N_("texts"), "table": N_("rows")}.get(view.modality, N_("examples")))
     if area["errors"] is not None:
-        mistakes = f"{area['errors']:,} of {count(area['all_errors'], 'mistake')}"
-        strong = f"{mistakes} are in {area['n']:,} of {area['of']:,} {what}:"
-        return strong, f"{area['words']} ({percent(area['value'])} wrong there, {percent(area['rest'])} elsewhere)."
+        mistakes = _("{errors:,} of {all_errors}").format(
+            errors=area["errors"], all_errors=count(area["all_errors"], "{n} mistake", "{n} mistakes")
+        )
+        strong = _("{mistakes} are in {n:,} of {of:,} {what}:").format(
+            mistakes=mistakes, n=area["n"], of=area["of"], what=what
+        )
+        return strong, _("{words} ({value} wrong there, {rest} elsewhere).").format(
+            words=condition(area["words"]), value=percent(area["value"]), rest=percent(area["rest"])
+        )
     if found.get("measure") == "wrong decisions":
-        strong = f"{percent(area['value'])} of decisions are wrong in {area['n']:,} of {area['of']:,} {what}:"
-        return strong, f"{area['words']} (elsewhere {percent(area['rest'])})."
+        strong = _("{value} of decisions are wrong in {n:,} of {of:,} {what}:").format(
+            value=percent(area["value"]), n=area["n"], of=area["of"], what=what
+        )
+        return strong, _("{words} (elsewhere {rest}).").format(
+            words=condition(area["words"]), rest=percent(area["rest"])
+        )
     unit = f" {view.unit}" if view.unit else ""
     like = max(area["value"], area["rest"])
-    strong = f"Off by {number(area['value'], like=like)}{unit} in {area['n']:,} of {area['of']:,} {what}:"
-    return strong, f"{area['words']} (elsewhere by {number(area['rest'], like=like)}{unit})."
+    strong = _("Off by {value}{unit} in {n:,} of {of:,} {what}:").format(
+        value=number(area["value"], like=like), unit=unit, n=area["n"], of=area["of"], what=what
+    )
+    return strong, _("{words} (elsewhere by {rest}{unit}).").format(
+        words=condition(area["words"]), rest=number(area["rest"], like=like), unit=unit
+    )
 
 
 def _sought(found: Mapping[str, Any]) -> str:
-    return f"{count(found['tested'], 'area')} tested on {count(found['n'], 'test example')}"
+    return _("{tested} tested on {n}").format(
+        tested=count(found["tested"], "{n} area", "{n} areas"),
+        n=count(found["n"], "{n} test example", "{n} test examples"),
+    )

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.language import N_, stored
+from workbench.language import gettext as _
 from workbench.report.measures import measure_title, trials_table
 from workbench.report.shapes import Cell, Finding, Table
 from workbench.report.view import RunView
 from workbench.report.words import count, listing, none, number, percent, sentence, word
 
-LIGHTS = {"good": "trustworthy", "fair": "with care", "poor": "unreliable"}
+LIGHTS = {"good": N_("trustworthy"), "fair": N_("with care"), "poor": N_("unreliable")}
 SIDES = {"before": "base", "after": "after"}  # as `controls` and `agreement` of quality.json name them
 CAUGHT = 0.9  # share of random explanations that the tests must call unreliable to be believed
 
@@ -57,7 +59,7 @@ def caught(view: RunView, who: str) -> tuple[int, int]:
 def title_of(view: RunView, explainer: str) -> str:
     """A method's name for people."""
     answer = view.answer("after", explainer) or view.answer("before", explainer)
-    return str(answer.about.get("title", explainer)) if answer else explainer
+    return stored(answer.about.get("title", explainer)) if answer else explainer
 
 
 def explanations(view: RunView) -> list[Finding]:
@@ -67,18 +69,41 @@ def explanations(view: RunView) -> list[Finding]:
     after = judged(view, "after")
     if not after.n:
         return []
-    cases, link = len(view.cases), ("#cases", "which")
+    cases, link = len(view.cases), ("#cases", _("which"))
     found, n = caught(view, "after")
-    control = f" The same tests called {found:,} of {count(n, 'random explanation')} unreliable." if n else ""
-    methods = count(len(after.by_method), "method")
+    control = (
+        _(" The same tests called {found:,} of {n} unreliable.").format(
+            found=found, n=count(n, "{n} random explanation", "{n} random explanations")
+        )
+        if n
+        else ""
+    )
+    methods = count(len(after.by_method), "{n} method", "{n} methods")
     if not after.poor:
-        strong = f"None of {count(after.n, 'explanation')} was found unreliable"
+        strong = _("None of {n} was found unreliable").format(n=count(after.n, "{n} explanation", "{n} explanations"))
         weak = n and found < CAUGHT * n
-        rest = f"({count(cases, 'case')}, {methods}, {view.after}).{control}"
+        rest = _("({cases}, {methods}, {model}).").format(
+            cases=count(cases, "{n} case", "{n} cases"), methods=methods, model=view.after
+        )
+        rest += control
         return [Finding("fair" if weak else "good", strong, rest, *link)]
-    by = listing([f"{c['poor']:,} by {title_of(view, e)}" for e, c in after.by_method.items() if c["poor"]])
-    many = f"Explanations of {len(after.poor_cases):,} of {count(cases, 'case')} are unreliable"
-    rest = f"and shown in grey: {by}, of {count(after.n, 'explanation')} by {methods} ({view.after}).{control}"
+    by = listing(
+        [
+            _("{poor:,} by {title_of}").format(poor=c["poor"], title_of=title_of(view, e))
+            for e, c in after.by_method.items()
+            if c["poor"]
+        ]
+    )
+    many = _("Explanations of {n:,} of {cases} are unreliable").format(
+        n=len(after.poor_cases), cases=count(cases, "{n} case", "{n} cases")
+    )
+    rest = _("and shown in grey: {by}, of {n} by {methods} ({after}).{control}").format(
+        by=by,
+        n=count(after.n, "{n} explanation", "{n} explanations"),
+        methods=methods,
+        after=view.after,
+        control=control,
+    )
     return [Finding("poor" if after.poor > after.n / 2 else "fair", many, rest, *link)]
 
 
@@ -96,15 +121,17 @@ def overview(view: RunView) -> Table | None:
     controls = {who: caught(view, who) for who in view.sides}
     if any(n for _, n in controls.values()):
         cells = [
-            word(f"{found:,} of {n:,} called unreliable") if n else none("no control for this model")
+            word(_("{found:,} of {n:,} called unreliable").format(found=found, n=n))
+            if n
+            else none(_("no control for this model"))
             for found, n in controls.values()
         ]
-        rows.append((word("Random values", "the control"), *cells))
-    note = "The control puts values drawn by lot to the same tests: tests that work call them unreliable."
+        rows.append((word(_("Random values"), _("the control")), *cells))
+    note = _("The control puts values drawn by lot to the same tests: tests that work call them unreliable.")
     shown = note if any(n for _, n in controls.values()) else ""
     return Table(
-        "Did the explanations pass their tests?",
-        ("Method", *map(view.called, view.sides)),
+        _("Did the explanations pass their tests?"),
+        (_("Method"), *map(view.called, view.sides)),
         tuple(rows),
         shown,
         compact=True,
@@ -126,7 +153,13 @@ def fillers(view: RunView) -> str:
     """Under which fillers quality was measured, and how unusual masked inputs are; "" where it was not."""
     quality = view.json("quality.json") or {}
     both, masks = quality.get("fillers") or [], quality.get("masks") or {}
-    text = f"Quality was measured with hidden parts replaced by {both[0]}, and again by {both[1]}." if both else ""
+    text = (
+        _("Quality was measured with hidden parts replaced by {first}, and again by {second}.").format(
+            first=stored(both[0]), second=stored(both[1])
+        )
+        if both
+        else ""
+    )
     if masks:
         known = [
             v
@@ -136,30 +169,31 @@ def fillers(view: RunView) -> str:
             if (v := (card.get("measures") or {}).get("mask_unusual")) is not None
         ]
         if known:
-            text += (
-                f" Of the masked inputs {percent(sum(known) / len(known), places=0)} lie further from clean ones than "
-                f"99 % of {masks['clean']:,} clean inputs do, in the model's own features."
-            )
+            text += _(
+                " Of the masked inputs {known} lie further from clean ones than 99 % of {clean:,} "
+                "clean inputs do, in the model's own features."
+            ).format(known=percent(sum(known) / len(known), places=0), clean=masks["clean"])
     return text.strip()
 
 
 def _lights(counts: Counter[str] | None) -> Cell:
     if not counts:
-        return none("not measured")
-    return word(" · ".join(f"{counts[light]:,} {text}" for light, text in LIGHTS.items() if counts[light]))
+        return none(_("not measured"))
+    return word(" · ".join(f"{counts[light]:,} {_(text)}" for light, text in LIGHTS.items() if counts[light]))
 
 
 def thresholds(view: RunView) -> tuple[str, ...]:
     """What each test measures and from where on it is good or poor."""
     lines = []
     for name, row in ((view.json("quality.json") or {}).get("thresholds") or {}).items():
-        side = ("from", "below") if row.get("better", "higher") == "higher" else ("up to", "above")
-        limits = (
-            f" Green {side[0]} {row['good']:g}, with care {side[0]} {row['fair']:g}, unreliable {side[1]} that."
-            if "good" in row and "fair" in row
-            else ""
+        high, low = (
+            _(" Green from {good:g}, with care from {fair:g}, unreliable below that."),
+            _(" Green up to {good:g}, with care up to {fair:g}, unreliable above that."),
         )
-        lines.append(f"{measure_title(name)}. {sentence(str(row.get('text') or 'not described'))}{limits}")
+        side = high if row.get("better", "higher") == "higher" else low
+        limits = side.format(good=row["good"], fair=row["fair"]) if "good" in row and "fair" in row else ""
+        said = sentence(str(row.get("text") or _("not described")))
+        lines.append(_("{title}. {said}").format(title=measure_title(name), said=said) + limits)
     return tuple(lines)
 
 
@@ -180,16 +214,27 @@ def agreement(view: RunView, case: Mapping[str, Any]) -> tuple[Table | None, str
             named.setdefault((pair["a"], pair["b"]), {})[who] = _shared(pair, k)
     rows = tuple(
         (
-            word(f"{title_of(view, a)} and {title_of(view, b)}"),
-            *(cells.get(who, none("not compared")) for who in view.sides),
+            word(_("{a} and {b}").format(a=title_of(view, a), b=title_of(view, b))),
+            *(cells.get(who, none(_("not compared"))) for who in view.sides),
         )
         for (a, b), cells in named.items()
     )
-    noun = "column" if view.modality == "table" else "word" if view.modality == "text" else "part"
-    caption = f"Do the methods name the same {count(k, f'strongest {noun}')}?"
-    return Table(caption, ("Methods", *map(view.called, view.sides)), rows), _sentence(
-        view, pairs["after"] or pairs.get("before", []), k, noun
+    nouns = {"table": N_("columns"), "text": N_("words")}.get(view.modality, N_("parts"))
+    caption = _asked(view.modality, k)
+    return Table(caption, (_("Methods"), *map(view.called, view.sides)), rows), _sentence(
+        view, pairs["after"] or pairs.get("before", []), k, _(nouns)
     )
+
+
+def _asked(modality: str, k: int) -> str:
+    """The heading of the table of agreements."""
+    if modality == "table":
+        what = count(k, "{n} strongest column", "{n} strongest columns")
+    elif modality == "text":
+        what = count(k, "{n} strongest word", "{n} strongest words")
+    else:
+        what = count(k, "{n} strongest part", "{n} strongest parts")
+    return _("Do the methods name the same {those}?").format(those=what)
 
 
 def top_size(features: int) -> int:
@@ -200,30 +245,39 @@ def top_size(features: int) -> int:
 def _shared(pair: dict[str, Any], k: int) -> Cell:
     same = pair.get("feature") or {}
     if same.get("value") is None:
-        return none("not defined")
-    lots = f"by lot {number(k * same['random'], digits=1)}" if same.get("random") is not None else ""
+        return none(_("not defined"))
+    lots = _("by lot {k}").format(k=number(k * same["random"], digits=1)) if same.get("random") is not None else ""
     order = pair.get("spearman") or {}
-    rank = f"rank correlation {number(order['value'], digits=2)}" if order.get("value") is not None else ""
-    return Cell(f"{round(k * same['value'])} of {k}", " · ".join(part for part in (lots, rank) if part))
+    rank = (
+        _("rank correlation {value}").format(value=number(order["value"], digits=2))
+        if order.get("value") is not None
+        else ""
+    )
+    return Cell(
+        _("{n} of {k}").format(n=round(k * same["value"]), k=k),
+        " · ".join(part for part in (lots, rank) if part),
+    )
 
 
-def _sentence(view: RunView, pairs: list[dict[str, Any]], k: int, noun: str) -> str:
+def _sentence(view: RunView, pairs: list[dict[str, Any]], k: int, nouns: str) -> str:
     same = [p["feature"] for p in pairs if (p.get("feature") or {}).get("value") is not None]
     if not same:
         return ""
     shares = sorted({round(k * f["value"]) for f in same})
-    spread = f"{shares[0]} to {shares[-1]}" if len(shares) > 1 else f"{shares[0]}"
-    who = "The two methods" if len(pairs) == 1 else "Any two of the methods"
+    spread = _("{low} to {high}").format(low=shares[0], high=shares[-1]) if len(shares) > 1 else f"{shares[0]}"
+    who = _("The two methods") if len(pairs) == 1 else _("Any two of the methods")
     beyond = [p for p in pairs if _beyond(p.get("feature") or {})]
-    text = f"{who} share {spread} of their {k} strongest {noun}s"
+    text = _("{who} share {spread} of their {k} strongest {nouns}").format(who=who, spread=spread, k=k, nouns=nouns)
     if all(f.get("random") is not None for f in same):
-        text += f"; methods that draw lots would share {number(k * max(f['random'] for f in same), digits=1)}"
+        text += _("; methods that draw lots would share {k}").format(
+            k=number(k * max(f["random"] for f in same), digits=1)
+        )
     if len(beyond) == len(pairs):
-        return f"{text}. They agree more than chance explains."
+        return _("{text}. They agree more than chance explains.").format(text=text)
     if not beyond:
-        return f"{text}. That is no more than chance explains."
-    named = listing([f"{title_of(view, p['a'])} with {title_of(view, p['b'])}" for p in beyond])
-    return f"{text}. More than chance explains: {named}."
+        return _("{text}. That is no more than chance explains.").format(text=text)
+    named = listing([_("{a} with {b}").format(a=title_of(view, p["a"]), b=title_of(view, p["b"])) for p in beyond])
+    return _("{text}. More than chance explains: {named}.").format(text=text, named=named)
 
 
 def _beyond(measure: dict[str, Any]) -> bool:

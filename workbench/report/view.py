@@ -17,17 +17,18 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from workbench.errors import ArtefactError
+from workbench.language import N_
+from workbench.language import gettext as _
 from workbench.report.answers import Answer, known_record
 from workbench.report.label_sets import with_sets
 from workbench.report.limits import Limits
-from workbench.report.words import listing
+from workbench.report.question import question_of
 from workbench.run import Run
 from workbench.types import Estimate, Measure
 
-_NAMED = 42  # letters up to which a title names every class
 _REBUILD = "delete it and run the config again"
 _ASKED_FIRST = ("asked for", "wrong", "changed", "unsure", "right")
-MODELS = {"base": "before", "tuned": "after", "onnx": "deployed"}
+MODELS = {"base": N_("before"), "tuned": N_("after"), "onnx": N_("deployed")}
 
 
 class RunView:
@@ -96,7 +97,7 @@ class RunView:
     @property
     def after(self) -> str:
         """The model that is explained, in words."""
-        return "the deployed model" if self.audited else "the model after"
+        return _("the deployed model") if self.audited else _("the model after")
 
     @property
     def score(self) -> str:
@@ -106,7 +107,7 @@ class RunView:
 
     def called(self, who: str) -> str:
         """A side as it is called."""
-        return MODELS["onnx"] if self.audited and who == "after" else who
+        return _(MODELS["onnx"] if self.audited and who == "after" else who)
 
     @property
     def headline(self) -> str:
@@ -122,17 +123,12 @@ class RunView:
     @property
     def question(self) -> str:
         """What the model decides, as one plain question."""
-        what = {"text": "text", "image": "picture", "table": "row"}.get(self.modality, "example")
-        if self.regression:
-            named = str(self.fingerprint.get("target_name", "value")).replace("_", " ")
-            return f"What is the {named} of this {what}?"
-        if self.multilabel and self.labels:
-            if sum(map(len, self.labels)) <= _NAMED:
-                return f"Which labels hold for this {what}: {listing(self.labels, last='or')}?"
-            return f"Which of {len(self.labels)} labels hold for this {what}?"
-        if len(self.labels) > 1 and sum(map(len, self.labels)) <= _NAMED:
-            return f"Which is this {what}: {listing(self.labels, last='or')}?"
-        return f"Which of {len(self.labels)} classes is this {what}?" if self.labels else f"What is this {what}?"
+        return question_of(self.modality, self.labels, target=self._target, several=self.multilabel)
+
+    @property
+    def _target(self) -> str:
+        """Name of the value that is predicted; empty where classes are."""
+        return str(self.fingerprint.get("target_name", "value")).replace("_", " ") if self.regression else ""
 
     # -- data -------------------------------------------------------------------------
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from workbench.language import ENGLISH, N_, language, ngettext, on_date, stored
+from workbench.language import gettext as _
 from workbench.metrics.catalogue import MEASURES, MeasureInfo
 from workbench.report.shapes import Cell
 from workbench.types import Estimate, Measure
@@ -43,7 +45,7 @@ def measure_name(name: str) -> Name:
     known = MEASURES.get(name)
     if known is None:
         return Name(name.replace("_", " "), "", name)
-    return Name(known.title, known.text, _scale(name, known))
+    return Name(stored(known.title), stored(known.text), _scale(name, known))
 
 
 def _scale(name: str, known: MeasureInfo) -> str:
@@ -57,26 +59,27 @@ def _scale(name: str, known: MeasureInfo) -> str:
 
 
 _INTERVALS = {
-    "newcombe": "Newcombe, paired",
-    "wilson": "Wilson",
-    "delong": "DeLong",
-    "bootstrap-bca": "bootstrap, BCa",
-    "bootstrap-percentile": "bootstrap, percentiles",
-    "bootstrap-centred": "bootstrap, centred",
-    "jackknife-logit-t": "jackknife, on the logit scale",
-    "binomial-logit": "binomial, on the logit scale",
-    "bootstrap-logit-t": "bootstrap, on the logit scale",
-    "wilson-groups": "Wilson, of whole groups",
-    "newcombe-groups": "Newcombe, of whole groups",
-    "t-groups": "Student, of whole groups",
-    "simulated-5-95": "5th to 95th percentile of simulated calibrated models",
+    "newcombe": N_("Newcombe, paired"),
+    "wilson": N_("Wilson"),
+    "delong": N_("DeLong"),
+    "bootstrap-bca": N_("bootstrap, BCa"),
+    "bootstrap-percentile": N_("bootstrap, percentiles"),
+    "bootstrap-centred": N_("bootstrap, centred"),
+    "jackknife-logit-t": N_("jackknife, on the logit scale"),
+    "binomial-logit": N_("binomial, on the logit scale"),
+    "bootstrap-logit-t": N_("bootstrap, on the logit scale"),
+    "wilson-groups": N_("Wilson, of whole groups"),
+    "newcombe-groups": N_("Newcombe, of whole groups"),
+    "t-groups": N_("Student, of whole groups"),
+    "simulated-5-95": N_("5th to 95th percentile of simulated calibrated models"),
 }
 
 
 def interval_name(name: str) -> str:
     """An interval's method in words; one that the report does not know keeps its own name."""
     paired = name.removeprefix("paired ")
-    return f"{'paired ' if paired != name else ''}{_INTERVALS.get(paired, paired)}"
+    said = _(_INTERVALS.get(paired, paired))
+    return _("paired {interval}").format(interval=said) if paired != name else said
 
 
 def clean(text: str) -> str:
@@ -90,7 +93,7 @@ def number(value: float, *, digits: int = 3, like: float | None = None) -> str:
     `like` is the number beside which it stands: both get as many decimals.
     """
     if not math.isfinite(value):
-        return "not a number" if math.isnan(value) else ("∞" if value > 0 else "−∞")
+        return _("not a number") if math.isnan(value) else ("∞" if value > 0 else "−∞")
     size = abs(value)
     if like is None and size and size < 10.0**-digits:
         return scientific(value)
@@ -120,21 +123,14 @@ def signed(value: float, *, digits: int = 3, like: float | None = None) -> str:
 
 def percent(share: float, *, places: int = 1) -> str:
     """A share in percent; nothing and everything without decimals."""
-    return f"{100 * share:.{0 if share in (0, 1) else places}f} %"
+    return _("{share} %").format(share=f"{100 * share:.{0 if share in (0, 1) else places}f}")
 
 
 def chance(probability: float) -> str:
     """A probability in percent that is never rounded to a certainty."""
     if probability >= 0.9995 or 0 <= probability < 0.0005:
-        return (
-            "100 %"
-            if probability == 1
-            else "0 %"
-            if probability == 0
-            else "> 99.9 %"
-            if probability > 0.5
-            else "< 0.1 %"
-        )
+        small = "0" if probability == 0 else "< 0.1"
+        return _("{share} %").format(share="100" if probability == 1 else "> 99.9" if probability > 0.5 else small)
     return percent(probability, places=0 if 0.01 <= probability < 0.99 else 1)
 
 
@@ -149,9 +145,9 @@ def between(low: float | None, high: float | None, *, like: float | None = None,
         return ""
     scale = max(abs(low), abs(high)) if like is None else like
     if 0 < scale < 1e-3:
-        return f"{scientific(low)} to {scientific(high)}"
+        return _("{low} to {high}").format(low=scientific(low), high=scientific(high))
     write = signed if sign else number
-    return f"{write(low, like=scale)} to {write(high, like=scale)}"
+    return _("{low} to {high}").format(low=write(low, like=scale), high=write(high, like=scale))
 
 
 def change(difference: float, low: float | None, high: float | None) -> tuple[str, str]:
@@ -168,20 +164,23 @@ def p_value(p: float | None) -> str:
     return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".")
 
 
-def count(n: int, noun: str, plural: str = "") -> str:
-    """`1 example`, `3 examples`."""
-    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+def count(n: int, one: str, many: str) -> str:
+    """How many, by the messages for one and for many, which name `{n}`: `1 example`, `3 examples`."""
+    return ngettext(one, many, n).format(n=f"{n:,}")
 
 
-def listing(items: list[str], *, last: str = "and") -> str:
-    """Items in a sentence: a, b and c."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else ""
+def listing(items: list[str], *, either: bool = False) -> str:
+    """Items in a sentence: a, b and c (`either`: or c)."""
+    if len(items) < 2:
+        return items[0] if items else ""
+    said = _("{first} or {last}") if either else _("{first} and {last}")
+    return said.format(first=_(", ").join(items[:-1]), last=items[-1])
 
 
 def size(n: int) -> str:
     """Bytes in the unit that reads best."""
     if n < 1000:
-        return f"{n} bytes"
+        return _("{n} bytes").format(n=n)
     return f"{n / 1e6:,.1f} MB" if n >= 1e6 else f"{n / 1e3:,.1f} kB"
 
 
@@ -191,6 +190,8 @@ def date(text: str) -> str:
         when = datetime.fromisoformat(text)
     except ValueError:
         return text
+    if language() != ENGLISH:
+        return f"{on_date(when)}{' UTC' if when.utcoffset() == timedelta(0) else ''}"
     zone = " UTC" if when.utcoffset() == timedelta(0) else ""
     return f"{when.day} {_MONTHS[when.month - 1]} {when.year}, {when:%H:%M}{zone}"
 
@@ -204,8 +205,13 @@ def duration(seconds: float) -> str:
 
 def sentence(text: str) -> str:
     """The text with a capital and a full stop."""
-    text = text.strip()
-    return text[:1].upper() + text[1:] + ("" if not text or text[-1] in ".!?" else ".")
+    text, stop = stored(text.strip()), _(".")
+    return text[:1].upper() + text[1:] + ("" if not text or text[-1] in f".!?{stop}" else stop)
+
+
+def joined(*sentences: str) -> str:
+    """Sentences one after the other, with a space between them where the language has one."""
+    return ("" if language().startswith("zh") else " ").join(filter(None, sentences))
 
 
 def short(name: str, longest: int = 36) -> str:
@@ -215,7 +221,8 @@ def short(name: str, longest: int = 36) -> str:
 
 def none(reason: str) -> Cell:
     """The cell of a value that was not computed."""
-    return Cell(f"not computed: {reason or 'no reason was recorded'}", kind="none")
+    why = stored(reason) or _("no reason was recorded")
+    return Cell(_("not computed: {why}").format(why=why), kind="none")
 
 
 def word(value: Any, note: str = "", href: str = "") -> Cell:
@@ -241,5 +248,5 @@ def estimate(value: Measure | Estimate | None, *, why: str = "", n: bool = True,
         return none(value.reason)
     scale = max(abs(v) for v in (*ends(value), *beside))
     like = scale if scale >= 1e-3 else None
-    span = between(value.low, value.high, like=like) or "no interval"
+    span = between(value.low, value.high, like=like) or _("no interval")
     return Cell(number(value.value, like=like), f"{span} · n {value.n:,}" if n else span)

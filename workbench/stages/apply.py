@@ -16,6 +16,7 @@ from workbench.backbones.onnx import OnnxBackbone
 from workbench.config import read_resolved
 from workbench.data.unlabelled import new_inputs
 from workbench.errors import UsageError
+from workbench.markup import csv_cell
 from workbench.modalities import image, table, text
 from workbench.run import CONFIG, Run, write_atomically
 
@@ -33,7 +34,8 @@ def predict_new(
     Pictures: one file or a folder. Tables: a file with the run's columns.
 
     Args:
-        out: a `.csv` or `.parquet` file to write them to.
+        out: a `.csv` or `.parquet` file to write them to. In a CSV, what a spreadsheet would take for a
+            formula begins with an apostrophe.
 
     Raises:
         DataError: nothing is there, a column is missing, or a row cannot be used.
@@ -93,7 +95,8 @@ def _values(ids: tuple[str, ...], scores: np.ndarray) -> list[dict[str, Any]]:
 def _write(rows: list[dict[str, Any]], out: Path) -> None:
     frame = pd.DataFrame(rows)
     if out.suffix.lower() == ".csv":
-        write_atomically(out, frame.to_csv(index=False).encode())
+        safe = frame.rename(columns=csv_cell).map(csv_cell)
+        write_atomically(out, safe.to_csv(index=False).encode())
         return
     sink = io.BytesIO()
     frame.to_parquet(sink, index=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from workbench.language import N_
 from workbench.report.sections.cases import cases
 from workbench.report.sections.change import change
 from workbench.report.sections.data import data
@@ -28,30 +29,60 @@ Entry = tuple[str, str, Build, str]
 
 # id, title, function, why the section is empty where the function gives None
 SECTIONS: tuple[Entry, ...] = (
-    ("verdict", "Verdict", verdict, ""),
-    ("purpose", "Purpose and limits", purpose, ""),
-    ("data", "Data", data, "data/fingerprint.json is not in this run."),
-    ("training", "Training", training, "The model was not customised in this run (no tuned/finetune.json)."),
-    ("performance", "Performance", performance, "The predictions were not evaluated in this run (no metrics.json)."),
+    ("verdict", N_("Verdict"), verdict, ""),
+    ("purpose", N_("Purpose and limits"), purpose, ""),
+    ("data", N_("Data"), data, N_("data/fingerprint.json is not in this run.")),
+    ("training", N_("Training"), training, N_("The model was not customised in this run (no tuned/finetune.json).")),
+    (
+        "performance",
+        N_("Performance"),
+        performance,
+        N_("The predictions were not evaluated in this run (no metrics.json)."),
+    ),
     (
         "decisions",
-        "Decisions and confidence",
+        N_("Decisions and confidence"),
         decisions,
-        "Confidence and thresholds were not evaluated in this run (no decisions.json).",
+        N_("Confidence and thresholds were not evaluated in this run (no decisions.json)."),
     ),
-    ("mistakes", "Mistakes", mistakes, "There are no predictions of a test split with known answers in this run."),
-    ("weakness", "Where it fails", weakness, "Slices and weak areas were not computed in this run (no slices.json)."),
-    ("change", "Before and after", change, "The two models were not compared in this run (no comparison.json)."),
+    (
+        "mistakes",
+        N_("Mistakes"),
+        mistakes,
+        N_("There are no predictions of a test split with known answers in this run."),
+    ),
+    (
+        "weakness",
+        N_("Where it fails"),
+        weakness,
+        N_("Slices and weak areas were not computed in this run (no slices.json)."),
+    ),
+    (
+        "change",
+        N_("Before and after"),
+        change,
+        N_("The two models were not compared in this run (no comparison.json)."),
+    ),
     (
         "shift",
-        "Did it start deciding for other reasons?",
+        N_("Did it start deciding for other reasons?"),
         shift,
-        "Explanations were not compared (no explanation_shift.json).",
+        N_("Explanations were not compared (no explanation_shift.json)."),
     ),
-    ("cases", "Cases", cases, "No example was explained in this run (no cases.json)."),
-    ("overall", "Overall", overall, "What the model looks at over many examples was not gathered (no global.json)."),
-    ("deployed", "Deployed file", deployed, "No ONNX file was exported and tested in this run (no onnx/parity.json)."),
-    ("gate", "Gate", gate, "No gate has judged this run (no gate.json)."),
-    ("regulation", "Evidence for regulations", regulation, ""),
-    ("provenance", "Provenance", provenance, ""),
+    ("cases", N_("Cases"), cases, N_("No example was explained in this run (no cases.json).")),
+    (
+        "overall",
+        N_("Overall"),
+        overall,
+        N_("What the model looks at over many examples was not gathered (no global.json)."),
+    ),
+    (
+        "deployed",
+        N_("Deployed file"),
+        deployed,
+        N_("No ONNX file was exported and tested in this run (no onnx/parity.json)."),
+    ),
+    ("gate", N_("Gate"), gate, N_("No gate has judged this run (no gate.json).")),
+    ("regulation", N_("Evidence for regulations"), regulation, ""),
+    ("provenance", N_("Provenance"), provenance, ""),
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from workbench.language import gettext as _
+from workbench.language import stored
 from workbench.report.flips import turned
 from workbench.report.shapes import Block, Cell, Fold, HeatCell, Heatmap, Prose, Section, Table
 from workbench.report.view import RunView
@@ -32,7 +34,7 @@ def change(view: RunView) -> Section | None:
     """Answers that turned, and the difference of every measure with its interval."""
     comparison = view.comparison
     if view.audited:
-        return Section("change", "Before and after", "There is no model before: this one was made elsewhere.", ())
+        return Section("change", _("Before and after"), _("There is no model before: this one was made elsewhere."), ())
     if not comparison:
         return None
     blocks: list[Block] = []
@@ -43,32 +45,44 @@ def change(view: RunView) -> Section | None:
         blocks += _tested(comparison)
     if comparison.get("measures"):
         table = _measures(comparison["measures"])
-        blocks.append(table if view.regression else Fold("Every difference, its interval and its test", (table,)))
-    finding = sentence(comparison.get("verdict") or "Before and after were compared on the same examples")
+        blocks.append(table if view.regression else Fold(_("Every difference, its interval and its test"), (table,)))
+    finding = sentence(comparison.get("verdict") or _("Before and after were compared on the same examples"))
     accuracy = comparison.get("accuracy") or {}
-    how = ["Both models answered the same examples; intervals and p are of paired differences."]
+    how = [_("Both models answered the same examples; intervals and p are of paired differences.")]
     if accuracy.get("method"):
         what = measure_name(accuracy.get("name", "accuracy")).title.lower()
-        how.append(f"Interval of the difference of {what}: {interval_name(accuracy['method'])}.")
+        how.append(
+            _("Interval of the difference of {what}: {interval_name}.").format(
+                what=what, interval_name=interval_name(accuracy["method"])
+            )
+        )
     if accuracy.get("mcnemar_p") is not None:
         how.append(
-            f"Exact McNemar test on the {accuracy.get('b', '?')} answers that turned wrong and the "
-            f"{accuracy.get('c', '?')} that turned right: {p_value(accuracy['mcnemar_p'])}."
+            _(
+                "Exact McNemar test on the {b} answers that turned wrong and the {c} that turned right: {mcnemar_p}."
+            ).format(b=accuracy.get("b", "?"), c=accuracy.get("c", "?"), mcnemar_p=p_value(accuracy["mcnemar_p"]))
         )
     if accuracy.get("groups"):
         of = accuracy["of_examples"]
         how.append(
-            f"The examples come in {accuracy['groups']:,} groups and are not independent: interval and test above are "
-            f"of whole groups ({p_value(accuracy['p'])}). Taken as independent the interval would be "
-            f"{between(100 * of['low'], 100 * of['high'], like=10.0, sign=True)} points. The classes are compared by "
-            "whole groups, too."
+            _(
+                "The examples come in {groups:,} groups and are not independent: interval and test "
+                "above are of whole groups ({p}). Taken as independent the interval would be {low} "
+                "points. The classes are compared by whole groups, too."
+            ).format(
+                groups=accuracy["groups"],
+                p=p_value(accuracy["p"]),
+                low=between(100 * of["low"], 100 * of["high"], like=10.0, sign=True),
+            )
         )
     if (comparison.get("flips") or {}).get("relative_nfr") is not None:
         how.append(
-            "Relative negative flips: answers that turned wrong over those that two unrelated models of the same "
-            f"accuracies would have ({number(comparison['flips']['relative_nfr'], digits=2)}; 1 is unrelated)."
+            _(
+                "Relative negative flips: answers that turned wrong over those that two unrelated "
+                "models of the same accuracies would have ({relative_nfr}; 1 is unrelated)."
+            ).format(relative_nfr=number(comparison["flips"]["relative_nfr"], digits=2))
         )
-    return Section("change", "Before and after", finding, tuple(blocks), (*how, *_identity(comparison)))
+    return Section("change", _("Before and after"), finding, tuple(blocks), (*how, *_identity(comparison)))
 
 
 def _tested(comparison: dict[str, Any]) -> list[Block]:
@@ -77,22 +91,38 @@ def _tested(comparison: dict[str, Any]) -> list[Block]:
     margin = comparison.get("margin")
     if margin and margin.get("noninferiority"):
         worse, same = margin["noninferiority"], margin["equivalence"]
-        share = f" ({percent(margin['share'])} of the RMSE before)" if margin.get("share") else ""
-        limit = f"{100 * margin['margin']:g} points" if margin["of"] == "accuracy" else number(margin["margin"])
-        rows = tuple(
-            (word(name), word(test["sentence"]), Cell(percent(test["power"], places=0)), Cell(f"{test['needed']:,}"))
-            for name, test in (("Not worse", worse), ("Equal", same))
+        share = _(" ({share} of the RMSE before)").format(share=percent(margin["share"])) if margin.get("share") else ""
+        limit = (
+            _("{margin:g} points").format(margin=100 * margin["margin"])
+            if margin["of"] == "accuracy"
+            else number(margin["margin"])
         )
-        head = ("Question", "answer", "chance to pass if nothing changed", "needed for 80 %")
-        caption = f"Declared margin: {limit}{share}, on n = {worse['n']:,}"
+        rows = tuple(
+            (
+                word(name),
+                word(stored(test["sentence"])),
+                Cell(percent(test["power"], places=0)),
+                Cell(f"{test['needed']:,}"),
+            )
+            for name, test in ((_("Not worse"), worse), (_("Equal"), same))
+        )
+        head = (_("Question"), "answer", _("chance to pass if nothing changed"), _("needed for 80 %"))
+        caption = _("Declared margin: {limit}{share}, on n = {n:,}").format(limit=limit, share=share, n=worse["n"])
         blocks.append(Table(caption, head, rows, compact=True))
     elif margin:
         blocks.append(
-            Prose((f"The declared margin could not be tested: {margin.get('reason', 'no interval')}.",), "note")
+            Prose(
+                (
+                    _("The declared margin could not be tested: {reason}.").format(
+                        reason=stored(margin.get("reason", _("no interval")))
+                    ),
+                ),
+                "note",
+            )
         )
     calibration = comparison.get("calibration")
     if calibration:
-        blocks.append(Prose((calibration["sentence"],), heading="Are its probabilities more honest?"))
+        blocks.append(Prose((stored(calibration["sentence"]),), heading=_("Are its probabilities more honest?")))
     return blocks
 
 
@@ -101,7 +131,11 @@ def _identity(comparison: dict[str, Any]) -> tuple[str, ...]:
     lines = []
     for who, side in (comparison.get("sides") or {}).items():
         files = "; ".join(f"{name} {sha}" for name, sha in side.get("files", {}).items())
-        lines.append(f"{who.capitalize()}: run {side['run']}, model {side['model']}. SHA-256: {files}.")
+        lines.append(
+            _("{who}: run {run}, model {model}. SHA-256: {files}.").format(
+                who=who.capitalize(), run=side["run"], model=side["model"], files=files
+            )
+        )
     return tuple(lines)
 
 
@@ -121,11 +155,15 @@ def _turned(view: RunView) -> list[Block]:
         return HeatCell(f"{n:,}", percent(n / total), shade)
 
     rows = (
-        ("was right", (cell(was & now, None), cell(was & ~now, False))),
-        ("was wrong", (cell(~was & now, True), cell(~was & ~now, None))),
+        (_("was right"), (cell(was & now, None), cell(was & ~now, False))),
+        (_("was wrong"), (cell(~was & now, True), cell(~was & ~now, None))),
     )
-    note = f"{percent(flips['churn'])} of all answers changed at all (churn)." if flips.get("churn") is not None else ""
-    return [Heatmap("Answers before and after", "after", "before", ("is right", "is wrong"), rows, note)]
+    note = (
+        _("{churn} of all answers changed at all (churn).").format(churn=percent(flips["churn"]))
+        if flips.get("churn") is not None
+        else ""
+    )
+    return [Heatmap(_("Answers before and after"), _("after"), _("before"), (_("is right"), _("is wrong")), rows, note)]
 
 
 def _each(view: RunView) -> list[Block]:
@@ -146,21 +184,38 @@ def _labels(labels: list[dict[str, Any]]) -> list[Block]:
         else:
             by, span = moved_by(f1["difference"], f1.get("low"), f1.get("high"))
             values = (Cell(number(f1[k], like=1.0)) for k in ("before", "after"))
-            cells = (*values, Cell(by, span or "no interval"))
+            cells = (*values, Cell(by, span or _("no interval")))
         span = between(100 * entry["low"], 100 * entry["high"], like=10.0, sign=True)
-        right = Cell(f"{signed(100 * entry['difference'], like=10.0)} points", span)
+        right = Cell(_("{difference} points").format(difference=signed(100 * entry["difference"], like=10.0)), span)
         rows.append(
-            (word(entry["label"], f"{entry['holds']:,} have it"), *cells, right, Cell(p_value(entry["p_holm"])))
+            (
+                word(entry["label"], _("{holds:,} have it").format(holds=entry["holds"])),
+                *cells,
+                right,
+                Cell(p_value(entry["p_holm"])),
+            )
         )
-    head = ("Label", "F1 before", "after", "difference", "right decisions", "p, corrected")
+    head = (_("Label"), _("F1 before"), _("after"), _("difference"), _("right decisions"), _("p, corrected"))
     if moved:
-        said = [f"“{e['label']}” {signed(100 * e['difference'], like=10.0)} points" for e in moved[:_OPEN]]
-        text = f"Right decisions moved beyond chance, after correction for {len(labels)} labels: {listing(said)}."
+        said = [
+            _("“{label}” {difference} points").format(
+                label=e["label"], difference=signed(100 * e["difference"], like=10.0)
+            )
+            for e in moved[:_OPEN]
+        ]
+        text = _("Right decisions moved beyond chance, after correction for {n} labels: {said}.").format(
+            n=len(labels), said=listing(said)
+        )
     else:
-        text = f"No label moved beyond chance once the {len(labels)} tests are corrected for their number (Holm)."
-    note = "p: exact McNemar test of the right decisions, corrected for the number of labels (Holm)."
-    table = Table("Each label before and after", head, tuple(rows[:_LABELS]), note, compact=True)
-    return [Prose((text,), heading="Label by label"), Fold(f"Each of the {count(len(labels), 'label')}", (table,))]
+        text = _("No label moved beyond chance once the {n} tests are corrected for their number (Holm).").format(
+            n=len(labels)
+        )
+    note = _("p: exact McNemar test of the right decisions, corrected for the number of labels (Holm).")
+    table = Table(_("Each label before and after"), head, tuple(rows[:_LABELS]), note, compact=True)
+    return [
+        Prose((text,), heading=_("Label by label")),
+        Fold(_("Each of the {n}").format(n=count(len(labels), "{n} label", "{n} labels")), (table,)),
+    ]
 
 
 def _classes(classes: list[dict[str, Any]]) -> list[Block]:
@@ -175,22 +230,35 @@ def _classes(classes: list[dict[str, Any]]) -> list[Block]:
         else:
             low, high = entry.get("low"), entry.get("high")
             span = (
-                "no interval" if low is None or high is None else between(100 * low, 100 * high, like=10.0, sign=True)
+                _("no interval")
+                if low is None or high is None
+                else between(100 * low, 100 * high, like=10.0, sign=True)
             )
-            p = none("no test") if entry.get("p_holm") is None else Cell(p_value(entry["p_holm"]))
+            p = none(_("no test")) if entry.get("p_holm") is None else Cell(p_value(entry["p_holm"]))
             values = (Cell(percent(entry[k])) for k in ("before", "after"))
-            cells = (*values, Cell(f"{signed(100 * entry['difference'], like=10.0)} points", span), p)
+            cells = (
+                *values,
+                Cell(_("{difference} points").format(difference=signed(100 * entry["difference"], like=10.0)), span),
+                p,
+            )
         rows.append((word(entry["label"], f"n {entry.get('n', 0):,}"), *cells))
-    head = ("Class", "found before", "after", "difference", "p, corrected")
+    head = (_("Class"), _("found before"), _("after"), _("difference"), _("p, corrected"))
     if moved:
-        said = [f"“{c['label']}” {signed(100 * c['difference'], like=10.0)} points" for c in moved[:_OPEN]]
-        text = f"Beyond chance, after correction for {len(classes)} classes: {listing(said)}."
+        said = [
+            _("“{label}” {difference} points").format(
+                label=c["label"], difference=signed(100 * c["difference"], like=10.0)
+            )
+            for c in moved[:_OPEN]
+        ]
+        text = _("Beyond chance, after correction for {n} classes: {said}.").format(n=len(classes), said=listing(said))
     else:
-        text = f"No class moved beyond chance once the {len(classes)} tests are corrected for their number (Holm)."
-    table = Table("Share of each class that is found (recall)", head, tuple(rows), compact=True)
+        text = _("No class moved beyond chance once the {n} tests are corrected for their number (Holm).").format(
+            n=len(classes)
+        )
+    table = Table(_("Share of each class that is found (recall)"), head, tuple(rows), compact=True)
     return [
-        Prose((text,), heading="Class by class"),
-        Fold(f"Each of the {count(len(classes), 'class', 'classes')}", (table,)),
+        Prose((text,), heading=_("Class by class")),
+        Fold(_("Each of the {n}").format(n=count(len(classes), "{n} class", "{n} classes")), (table,)),
     ]
 
 
@@ -209,9 +277,9 @@ def _measures(measures: list[dict[str, Any]]) -> Table:
             difference = none(m.get("reason", ""))
         else:
             moved, span = moved_by(m["difference"], m.get("low"), m.get("high"))
-            difference = Cell(moved, span or "no interval")
-        p = Cell(p_value(m["p"])) if m.get("p") is not None else none(m.get("reason") or "no test for this measure")
-        arrow = "lower is better" if m.get("better") == "lower" else ""
+            difference = Cell(moved, span or _("no interval"))
+        p = Cell(p_value(m["p"])) if m.get("p") is not None else none(m.get("reason") or _("no test for this measure"))
+        arrow = _("lower is better") if m.get("better") == "lower" else ""
         rows.append(
             (
                 word(measure_name(m["name"]).title, arrow),
@@ -221,4 +289,6 @@ def _measures(measures: list[dict[str, Any]]) -> Table:
                 word(interval_name(m.get("method", ""))),
             )
         )
-    return Table("Differences", ("Measure", "before", "after", "difference", "p", "method"), tuple(rows))
+    return Table(
+        _("Differences"), (_("Measure"), _("before"), _("after"), _("difference"), "p", _("method")), tuple(rows)
+    )

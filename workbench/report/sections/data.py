@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.language import N_, stored
+from workbench.language import gettext as _
 from workbench.report import charts
 from workbench.report.shapes import Block, Cell, Chart, Facts, Fold, Prose, Section, Table
 from workbench.report.view import RunView
@@ -18,28 +20,29 @@ _ROWS = 40  # of a list
 _STEPS = 16  # of a distribution
 _OPEN = 12  # rows of a table that stand open; more are behind a line
 _CHECKS = {
-    "unreadable": "Unreadable examples",
-    "leak_test": "Test examples seen in training",
-    "leak_validation": "Validation examples seen in training",
-    "duplicates": "Duplicates within a split",
-    "conflicting_targets": "Equal inputs, different targets",
-    "class_imbalance": "Balance of the classes",
-    "label_balance": "Balance of the labels",
-    "missing_labels": "Labels that never occur",
-    "label_sets": "Labels of an example",
-    "small_classes": "Classes or labels with few test examples",
-    "group_leak": "Groups across splits",
-    "empty_texts": "Empty texts",
-    "long_texts": "Very long texts",
-    "tiny_pictures": "Tiny pictures",
-    "missing_values": "Missing values",
-    "constant_columns": "Constant columns",
-    "unseen_categories": "Categories unseen in training",
-    "id_columns": "Columns that name the row",
-    "numbers_as_categories": "Numbers read as categories",
-    "target_leak": "Columns that tell the target",
+    "unreadable": N_("Unreadable examples"),
+    "leak_test": N_("Test examples seen in training"),
+    "leak_validation": N_("Validation examples seen in training"),
+    "duplicates": N_("Duplicates within a split"),
+    "conflicting_targets": N_("Equal inputs, different targets"),
+    "class_imbalance": N_("Balance of the classes"),
+    "label_balance": N_("Balance of the labels"),
+    "missing_labels": N_("Labels that never occur"),
+    "label_sets": N_("Labels of an example"),
+    "small_classes": N_("Classes or labels with few test examples"),
+    "look_alike_labels": N_("Labels that look alike"),
+    "group_leak": N_("Groups across splits"),
+    "empty_texts": N_("Empty texts"),
+    "long_texts": N_("Very long texts"),
+    "tiny_pictures": N_("Tiny pictures"),
+    "missing_values": N_("Missing values"),
+    "constant_columns": N_("Constant columns"),
+    "unseen_categories": N_("Categories unseen in training"),
+    "id_columns": N_("Columns that name the row"),
+    "numbers_as_categories": N_("Numbers read as categories"),
+    "target_leak": N_("Columns that tell the target"),
 }
-_LEVELS = {"ok": ("good", "fine"), "note": ("open", "note"), "warning": ("fair", "look")}
+_LEVELS = {"ok": ("good", N_("fine")), "note": ("open", N_("note")), "warning": ("fair", N_("look"))}
 
 
 def data(view: RunView) -> Section | None:
@@ -49,44 +52,50 @@ def data(view: RunView) -> Section | None:
         return None
     splits = _splits(view)
     total = sum(about.get("splits", {}).values())
-    parts = [f"{about['splits'][s]:,} for {_use(view, s)}" for s in splits]
-    finding = f"{count(total, 'example')} of {about.get('name', 'unnamed data')}: {listing(parts)}."
+    parts = [_("{splits:,} for {use}").format(splits=about["splits"][s], use=_use(view, s)) for s in splits]
+    finding = _("{total} of {name}: {parts}.").format(
+        total=count(total, "{n} example", "{n} examples"),
+        name=about.get("name", _("unnamed data")),
+        parts=listing(parts),
+    )
     warnings = sum(c["level"] == "warning" for c in view.checks or [])
     if view.checks:
-        verb = "asks" if warnings == 1 else "ask"
-        finding += f" {warnings} of {count(len(view.checks), 'check')} {verb} for a look." if warnings else ""
+        n, asks = count(len(view.checks), "{n} check", "{n} checks"), _(" {warnings} of {n} ask for a look.")
+        asks = _(" 1 of {n} asks for a look.") if warnings == 1 else asks
+        finding += asks.format(warnings=warnings, n=n) if warnings else ""
     blocks: list[Block] = [*_classes(view), *_target(view), *_checks(view), *_columns(view), *_skipped(view)]
-    origin = [("Source", word(about.get("source", "not recorded")))]
-    origin += [("Split", word(sentence(about.get("split_method", "not recorded"))))]
+    origin = [(_("Source"), word(about.get("source", _("not recorded"))))]
+    origin += [(_("Split"), word(sentence(about.get("split_method", _("not recorded")))))]
     if about.get("sha256"):
-        origin += [("Hash of the examples", Cell(about["sha256"], kind="code"))]
-    blocks.append(Facts(tuple(origin), "Origin"))
+        origin += [(_("Hash of the examples"), Cell(about["sha256"], kind="code"))]
+    blocks.append(Facts(tuple(origin), _("Origin")))
     if about.get("notes"):
         blocks.append(Prose(tuple(sentence(note) for note in about["notes"])))
     how = (
-        "Counts are of examples that could be read. Duplicates are examples whose inputs are equal byte for byte.",
-        _LENDS if view.audited else _LEARNS,
+        _("Counts are of examples that could be read. Duplicates are examples whose inputs are equal byte for byte."),
+        _(_LENDS if view.audited else _LEARNS),
     )
-    return Section("data", "Data", finding, tuple(blocks), how)
+    return Section("data", _("Data"), finding, tuple(blocks), how)
 
 
-_LEARNS = (
-    "The model learns from the training split, the best state is chosen on the validation split, "
-    "and every number of this report is of the test split unless it says otherwise."
+_LEARNS = N_(
+    "The model learns from the training split, the best state is chosen on the "
+    "validation split, and every number of this report is of the test split unless it "
+    "says otherwise."
 )
-_LENDS = (
-    "Nothing was trained for this report. The train split lends what stands for hidden parts and what is usual, "
-    "thresholds and the temperature are chosen on the validation split, and every number is of the test split unless "
-    "it says otherwise."
+_LENDS = N_(
+    "Nothing was trained for this report. The train split lends what stands for hidden "
+    "parts and what is usual, thresholds and the temperature are chosen on the "
+    "validation split, and every number is of the test split unless it says otherwise."
 )
 
 
 def _use(view: RunView, split: str) -> str:
-    return (_LENT if view.audited else _USE)[split]
+    return _((_LENT if view.audited else _USE)[split])
 
 
-_LENT = {"train": "reference", "validation": "choosing thresholds", "test": "judging"}
-_USE = {"train": "training", "validation": "choosing the best state", "test": "judging"}
+_LENT = {"train": "reference", "validation": N_("choosing thresholds"), "test": "judging"}
+_USE = {"train": "training", "validation": N_("choosing the best state"), "test": "judging"}
 
 
 def _splits(view: RunView) -> list[str]:
@@ -98,7 +107,7 @@ def _classes(view: RunView) -> list[Block]:
     if not classes:
         return []
     labels = view.labels or sorted({label for counts in classes.values() for label in counts})
-    sizes, noun = view.fingerprint.get("splits", {}), ("label", "labels") if view.multilabel else ("class", "classes")
+    sizes = view.fingerprint.get("splits", {})
     totals = {s: max(1, sizes.get(s, 0) if view.multilabel else sum(classes.get(s, {}).values())) for s in splits}
     rows = tuple(
         (
@@ -111,9 +120,20 @@ def _classes(view: RunView) -> list[Block]:
         for label in labels[:_ROWS]
     )
     left = len(labels) - _ROWS
-    note = f"{left:,} more {noun[left > 1]} in data/fingerprint.json." if left > 0 else ""
-    held = "with" if view.multilabel else "of"
-    table = Table(f"Examples {held} each {noun[0]}", (noun[0].capitalize(), *splits), rows, note, compact=True)
+    more, named = count(left, "{n} more class", "{n} more classes"), (_("Class"), _("Examples of each class"))
+    alike, every = _("Share of the examples of each class in every split"), _("Examples of each of the {n:,} classes")
+    if view.multilabel:
+        more, named = count(left, "{n} more label", "{n} more labels"), (_("Label"), _("Examples with each label"))
+        alike = _("Share of the examples with each label in every split")
+        every = _("Examples with each of the {n:,} labels")
+    note = _("{left} in data/fingerprint.json.").format(left=more) if left > 0 else ""
+    table = Table(
+        named[1],
+        (named[0], *map(_, splits)),
+        rows,
+        note,
+        compact=True,
+    )
     drawn = [
         {"label": short(clean(label)), "who": s, "n": n, "share": n / totals[s]}
         for label in labels[:_ROWS]
@@ -122,13 +142,13 @@ def _classes(view: RunView) -> list[Block]:
     ]
     chart = Chart(
         charts.shares(pd.DataFrame(drawn).round(5), height=_height(len(rows))),
-        f"Share of the examples {held} each {noun[0]} in every split",
-        "Where the marks of a row lie together, the splits are alike.",
+        alike,
+        _("Where the marks of a row lie together, the splits are alike."),
         _height(len(rows)),
     )
     if len(rows) <= _OPEN:
         return [chart, table]
-    return [chart, Fold(f"Examples {held} each of the {len(labels):,} {noun[1]}", (table,))]
+    return [chart, Fold(every.format(n=len(labels)), (table,))]
 
 
 def _height(rows: int) -> int:
@@ -149,10 +169,10 @@ def _target(view: RunView) -> list[Block]:
         if split in target
     )
     unit = f" ({view.unit})" if view.unit else ""
-    title = f"{view.fingerprint.get('target_name', 'Target')}{unit}"
+    title = f"{view.fingerprint.get('target_name', _('Target'))}{unit}"
     return [
         *_distribution(view, title),
-        Table(title, ("Split", "n", "mean", "standard deviation", "least", "greatest"), rows),
+        Table(title, (_("Split"), "n", "mean", _("standard deviation"), "least", "greatest"), rows),
     ]
 
 
@@ -174,8 +194,8 @@ def _distribution(view: RunView, title: str) -> list[Block]:
     return [
         Chart(
             charts.targets(pd.concat(parts, ignore_index=True).round(5), title),
-            f"Distribution of {title} in every split",
-            "Where the lines lie together, the splits are alike.",
+            _("Distribution of {title} in every split").format(title=title),
+            _("Where the lines lie together, the splits are alike."),
             200,
         )
     ]
@@ -184,13 +204,17 @@ def _distribution(view: RunView, title: str) -> list[Block]:
 def _checks(view: RunView) -> list[Block]:
     """What the checks found; those that found nothing stand behind one line."""
     if not view.checks:
-        text = "The checks of the data are not in this run (data/checks.json), so nothing is said of them."
+        text = _("The checks of the data are not in this run (data/checks.json), so nothing is said of them.")
         return [Prose((text,), "note")]
     found, clear = ([c for c in view.checks if (c["level"] == "ok") == ok] for ok in (False, True))
-    blocks: list[Block] = [_listed("What the checks found", found)] if found else []
+    blocks: list[Block] = [_listed(_("What the checks found"), found)] if found else []
     if clear:
-        title = f"{count(len(clear), 'check')} found nothing" if found else f"All {len(clear)} checks found nothing"
-        blocks.append(Fold(title, (_listed("Checks that found nothing", clear),)))
+        title = (
+            _("{n} found nothing").format(n=count(len(clear), "{n} check", "{n} checks"))
+            if found
+            else _("All {n} checks found nothing").format(n=len(clear))
+        )
+        blocks.append(Fold(title, (_listed(_("Checks that found nothing"), clear),)))
     return blocks
 
 
@@ -200,17 +224,17 @@ def _listed(caption: str, checks: list[dict[str, Any]]) -> Table:
     for check in sorted(checks, key=lambda c: order.get(c["level"], 1)):
         level, text = _LEVELS.get(check["level"], ("open", check["level"]))
         named = [str(i) for i in check.get("examples") or []][:5]
-        note = f"for example {listing(named)}" if named else ""
-        found = Cell("none recorded", kind="word") if check.get("n") is None else Cell(f"{check['n']:,}")
+        note = _("for example {named}").format(named=listing(named)) if named else ""
+        found = Cell(_("none recorded"), kind="word") if check.get("n") is None else Cell(f"{check['n']:,}")
         said = word(sentence(check["sentence"]), note)
-        rows.append((word(_check_title(check["check"])), Cell(text, kind="mark", level=level), said, found))
-    return Table(caption, ("Check", "Result", "What was found", "n"), tuple(rows))
+        rows.append((word(_check_title(check["check"])), Cell(_(text), kind="mark", level=level), said, found))
+    return Table(caption, (_("Check"), _("Result"), _("What was found"), "n"), tuple(rows))
 
 
 def _check_title(name: str) -> str:
     """A check in plain words; one that the report does not know keeps its own name."""
     spaced = name.replace("_", " ")
-    return _CHECKS.get(name, spaced[:1].upper() + spaced[1:])
+    return _(_CHECKS.get(name, spaced[:1].upper() + spaced[1:]))
 
 
 def _columns(view: RunView) -> list[Block]:
@@ -223,26 +247,35 @@ def _columns(view: RunView) -> list[Block]:
         missing = sum((column.get("missing") or {}).values())
         kinds = column.get("categories") or []
         detail = (
-            f"{count(len(kinds), 'category', 'categories')}: {listing([str(k) for k in kinds[:6]])}" if kinds else ""
+            _("{n}: {those}").format(
+                n=count(len(kinds), "{n} category", "{n} categories"), those=listing([str(k) for k in kinds[:6]])
+            )
+            if kinds
+            else ""
         )
         detail += " …" if len(kinds) > 6 else ""
         rows.append(
             (
                 word(column["name"]),
-                word(column["kind"], detail),
+                word(stored(column["kind"]), detail),
                 Cell(f"{missing:,}", percent(missing / total) if total else ""),
             )
         )
     left = len(columns) - _ROWS
-    note = f"{count(left, 'more column')} in data/fingerprint.json." if left > 0 else ""
-    table = Table("Columns", ("Column", "Kind", "Missing"), tuple(rows), note, compact=True)
+    note = (
+        _("{left} in data/fingerprint.json.").format(left=count(left, "{n} more column", "{n} more columns"))
+        if left > 0
+        else ""
+    )
+    table = Table(_("Columns"), (_("Column"), _("Kind"), _("Missing")), tuple(rows), note, compact=True)
     if len(columns) <= _OPEN:
         return [table]
     kinds = Counter(str(column["kind"]) for column in columns)
-    said = listing([f"{n} {kind}" for kind, n in kinds.most_common()])
+    said = listing([f"{n} {stored(kind)}" for kind, n in kinds.most_common()])
     holes = sum(any((column.get("missing") or {}).values()) for column in columns)
-    title = f"All {len(columns):,} columns: {said}; {f'{holes:,} with' if holes else 'none has'} missing values"
-    return [Fold(title, (table,))]
+    title = _("All {n:,} columns: {said}; {holes:,} with missing values")
+    title = title if holes else _("All {n:,} columns: {said}; none has missing values")
+    return [Fold(title.format(n=len(columns), said=said, holes=holes), (table,))]
 
 
 def _skipped(view: RunView) -> list[Block]:
@@ -251,8 +284,8 @@ def _skipped(view: RunView) -> list[Block]:
         return []
     rows = tuple((word(s["where"]), word(sentence(s["reason"]))) for s in skipped[:_ROWS])
     left = len(skipped) - _ROWS
-    note = f"{count(left, 'more', 'more')} in data/fingerprint.json." if left > 0 else ""
-    table = Table("Examples that could not be read", ("Where", "Why"), rows, note)
+    note = _("{left} in data/fingerprint.json.").format(left=count(left, "{n} more", "{n} more")) if left > 0 else ""
+    table = Table(_("Examples that could not be read"), (_("Where"), _("Why")), rows, note)
     if len(rows) <= _OPEN:
         return [table]
-    return [Fold(f"{count(len(skipped), 'example')} could not be read", (table,))]
+    return [Fold(_("{n} could not be read").format(n=count(len(skipped), "{n} example", "{n} examples")), (table,))]

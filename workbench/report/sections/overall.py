@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from workbench.language import gettext as _
+from workbench.language import stored
 from workbench.report import pictures
 from workbench.report.columns import table_views
 from workbench.report.shapes import Block, Cell, Overlay, Pair, Prose, Section, Table
@@ -22,32 +24,50 @@ def overall(view: RunView) -> Section | None:
     if not about:
         return None
     if not about.get("n"):
-        return Section("overall", "Overall", "No example could be explained, so nothing is said of the whole.", ())
+        return Section(
+            "overall", _("Overall"), _("No example could be explained, so nothing is said of the whole."), ()
+        )
     kind = about.get("modality")
     finding, blocks = {"table": table_views, "text": _text, "image": _image}[str(kind)](view, about)
-    return Section("overall", "What the model looks at overall", finding, tuple(blocks), _how(view, about))
+    return Section("overall", _("What the model looks at overall"), finding, tuple(blocks), _how(view, about))
 
 
 def _how(view: RunView, about: Mapping[str, Any]) -> tuple[str, ...]:
-    model = view.after if view.audited else f"{view.after} customisation"
+    model = view.after if view.audited else _("{after} customisation").format(after=view.after)
     how = [
-        f"{about['title']} of {model} on {about['selection']}. {sentence(about['caption'])} "
-        f"A hidden part is replaced by: {about['filler']}. {count(about['evaluations'], 'evaluation')} of the model.",
-        "These are means of explanations: they say what this model leans on in this data, not what causes what.",
+        _(
+            "{title} of {model} on {selection}. {caption} A hidden part is replaced by: "
+            "{filler}. {evaluations} of the model."
+        ).format(
+            title=stored(about["title"]),
+            model=model,
+            selection=stored(about["selection"]),
+            caption=sentence(about["caption"]),
+            filler=stored(about["filler"]),
+            evaluations=count(about["evaluations"], "{n} evaluation", "{n} evaluations"),
+        ),
+        _("These are means of explanations: they say what this model leans on in this data, not what causes what."),
     ]
     if about.get("masks"):
         how.append(
-            f"{about['masks']:,} masks for each row, the same for all; intervals are percentiles of 2,000 bootstrap "
-            "samples of the rows."
+            _(
+                "{masks:,} masks for each row, the same for all; intervals are percentiles of 2,000 "
+                "bootstrap samples of the rows."
+            ).format(masks=about["masks"])
         )
         how.append(
-            "Partial dependence (Friedman 2001): one column is set to a value in every row, the others stay, and the "
-            "answers are averaged. Where columns depend on each other it asks for rows that do not exist."
+            _(
+                "Partial dependence (Friedman 2001): one column is set to a value in every row, the "
+                "others stay, and the answers are averaged. Where columns depend on each other it "
+                "asks for rows that do not exist."
+            )
         )
         how.append(
-            "Permutation importance (Breiman 2001): how much worse the deployed file does on the test split when one "
-            f"column is shuffled, {about['permutation'].get('shuffles', 0)} times; intervals over rows and shuffles. "
-            "Columns that say the same as others lose little when shuffled alone."
+            _(
+                "Permutation importance (Breiman 2001): how much worse the deployed file does on the "
+                "test split when one column is shuffled, {shuffles} times; intervals over rows and "
+                "shuffles. Columns that say the same as others lose little when shuffled alone."
+            ).format(shuffles=about["permutation"].get("shuffles", 0))
         )
     return tuple(how)
 
@@ -62,20 +82,28 @@ def _text(view: RunView, about: Mapping[str, Any]) -> tuple[str, list[Block]]:
         blocks.append(
             Prose(
                 (
-                    f"These words come from {about['selection']}: a word seen in one text says little. "
-                    "`explain.global_samples = 100` explains a hundred texts drawn by lot.",
+                    _(
+                        "These words come from {selection}: a word seen in one text says little. "
+                        "`explain.global_samples = 100` explains a hundred texts drawn by lot."
+                    ).format(selection=stored(about["selection"])),
                 ),
                 "note",
             )
         )
     blocks.append(Pair(tuple(_words(label, entry, str(about["unit"])) for label, entry in words.items()), narrow=True))
     strongest = [
-        f"“{row['word']}” for {label}"
+        _("“{word}” for {label}").format(word=row["word"], label=label)
         for label, entry in words.items()
         if (row := next((w for w in entry["words"] if (w.get("low") or 0) > 0), None))
     ]
-    named = f" Clearly telling, over several texts: {listing(strongest[:4])}." if strongest else ""
-    return f"The words that moved the answers most, by class, over {about['selection']}.{named}", blocks
+    named = (
+        _(" Clearly telling, over several texts: {strongest}.").format(strongest=listing(strongest[:4]))
+        if strongest
+        else ""
+    )
+    return _("The words that moved the answers most, by class, over {selection}.{named}").format(
+        selection=stored(about["selection"]), named=named
+    ), blocks
 
 
 def _words(label: str, entry: Mapping[str, Any], unit: str) -> Table:
@@ -86,8 +114,8 @@ def _words(label: str, entry: Mapping[str, Any], unit: str) -> Table:
         span = between(row.get("low"), row.get("high"), like=like, sign=True)
         rows.append((word(row["word"]), Cell(signed(row["value"], like=like), span), Cell(f"{row['n']:,}")))
     faint = frozenset(i for i, row in enumerate(shown) if row["n"] < 2)
-    caption = f"{label} ({count(entry['texts'], 'text')})"
-    return Table(caption, ("Word", unit, "texts"), tuple(rows), compact=False, faint=faint)
+    caption = _("{label} ({n})").format(label=label, n=count(entry["texts"], "{n} text", "{n} texts"))
+    return Table(caption, (_("Word"), stored(unit), _("texts")), tuple(rows), compact=False, faint=faint)
 
 
 # -- pictures -------------------------------------------------------------------------
@@ -100,26 +128,28 @@ def _image(view: RunView, about: Mapping[str, Any]) -> tuple[str, list[Block]]:
     missing = []
     for entry in about["saliency"]:
         if not entry["n"] or entry["map"] not in arrays:
-            missing.append(f"{entry['label']} ({entry.get('reason', 'no map in the run')})")
+            missing.append(f"{entry['label']} ({entry.get('reason', _('no map in the run'))})")
             continue
         drawn.append(_saliency(str(entry["label"]), entry["n"], arrays[entry["map"]], arrays[entry["frame"]], view))
     if drawn:
         blocks.append(Pair(tuple(drawn), narrow=True))
     if missing:
-        blocks.append(Prose((f"Not drawn: {listing(missing)}.",), "note"))
+        blocks.append(Prose((_("Not drawn: {missing}.").format(missing=listing(missing)),), "note"))
     blocks.append(
         Prose(
             (
-                "Under the colours lies the mean picture of the class. Where things do not stand in the same place "
-                "in every picture, a mean map says little: look at the cases then.",
+                _(
+                    "Under the colours lies the mean picture of the class. Where things do not stand in "
+                    "the same place in every picture, a mean map says little: look at the cases then."
+                ),
             ),
             "note",
         )
     )
-    finding = (
-        f"Where the model looks for each class, averaged over {about['selection']}: blue places speak for the class, "
-        "orange ones against it."
-    )
+    finding = _(
+        "Where the model looks for each class, averaged over {selection}: blue places speak "
+        "for the class, orange ones against it."
+    ).format(selection=stored(about["selection"]))
     return finding, blocks
 
 
@@ -128,9 +158,11 @@ def _saliency(label: str, n: int, values: np.ndarray, frame: np.ndarray, view: R
     small = pictures.dense_map(values, min(longest, 112))
     full = float(np.percentile(np.abs(small), 99)) or float(np.abs(small).max()) or 1.0
     base, width, height, tiny = pictures.from_array(frame, longest)
-    note = f"{label} ({count(n, 'picture')})"
+    note = _("{label} ({n})").format(label=label, n=count(n, "{n} picture", "{n} pictures"))
     y, x = np.unravel_index(int(np.argmax(small)), small.shape)
-    down = ("top", "middle", "bottom")[min(2, int(3 * y / small.shape[0]))]
-    across = ("left", "centre", "right")[min(2, int(3 * x / small.shape[1]))]
-    said = f"Mean saliency of class {label} over {count(n, 'picture')}; strongest at the {down} {across}"
+    down = (_("top"), _("middle"), _("bottom"))[min(2, int(3 * y / small.shape[0]))]
+    across = (_("left"), _("centre"), _("right"))[min(2, int(3 * x / small.shape[1]))]
+    said = _("Mean saliency of class {label} over {n}; strongest at the {down} {across}").format(
+        label=label, n=count(n, "{n} picture", "{n} pictures"), down=down, across=across
+    )
     return Overlay(base, pictures.overlay(small, full), width, height, said, note, pixelated=tiny)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from workbench.language import N_
+from workbench.language import gettext as _
 from workbench.report.label_outcomes import label_blocks
 from workbench.report.outcomes import classes, confusions, curves, regression
 from workbench.report.shapes import Block, Cell, Dot, Fold, Prose, Section, Table
@@ -13,12 +15,14 @@ from workbench.report.words import (
     count,
     ends,
     estimate,
+    joined,
     listing,
     measure_name,
     none,
     number,
     p_value,
     percent,
+    sentence,
     word,
 )
 from workbench.types import Measure
@@ -32,10 +36,10 @@ _WIDEST = 0.5  # of an axis of shares that a reference may ask for
 _SQUEEZED = 2.5  # times that a reference may lengthen another axis
 # what stands beside a measure and is no answer of the model: it cannot change
 _REFERENCES = {
-    "baseline_accuracy": "the line to beat",
-    "baseline_subset_accuracy": "the line to beat",
-    "baseline_rmse": "the line to beat",
-    "ece_floor": "what chance alone gives",
+    "baseline_accuracy": N_("the line to beat"),
+    "baseline_subset_accuracy": N_("the line to beat"),
+    "baseline_rmse": N_("the line to beat"),
+    "ece_floor": N_("what chance alone gives"),
 }
 
 
@@ -47,32 +51,41 @@ def performance(view: RunView) -> Section | None:
         return None
     first = [name for name in _HEADLINES if name in names] or names
     n = max(m.n for found in measures.values() for m in found.values())
-    blocks: list[Block] = [_table(view, first, measures, f"{_title(view)}, on {count(n, 'test example')}")]
+    blocks: list[Block] = [
+        _table(
+            view,
+            first,
+            measures,
+            _("{title}, on {n}").format(title=_title(view), n=count(n, "{n} test example", "{n} test examples")),
+        )
+    ]
     if len(names) > len(first):
-        blocks.append(Fold(f"All {len(names)} measures", (_table(view, names, measures, "All measures"),)))
+        blocks.append(
+            Fold(_("All {n} measures").format(n=len(names)), (_table(view, names, measures, _("All measures")),))
+        )
     if view.multilabel:
         blocks += [*label_blocks(view), *curves(view)]
     else:
         blocks += regression(view) if view.regression else [*confusions(view), *classes(view), *curves(view)]
     blocks += _splits(view)
-    finding = f"Ranges are 95 % intervals on {count(n, 'test example')}"
+    finding = _("Ranges are 95 % intervals on {n}").format(n=count(n, "{n} test example", "{n} test examples"))
     finding += (
-        "; whether the model was trained on some of them is not known here."
+        _("; whether the model was trained on some of them is not known here.")
         if view.audited
-        else " that the model never saw."
+        else _(" that the model never saw.")
     )
-    finding = finding if view.audited else f"{_finding(view)} {finding}"
+    finding = finding if view.audited else joined(_finding(view), finding)
     how = [f"{measure_name(name).title}: {measure_name(name).meaning}" for name in names if measure_name(name).meaning]
     if not view.audited:
         how.append(
-            "Change is after minus before on the same examples, so examples that both models find hard cancel out."
+            _("Change is after minus before on the same examples, so examples that both models find hard cancel out.")
         )
-    how.append("Method of each interval, seeds and versions: see Provenance, “How each number was computed”.")
-    return Section("performance", "Performance", finding, tuple(blocks), tuple(how))
+    how.append(_("Method of each interval, seeds and versions: see Provenance, “How each number was computed”."))
+    return Section("performance", _("Performance"), finding, tuple(blocks), tuple(how))
 
 
 def _title(view: RunView) -> str:
-    return "The audited file" if view.audited else "Before, after and deployed"
+    return _("The audited file") if view.audited else _("Before, after and deployed")
 
 
 def _changes(view: RunView) -> dict[str, dict[str, Any]]:
@@ -90,18 +103,22 @@ def _finding(view: RunView) -> str:
     """How many measures moved beyond chance."""
     settled = [m for m in _changes(view).values() if m.get("low") is not None and m.get("high") is not None]
     if not settled:
-        return "Before and after were not compared."
+        return _("Before and after were not compared.")
     gains = [(-m["high"], -m["low"]) if m.get("better") == "lower" else (m["low"], m["high"]) for m in settled]
     better, worse = sum(low > 0 for low, _ in gains), sum(high < 0 for _, high in gains)
-    total, still = count(len(settled), "compared measure"), len(settled) - better - worse
+    total, still = count(len(settled), "{n} compared measure", "{n} compared measures"), len(settled) - better - worse
     if not better and not worse:
-        return f"None of {total} moved beyond chance."
-    parts = [f"{better} of {total} improved beyond chance"] if better else []
+        return _("None of {total} moved beyond chance.").format(total=total)
+    parts = [_("{better} of {total} improved beyond chance").format(better=better, total=total)] if better else []
     if worse:
-        parts.append(f"{worse} got worse" if better else f"{worse} of {total} got worse beyond chance")
+        parts.append(
+            _("{worse} got worse").format(worse=worse)
+            if better
+            else _("{worse} of {total} got worse beyond chance").format(worse=worse, total=total)
+        )
     if still:
-        parts.append(f"{still} did not move clearly")
-    return f"{', '.join(parts)}."
+        parts.append(_("{still} did not move clearly").format(still=still))
+    return sentence(_(", ").join(parts))
 
 
 def _table(view: RunView, names: list[str], measures: dict[str, dict[str, Measure]], title: str) -> Table:
@@ -114,22 +131,32 @@ def _table(view: RunView, names: list[str], measures: dict[str, dict[str, Measur
         cells = [
             estimate(measures[m].get(name), why=_why(view, m), n=len(sizes) > 1, beside=beside) for m in view.models
         ]
-        said = _REFERENCES.get(name)
+        said = _(_REFERENCES.get(name, ""))
         moved = Cell(said, kind="none") if said else _change(changes.get(name), view)
         rows.append((word(measure_name(name).title, _small_print(name, measures)), *cells, _nothing(name, measures),
                      _dots(name, measures, scales), *(() if view.audited else (moved,))))  # fmt: skip
     low, high = scales.get("share", (0.0, 1.0))
     place = 2 + len(view.models)
-    notes = {place: f"shares: {percent(low, places=0)} to {percent(high, places=0)}"} if "share" in scales else {}
-    known = "the mean" if view.regression else "the class shares"
-    known = "the label shares, or the commonest set," if view.multilabel else known
-    note = (
-        f"Knowing nothing: what a model would score that always answers {known} of the training examples. "
-        f"{'' if view.audited else 'Grey: before; filled: after; ring: deployed. '}Measures of one kind share an axis; "
-        "the others run from the least to the greatest end of their own lines."
+    notes = (
+        {place: _("shares: {low} to {high}").format(low=percent(low, places=0), high=percent(high, places=0))}
+        if "share" in scales
+        else {}
     )
+    known = _("the mean") if view.regression else _("the class shares")
+    known = _("the label shares, or the commonest set,") if view.multilabel else known
+    note = _(
+        "Knowing nothing: what a model would score that always answers {known} of the "
+        "training examples. {grey}Measures of one kind share an axis; the others run from the "
+        "least to the greatest end of their own lines."
+    ).format(known=known, grey="" if view.audited else _("Grey: before; filled: after; ring: deployed. "))
     faint = frozenset(i for i, name in enumerate(names) if name in _REFERENCES)
-    head = ("Measure", *view.models.values(), "knowing nothing", "intervals", *(() if view.audited else ("change",)))
+    head = (
+        _("Measure"),
+        *map(_, view.models.values()),
+        _("knowing nothing"),
+        _("intervals"),
+        *(() if view.audited else (_("change"),)),
+    )
     return Table(title, head, tuple(rows), note, notes, faint=faint)
 
 
@@ -137,23 +164,23 @@ def _nothing(name: str, measures: dict[str, dict[str, Measure]]) -> Cell:
     """What a model that knows nothing would score; the same whichever model it stands beside."""
     entry = next((found[name] for found in measures.values() if name in found), None)
     if name in _REFERENCES or entry is None:
-        return Cell("a reference itself" if name in _REFERENCES else "not recorded", kind="none")
+        return Cell(_("a reference itself") if name in _REFERENCES else _("not recorded"), kind="none")
     if entry.baseline is None:
-        return Cell("not defined", kind="none")
+        return Cell(_("not defined"), kind="none")
     return Cell(number(entry.baseline, like=max((abs(v) for v in ends(entry)), default=None)))
 
 
 def _small_print(name: str, measures: dict[str, dict[str, Measure]]) -> str:
     entries = [found[name] for found in measures.values() if name in found]
     unit = next((m.unit for m in entries if m.unit), "")
-    lower = "lower is better" if any(m.better == "lower" for m in entries) else ""
+    lower = _("lower is better") if any(m.better == "lower" for m in entries) else ""
     return " · ".join(part for part in (unit, lower) if part)
 
 
 def _why(view: RunView, model: str) -> str:
     if not view.run.has(f"{model}/metrics.json"):
-        return f"{model}/metrics.json is not in this run"
-    return "not among the measures of this model"
+        return _("{model}/metrics.json is not in this run").format(model=model)
+    return _("not among the measures of this model")
 
 
 def _scales(names: list[str], measures: dict[str, dict[str, Measure]]) -> dict[str, tuple[float, float]]:
@@ -186,19 +213,19 @@ def _dots(name: str, measures: dict[str, dict[str, Measure]], scales: dict[str, 
             continue
         place = [None if v is None else (v - low) / width for v in (measure.value, measure.low, measure.high)]
         if name in _REFERENCES and not all(v is None or 0 <= v <= 1 for v in place):
-            return Cell("outside this axis", kind="none")
+            return Cell(_("outside this axis"), kind="none")
         dots.append(Dot(who, place[0] or 0.0, place[1], place[2]))
-        said.append(f"{who} {number(measure.value)}")
+        said.append(f"{_(who)} {number(measure.value)}")
     return Cell(f"{measure_name(name).title}: {', '.join(said)}", kind="dots", dots=tuple(dots))
 
 
 def _change(entry: dict[str, Any] | None, view: RunView) -> Cell:
     if entry is None:
-        return Cell("not compared" if view.comparison else "no comparison in this run", kind="none")
+        return Cell(_("not compared") if view.comparison else _("no comparison in this run"), kind="none")
     if entry.get("difference") is None:
-        return none(str(entry.get("reason") or "no difference was recorded"))
+        return none(str(entry.get("reason") or _("no difference was recorded")))
     moved, span = change(entry["difference"], entry.get("low"), entry.get("high"))
-    parts = [span or "no interval", p_value(entry.get("p"))]
+    parts = [span or _("no interval"), p_value(entry.get("p"))]
     return Cell(moved, " · ".join(part for part in parts if part))
 
 
@@ -209,33 +236,45 @@ def _splits(view: RunView) -> list[Block]:
     model = "tuned" if view.run.has("tuned/metrics.json") else view.shipped
     by_split = {s: view.measures(model, s) for s in ("train", "validation", "test")}
     if not by_split["train"] or not by_split["test"]:
-        return [Prose(("The training split was not evaluated, so over-fitting cannot be read off here.",), "note")]
+        return [Prose((_("The training split was not evaluated, so over-fitting cannot be read off here."),), "note")]
     rows = []
     for name in by_split["test"]:
         beside = [v for found in by_split.values() for v in ends(found.get(name))]
         cells = [
-            estimate(found.get(name), why=f"not computed on the {split} split", n=False, beside=beside)
+            estimate(
+                found.get(name), why=_("not computed on the {split} split").format(split=split), n=False, beside=beside
+            )
             for split, found in by_split.items()
         ]
         rows.append((word(measure_name(name).title), *cells, _gap(by_split["train"].get(name), by_split["test"][name])))
     sizes = {i + 1: f"n {max(m.n for m in found.values()):,}" for i, found in enumerate(by_split.values()) if found}
-    table = Table("The model after, on each split", ("Measure", *by_split, "test − train"), tuple(rows), "", sizes)
+    table = Table(
+        _("The model after, on each split"),
+        (_("Measure"), *map(_, by_split), _("test − train")),
+        tuple(rows),
+        "",
+        sizes,
+    )
     said = _by_heart(by_split, view.headline)
-    return [Prose((said,), heading="Learned by heart?"), Fold("Every measure on each split", (table,))]
+    return [Prose((said,), heading=_("Learned by heart?")), Fold(_("Every measure on each split"), (table,))]
 
 
 def _by_heart(by_split: dict[str, dict[str, Measure]], name: str) -> str:
     found = {split: measures.get(name) for split, measures in by_split.items()}
     shown = [
-        f"{number(m.value)}{f' {m.unit}' if m.unit else ''} on {m.n:,} {split} examples"
+        _("{value}{unit} on {n:,} {split} examples").format(
+            value=number(m.value), unit=f" {m.unit}" if m.unit else "", n=m.n, split=_(split)
+        )
         for split, m in found.items()
         if m is not None and m.value is not None
     ]
-    said = f"{measure_name(name).title} is {listing(shown)}. " if shown else ""
-    return f"{said}Much better on training examples than on new ones would mean that it has learned them by heart."
+    said = _("{title} is {shown}. ").format(title=measure_name(name).title, shown=listing(shown)) if shown else ""
+    return _(
+        "{said}Much better on training examples than on new ones would mean that it has learned them by heart."
+    ).format(said=said)
 
 
 def _gap(train: Measure | None, test: Measure) -> Cell:
     if train is None or train.value is None or test.value is None:
-        return none("one of the two values is missing")
+        return none(_("one of the two values is missing"))
     return Cell(change(test.value - train.value, None, None)[0])

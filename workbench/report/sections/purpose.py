@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from workbench.language import N_
+from workbench.language import gettext as _
 from workbench.report.shapes import Block, Cell, Facts, Prose, Section
 from workbench.report.view import RunView
 from workbench.report.words import listing
 
 _ASKED = {
-    "purpose": "Purpose",
-    "users": "Users",
-    "limits": "Limits",
-    "owner": "Owner",
-    "licence": "Licence",
+    "purpose": N_("Purpose"),
+    "users": N_("Users"),
+    "limits": N_("Limits"),
+    "owner": N_("Owner"),
+    "licence": N_("Licence"),
 }
 
 
@@ -22,22 +24,25 @@ def purpose(view: RunView) -> Section:
     missing = [key for key in _ASKED if key not in given]
     blocks: list[Block] = []
     if given:
-        blocks.append(Facts(tuple((_ASKED[key], Cell(text, kind="prose")) for key, text in given.items())))
+        blocks.append(Facts(tuple((_(_ASKED[key]), Cell(text, kind="prose")) for key, text in given.items())))
     if missing:
         keys = listing([f'`{key} = "…"`' for key in missing])
         blocks.append(
             Prose(
                 (
-                    f"Not stated: {listing([_ASKED[key].lower() for key in missing])}. "
-                    "Only a person can say these; no number below replaces them.",
-                    f"To fill them in, write {keys} under `[card]` in the config and run `workbench report` again.",
+                    _("Not stated: {those}. Only a person can say these; no number below replaces them.").format(
+                        those=listing([_(_ASKED[key]).lower() for key in missing])
+                    ),
+                    _(
+                        "To fill them in, write {keys} under `[card]` in the config and run `workbench report` again."
+                    ).format(keys=keys),
                 ),
                 "note",
             )
         )
     finding = (
-        "In the words of the people who answer for the model."
+        _("In the words of the people who answer for the model.")
         if given
-        else "Nobody has yet said what this model is for and where it must not be used."
+        else _("Nobody has yet said what this model is for and where it must not be used.")
     )
-    return Section("purpose", "Purpose and limits", finding, tuple(blocks))
+    return Section("purpose", _("Purpose and limits"), finding, tuple(blocks))

@@ -13,6 +13,8 @@ from typing import Any
 import yaml
 
 from workbench.assets import asset
+from workbench.language import N_, stored
+from workbench.language import gettext as _
 from workbench.report.shapes import Block, Cell, Facts, Prose, Section, Table
 from workbench.report.view import RunView
 from workbench.report.words import count, word
@@ -36,20 +38,20 @@ _HELD: dict[str, Callable[[RunView], bool]] = {
 }
 # Their headings in the report.
 _TITLES = {
-    "verdict": "Verdict",
-    "provenance": "Provenance",
-    "purpose": "Purpose and limits",
-    "data": "Data",
-    "performance": "Performance",
-    "decisions": "Decisions and confidence",
-    "mistakes": "Mistakes",
-    "weakness": "Where it fails",
-    "cases": "Cases",
-    "overall": "Overall",
-    "change": "Before and after",
-    "shift": "Deciding for other reasons",
-    "deployed": "Deployed file",
-    "gate": "Gate",
+    "verdict": N_("Verdict"),
+    "provenance": N_("Provenance"),
+    "purpose": N_("Purpose and limits"),
+    "data": N_("Data"),
+    "performance": N_("Performance"),
+    "decisions": N_("Decisions and confidence"),
+    "mistakes": N_("Mistakes"),
+    "weakness": N_("Where it fails"),
+    "cases": N_("Cases"),
+    "overall": N_("Overall"),
+    "change": N_("Before and after"),
+    "shift": N_("Deciding for other reasons"),
+    "deployed": N_("Deployed file"),
+    "gate": N_("Gate"),
 }
 
 
@@ -70,29 +72,29 @@ def regulation(view: RunView) -> Section:
     known = regulation_map()
     areas = evidence(view)
     without = [area for area in areas if not area["shown"]]
-    head = ("Part", *known["columns"].values(), "Evidence in this report")
+    head = (_("Part"), *map(stored, known["columns"].values()), _("Evidence in this report"))
     rows = tuple(
         (
-            word(area["title"]),
-            *(Cell(area[column], kind="word") for column in known["columns"]),
-            Cell(_TITLES[area["shown"][0]], area["evidence"], "word", f"#{area['shown'][0]}")
+            word(stored(area["title"])),
+            *(Cell(stored(area[column]), kind="word") for column in known["columns"]),
+            Cell(_(_TITLES[area["shown"][0]]), stored(area["evidence"]), "word", f"#{area['shown'][0]}")
             if area["shown"]
-            else Cell(f"no evidence in this run ({area['evidence']})", kind="none"),
+            else Cell(_("no evidence in this run ({evidence})").format(evidence=stored(area["evidence"])), kind="none"),
         )
         for area in areas
     )
-    blocks: list[Block] = [Table("Clauses and evidence", head, rows)]
+    blocks: list[Block] = [Table(_("Clauses and evidence"), head, rows)]
     if without:
-        names = ", ".join(area["title"].lower() for area in without)
-        blocks.insert(0, Prose((f"This run holds no evidence for: {names}.",), "warning"))
+        names = _(", ").join(stored(area["title"]).lower() for area in without)
+        blocks.insert(0, Prose((_("This run holds no evidence for: {names}.").format(names=names),), "warning"))
     day = known["as_of"]
     as_of = f"{day.day} {day:%B} {day.year}"
-    facts = (("Version of the map", word(str(known["version"]))), ("As of", word(as_of)))
-    blocks += [Prose(tuple(known["notes"])), Facts(facts)]
+    facts = ((_("Version of the map"), word(str(known["version"]))), (_("As of"), word(as_of)))
+    blocks += [Prose(tuple(map(stored, known["notes"]))), Facts(facts)]
     shown = len(areas) - len(without)
-    finding = (
-        f"This report holds evidence for {shown} of {count(len(areas), 'part')} of the frameworks below, as of "
-        f"{as_of}; whether that suffices is for a person to judge."
-    )
-    how = ("A part counts as evidenced where its section of this report holds results of this run.",)
-    return Section("regulation", "Evidence for regulations", finding, tuple(blocks), how)
+    finding = _(
+        "This report holds evidence for {shown} of {n} of the frameworks below, as of "
+        "{as_of}; whether that suffices is for a person to judge."
+    ).format(shown=shown, n=count(len(areas), "{n} part", "{n} parts"), as_of=as_of)
+    how = (_("A part counts as evidenced where its section of this report holds results of this run."),)
+    return Section("regulation", _("Evidence for regulations"), finding, tuple(blocks), how)

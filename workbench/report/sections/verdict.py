@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
 from workbench.errors import ArtefactError, WorkbenchError
+from workbench.language import gettext as _
+from workbench.language import stored
 from workbench.report.contract import twin_finding
+from workbench.report.difference import changed, lost
 from workbench.report.gaps import gaps
-from workbench.report.label_outcomes import decided, f1_beside
-from workbench.report.performance import known, said
+from workbench.report.label_outcomes import decided
+from workbench.report.performance import known
 from workbench.report.sections.gate import gate_finding
 from workbench.report.sections.shift import reasons
 from workbench.report.shapes import Finding, Findings, Section
@@ -24,29 +25,19 @@ from workbench.report.view import RunView
 from workbench.report.words import (
     between,
     count,
-    measure_name,
+    joined,
     number,
-    p_value,
     percent,
-    points,
     sentence,
-    signed,
 )
-from workbench.report.words import change as change_of
 from workbench.types import Measure
-
-_SHARE_MARGIN = 1e-9
-_UNCONFIRMED = 0.05  # p of the exact test from which on a difference is not called one
-_EVERY = "examples with every label right"
-_SHARES = {"accuracy": ("accuracy", "accuracy"), "subset_accuracy": (f"share of {_EVERY}", _EVERY)}
-_ROUNDED = 0.0005  # differences of accuracy that print as 0.0 points
 
 
 def verdict(view: RunView) -> Section:
     """Good, attention, problem or not checked: one line each, the most important first."""
-    parts = (gate_finding, _decides, _change, _lost, reasons, _groups, _deployed, explanations, _data, _code)
+    parts = (gate_finding, _decides, changed, lost, reasons, _groups, _deployed, explanations, _data, _code)
     lines = [line for part in parts for line in _guarded(part, view)]
-    return Section("verdict", "Verdict", "", (Findings(tuple(lines)), Findings(gaps(view), "Not checked")))
+    return Section("verdict", _("Verdict"), "", (Findings(tuple(lines)), Findings(gaps(view), _("Not checked"))))
 
 
 def _guarded(part: Callable[[RunView], list[Finding]], view: RunView) -> list[Finding]:
@@ -55,15 +46,23 @@ def _guarded(part: Callable[[RunView], list[Finding]], view: RunView) -> list[Fi
         return part(view)
     except (WorkbenchError, LookupError, TypeError, ValueError) as e:
         reason = e.message if isinstance(e, WorkbenchError) else f"{type(e).__name__}: {e}"
-        return [Finding("poor", "One line of this verdict is missing:", sentence(reason))]
+        return [Finding("poor", _("One line of this verdict is missing:"), sentence(stored(reason)))]
 
 
 def _decides(view: RunView) -> list[Finding]:
     model = view.shipped
     measure = view.measures(model).get(view.headline) if model else None
     if measure is None or measure.value is None:
-        reason = measure.reason if measure else "no measure of the test split was found in this run"
-        return [Finding("open", "How good the answers are is not known:", sentence(reason), "#performance", "details")]
+        reason = measure.reason if measure else _("no measure of the test split was found in this run")
+        return [
+            Finding(
+                "open",
+                _("How good the answers are is not known:"),
+                sentence(stored(reason)),
+                "#performance",
+                _("details"),
+            )
+        ]
     line = _off_by if view.regression else decided if view.multilabel else _right
     return [line(view, model, measure)]
 
@@ -75,10 +74,15 @@ def _right(view: RunView, model: str, measure: Measure) -> Finding:
     commonest = max(sorted(classes), key=lambda label: classes[label]) if classes else ""
     constant = float((rows["target"] == commonest).mean()) if commonest else 0.0
     level = "good" if (measure.low or 0.0) > constant else "poor"
-    rest = f"{_unseen(view)}examples: {percent(measure.value or 0)}{_interval_of_shares(measure)}."
+    said = _("examples: {share}{interval}.") if view.audited else _("unseen examples: {share}{interval}.")
+    rest = said.format(share=percent(measure.value or 0), interval=_interval_of_shares(measure))
     if commonest:
-        rest += f" Always answering “{commonest}” would be right in {percent(constant)}."
-    return Finding(level, f"Right in {right:,} of {len(rows):,}", rest, "#performance", "how sure")
+        rest += _(" Always answering “{commonest}” would be right in {constant}.").format(
+            commonest=commonest, constant=percent(constant)
+        )
+    return Finding(
+        level, _("Right in {right:,} of {n:,}").format(right=right, n=len(rows)), rest, "#performance", _("how sure")
+    )
 
 
 def _off_by(view: RunView, model: str, measure: Measure) -> Finding:
@@ -86,26 +90,30 @@ def _off_by(view: RunView, model: str, measure: Measure) -> Finding:
     mean = view.fingerprint.get("target", {}).get("train", {}).get("mean")
     like = max(abs(v) for v in (measure.value, measure.low, measure.high) if v is not None)
     span = between(measure.low, measure.high, like=like)
-    rest = f"on {count(len(rows), f'{_unseen(view)}example')}{f' (95 % interval {span})' if span else ''}."
+    n = count(len(rows), "{n} example", "{n} examples")
+    if not view.audited:  # whether the examples are new to a model is known only of one that was trained here
+        n = count(len(rows), "{n} unseen example", "{n} unseen examples")
+    rest = _("on {n} (95 % interval {span}).").format(n=n, span=span) if span else _("on {n}.").format(n=n)
     level = "good"
     if mean is not None:
         constant = float(np.abs(rows["target"] - mean).mean())
         level = "good" if measure.high is not None and measure.high < constant else "poor"
-        rest += f" Always answering the training mean would be off by {number(constant, like=like)}{unit}."
+        rest += _(" Always answering the training mean would be off by {constant}{unit}.").format(
+            constant=number(constant, like=like), unit=unit
+        )
     return Finding(
-        level, f"Off by {number(measure.value or 0, like=like)}{unit} on average", rest, "#performance", "how sure"
+        level,
+        _("Off by {value}{unit} on average").format(value=number(measure.value or 0, like=like), unit=unit),
+        rest,
+        "#performance",
+        _("how sure"),
     )
-
-
-def _unseen(view: RunView) -> str:
-    """Whether the examples are new to a model is known only of one that was trained here."""
-    return "" if view.audited else "unseen "
 
 
 def _interval_of_shares(measure: Measure) -> str:
     if measure.low is None or measure.high is None:
-        return " (no interval was computed)"
-    return f" (95 % interval {100 * measure.low:.1f} to {100 * measure.high:.1f})"
+        return _(" (no interval was computed)")
+    return _(" (95 % interval {low:.1f} to {high:.1f})").format(low=100 * measure.low, high=100 * measure.high)
 
 
 def _frame(view: RunView, model: str) -> pd.DataFrame:
@@ -116,95 +124,6 @@ def _frame(view: RunView, model: str) -> pd.DataFrame:
     return frame
 
 
-def _change(view: RunView) -> list[Finding]:
-    entries = {m["name"]: m for m in view.comparison.get("measures", [])}
-    name = next((n for n in (("mae", "rmse") if view.regression else ("accuracy",)) if n in entries), "")
-    entry = dict(entries.get(name, {}))
-    if not view.regression and view.comparison.get("accuracy"):  # Newcombe's interval and the exact test
-        name, entry = view.headline, {**view.comparison["accuracy"], "better": "higher"}
-    if not entry or entry.get("difference") is None:
-        return []
-    sign = -1.0 if entry.get("better") == "lower" else 1.0
-    low, high = entry.get("low"), entry.get("high")
-    gain = sign * entry["difference"]
-    worst = None if low is None or high is None else min(sign * low, sign * high)
-    best = None if low is None or high is None else max(sign * low, sign * high)
-    how, span = _amount(view, name, gain, worst, best)
-    also = f1_beside(entries) if view.multilabel else ""
-    link = ("#change", "what changed")
-    if worst is None or best is None:
-        return [Finding("fair", "Better or worse than before is not settled:", f"{how}, without an interval.", *link)]
-    p = entry.get("mcnemar_p")
-    if p is not None and p >= _UNCONFIRMED and (worst > _SHARE_MARGIN or best < -_SHARE_MARGIN):
-        way = "better" if gain > 0 else "worse"
-        rest = f"it seems so by {how} ({span}), but the exact test does not confirm it ({p_value(p)})."
-        return [Finding("fair", f"Not certain whether {way} than before customisation:", rest, *link)]
-    if worst > _SHARE_MARGIN:
-        return [Finding("good", "Better than before customisation", f"by {how} ({span}).{also}", *link)]
-    if best < -_SHARE_MARGIN:
-        return [Finding("poor", "Worse than before customisation", f"by {how} ({span}).{also}", *link)]
-    rest = f"{_undecided(view, entry, name)}{also}"
-    return [Finding("fair", "No clear difference from before customisation:", rest, *link)]
-
-
-def _undecided(view: RunView, entry: Mapping[str, Any], name: str) -> str:
-    """A difference that chance explains, in the measure's own direction."""
-    difference, title = float(entry["difference"]), measure_name(name).title.lower()
-    if name in _SHARES:
-        title = _SHARES[name][0]
-        low, high = (signed(100 * entry[end], like=10.0) for end in ("low", "high"))
-        span = f"95 % interval {low} to {high} points"
-        if abs(difference) < _ROUNDED:
-            return f"the {title} is the same ({span})."
-        better = "higher" if difference > 0 else "lower"
-        return f"the {title} is {points(difference)} points {better}, which chance alone could bring about ({span})."
-    unit = f" {view.unit}" if view.unit else ""
-    amount, span = change_of(difference, entry["low"], entry["high"])
-    larger = "larger" if difference > 0 else "smaller"
-    return (
-        f"the {title} is {amount.lstrip('+−')}{unit} {larger}, which chance alone could bring about "
-        f"(95 % interval {span})."
-    )
-
-
-def _amount(view: RunView, name: str, gain: float, low: float | None, high: float | None) -> tuple[str, str]:
-    """How much better or worse, and its interval; both without a sign, as the words say the direction."""
-    if name in _SHARES:
-        how = f"{points(gain)} points of {_SHARES[name][1]}"
-        span = "" if low is None or high is None else f"95 % interval {_size(100 * low, 100 * high, like=10.0)}"
-    else:
-        unit = f" {view.unit}" if view.unit else ""
-        like = max(abs(v) for v in (gain, low, high) if v is not None)
-        how = f"{number(abs(gain), like=like)}{unit} of {measure_name(name).title.lower()}"
-        span = "" if low is None or high is None else f"95 % interval {_size(low, high, like=like)}"
-    return how, span
-
-
-def _size(low: float, high: float, *, like: float) -> str:
-    """An interval of one direction, from the smaller to the larger amount."""
-    return between(*sorted((abs(low), abs(high))), like=like) if low * high > 0 else between(low, high, like=like)
-
-
-def _lost(view: RunView) -> list[Finding]:
-    flips = view.comparison.get("flips")
-    if view.regression or not flips:
-        return []
-    lost, base = flips["negative"], view.predictions("base", "test")
-    if base is None:
-        return []
-    was_right = int((known(base)["target"] == known(base)["predicted"]).sum())
-    if not lost:
-        return [Finding("good", "No answer that was right is now wrong", f"(of {was_right:,}).", "#change", "details")]
-    truth = said(base, lost, "target")
-    classes = Counter(str(truth.get(i, "?")) for i in lost)
-    top, n = classes.most_common(1)[0]
-    share = "all" if n == len(lost) else "most" if n > len(lost) / 2 else ""
-    kind = "with the labels" if view.multilabel else "of class"
-    where = f", {share} {kind} “{top}”" if share and len(lost) > 1 else ""
-    verb = "answer that was right is" if was_right == 1 else "answers that were right are"
-    return [Finding("fair", f"{len(lost):,} of {was_right:,} {verb} now wrong", f"{where}.", "#change", "see them")]
-
-
 def _groups(view: RunView) -> list[Finding]:
     """Whether some group is served worse than the rest, and where mistakes gather."""
     lines = slice_findings(view)
@@ -212,7 +131,7 @@ def _groups(view: RunView) -> list[Finding]:
     if strong:
         found = view.json("weakness.json")
         level = "fair" if found["areas"] else "good" if found["tested"] else "open"
-        lines.append(Finding(level, strong, rest, WHERE, "where"))
+        lines.append(Finding(level, strong, rest, WHERE, _("where")))
     return lines
 
 
@@ -222,17 +141,17 @@ def _deployed(view: RunView) -> list[Finding]:
         return twin_finding(view)
     if parity is None:
         return []
-    link = ("#deployed", "details")
+    link = ("#deployed", _("details"))
     agreement = parity.get("label_agreement") or {}
-    same = (
-        f"same answer on {agreement['agree']:,} of {agreement['n']:,}, "
-        if agreement.get("n") and not view.regression
-        else ""
-    )
-    rest = f"{same}largest relative error {number(parity['max_error'], digits=4)}."
+    error = number(parity["max_error"], digits=4)
+    rest = _("largest relative error {error}.").format(error=error)
+    if agreement.get("n") and not view.regression:
+        rest = _("same answer on {agree:,} of {n:,}, largest relative error {error}.").format(
+            agree=agreement["agree"], n=agreement["n"], error=error
+        )
     if parity["passed"]:
-        return [Finding("good", "The deployed file behaves like the trained model:", rest, *link)]
-    return [Finding("poor", "The deployed file does not behave like the trained model:", rest, *link)]
+        return [Finding("good", _("The deployed file behaves like the trained model:"), rest, *link)]
+    return [Finding("poor", _("The deployed file does not behave like the trained model:"), rest, *link)]
 
 
 def _data(view: RunView) -> list[Finding]:
@@ -241,14 +160,18 @@ def _data(view: RunView) -> list[Finding]:
     warnings = [c for c in checks or [] if c["level"] == "warning"]
     skipped = view.fingerprint.get("skipped", [])
     if warnings:
-        rest = " ".join(sentence(c["sentence"]) for c in warnings[:2])
-        more = f" And {count(len(warnings) - 2, 'more finding')}." if len(warnings) > 2 else ""
-        lines.append(Finding("fair", "The data needs a look:", rest + more, "#data", "data"))
+        rest = joined(*(sentence(c["sentence"]) for c in warnings[:2]))
+        more = (
+            _(" And {n}.").format(n=count(len(warnings) - 2, "{n} more finding", "{n} more findings"))
+            if len(warnings) > 2
+            else ""
+        )
+        lines.append(Finding("fair", _("The data needs a look:"), rest + more, "#data", _("data")))
     elif checks:
-        lines.append(Finding("good", "The checks of the data found nothing to warn of", "", "#data", "which"))
+        lines.append(Finding("good", _("The checks of the data found nothing to warn of"), "", "#data", _("which")))
     if skipped:
-        strong = f"{count(len(skipped), 'example')} could not be read"
-        lines.append(Finding("fair", strong, "and took no part in anything below.", "#data", "which"))
+        strong = _("{n} could not be read").format(n=count(len(skipped), "{n} example", "{n} examples"))
+        lines.append(Finding("fair", strong, _("and took no part in anything below."), "#data", _("which")))
     return lines
 
 
@@ -256,10 +179,15 @@ def _code(view: RunView) -> list[Finding]:
     lines = []
     if view.finetune.get("runs_user_code"):
         code = view.finetune.get("code") or {}
-        named = f": {code['file']} (sha256 {code['sha256'][:12]}…)." if code.get("file") else "."
-        rest = f"to build the model{named} This report does not judge what else that code does."
-        lines.append(Finding("fair", "The user's own code ran", rest, "#provenance", "hashes"))
+        rest = _("to build the model. This report does not judge what else that code does.")
+        if code.get("file"):
+            rest = _(
+                "to build the model: {file} (sha256 {sha256}…). This report does not judge what else that code does."
+            ).format(file=code["file"], sha256=code["sha256"][:12])
+        lines.append(Finding("fair", _("The user's own code ran"), rest, "#provenance", _("hashes")))
     if view.config.get("backbone", {}).get("trust_remote_code"):
-        rest = "as the config allows it (backbone.trust_remote_code)."
-        lines.append(Finding("fair", "Code that came with the downloaded model ran,", rest, "#provenance", "hashes"))
+        rest = _("as the config allows it (backbone.trust_remote_code).")
+        lines.append(
+            Finding("fair", _("Code that came with the downloaded model ran,"), rest, "#provenance", _("hashes"))
+        )
     return lines
