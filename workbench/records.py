@@ -128,7 +128,7 @@ _SCHEMA = pa.schema(
     [("id", pa.string()), ("question", pa.string()), ("feature", pa.string()), ("index", pa.int32())]
     + [(name, pa.float64()) for name in ("value", "low", "high")]
 )
-_AT_ONCE = 1 << 16  # rows of features that are kept until they are written
+_AT_ONCE = 1 << 13  # rows of features that are kept until they are written
 
 
 class AttributionWriter:
