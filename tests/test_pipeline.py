@@ -177,7 +177,7 @@ MIDDLES = {
     "slices": ("workbench.stages.slices.slice_results", 1),
     "compare": ("workbench.stages.compare.compare_predictions", 1),
     "variants": ("workbench.stages.variants._measure", 1),
-    "explain": ("workbench.stages.explain.write_attributions", 3),
+    "explain": ("workbench.records.AttributionWriter.close", 3),
     "assess": ("workbench.stages.assess.quality_card", 2),
     "overall": ("workbench.stages.overall._attributions", 1),
     "flips": ("workbench.stages.flips.without", 1),

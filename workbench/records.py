@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 
 from workbench.errors import ArtefactError
 from workbench.run import Run
+from workbench.spool import Items, Partial, Tensors
 from workbench.types import Attribution, ClassScores, LabelScores, Measure, Predictions, Values
 
 
@@ -122,29 +124,50 @@ def finite(value: Any) -> Any:
     return value
 
 
-def write_attributions(
-    run: Run, model: str, facts: Mapping[str, Any], found: Sequence[Attribution], *, folder: str = "attributions"
-) -> None:
-    """Write one explainer's answers: `.parquet` by feature, `.json` by case, `.safetensors` maps.
+_SCHEMA = pa.schema(
+    [("id", pa.string()), ("question", pa.string()), ("feature", pa.string()), ("index", pa.int32())]
+    + [(name, pa.float64()) for name in ("value", "low", "high")]
+)
+_AT_ONCE = 1 << 13  # rows of features that are kept until they are written
 
-    `facts` are those of the whole file: explainer, title, caption, filler, unit, library.
+
+class AttributionWriter:
+    """One explainer's answers, written as they come: `.parquet` by feature, `.json` by case, `.safetensors` maps.
+
+    Nothing appears under its name before `close`; call `discard` whatever happens.
+
+    Args:
+        run: where.
+        model: whose folder.
+        facts: those of the whole file: explainer, title, caption, filler, unit, library.
+        folder: within the model's.
     """
-    stem = f"{model}/{folder}/{facts['explainer']}"
-    rows = [(a, i) for a in found for i in range(len(a.features))]
-    table = pa.table(
-        {
-            "id": pa.array([a.example_id for a, _ in rows], pa.string()),
-            "question": pa.array([a.question.id for a, _ in rows], pa.string()),
-            "feature": pa.array([a.features[i].name for a, i in rows], pa.string()),
-            "index": pa.array([i for _, i in rows], pa.int32()),
-            "value": pa.array([float(a.values[i]) for a, i in rows], pa.float64()),
-            "low": pa.array([None if a.low is None else float(a.low[i]) for a, i in rows], pa.float64()),
-            "high": pa.array([None if a.high is None else float(a.high[i]) for a, i in rows], pa.float64()),
-        }
-    ).replace_schema_metadata({"workbench": json.dumps(finite(facts), ensure_ascii=False)})
-    run.write_bytes(f"{stem}.parquet", parquet_bytes(table))
-    cases = {
-        a.example_id: {
+
+    def __init__(self, run: Run, model: str, facts: Mapping[str, Any], *, folder: str = "attributions") -> None:
+        self._facts = finite(facts)
+        stem = run.path / model / folder
+        self._paths = {kind: stem / f"{facts['explainer']}.{kind}" for kind in ("parquet", "json", "safetensors")}
+        self._cases, self._maps = Items(self._paths["json"], "cases"), Tensors(self._paths["safetensors"])
+        self._partial = Partial(self._paths["parquet"])
+        schema = _SCHEMA.with_metadata({"workbench": json.dumps(self._facts, ensure_ascii=False)})
+        self._table = pq.ParquetWriter(self._partial.path, schema, compression="zstd")
+        self._waiting: list[pa.RecordBatch] = []
+
+    def add(self, a: Attribution) -> None:
+        """The next answer."""
+        m = len(a.features)
+        columns = [
+            [a.example_id] * m,
+            [a.question.id] * m,
+            [f.name for f in a.features],
+            range(m),
+            *([None] * m if v is None else np.asarray(v, dtype=np.float64) for v in (a.values, a.low, a.high)),
+        ]
+        arrays = [pa.array(c, type=f.type) for c, f in zip(columns, _SCHEMA, strict=True)]
+        self._waiting.append(pa.record_batch(arrays, schema=self._table.schema))
+        if sum(len(b) for b in self._waiting) >= _AT_ONCE:
+            self._flush()
+        case = {
             "question": a.question.id,
             "base_score": a.base_score,
             "score": a.score,
@@ -153,14 +176,44 @@ def write_attributions(
             "seed": a.seed,
             "params": dict(a.params),
         }
-        for a in found
-    }
-    run.write_json(f"{stem}.json", finite({**facts, "cases": cases}))
-    maps = {a.example_id: np.ascontiguousarray(a.dense, dtype=np.float32) for a in found if a.dense is not None}
-    if maps:
-        from safetensors.numpy import save
+        self._cases.add(finite(case), a.example_id)
+        if a.dense is not None:
+            self._maps.add(a.example_id, np.asarray(a.dense, dtype=np.float32))
 
-        run.write_bytes(f"{stem}.safetensors", save(dict(sorted(maps.items()))))
+    def _flush(self) -> None:
+        if self._waiting:
+            self._table.write_table(pa.Table.from_batches(self._waiting))
+        self._waiting = []
+
+    def close(self) -> None:
+        """Put the files in their places."""
+        self._flush()
+        self._table.close()
+        self._partial.place()
+        self._cases.close(self._facts, named=True)
+        if len(self._maps):
+            self._maps.close()
+
+    def discard(self) -> None:
+        """Leave nothing behind that is not in its place."""
+        with contextlib.suppress(OSError):
+            self._table.close()
+        self._partial.discard()
+        self._cases.discard()
+        self._maps.discard()
+
+
+def write_attributions(
+    run: Run, model: str, facts: Mapping[str, Any], found: Sequence[Attribution], *, folder: str = "attributions"
+) -> None:
+    """Write one explainer's answers at once; see `AttributionWriter`."""
+    writer = AttributionWriter(run, model, facts, folder=folder)
+    try:
+        for attribution in found:
+            writer.add(attribution)
+        writer.close()
+    finally:
+        writer.discard()
 
 
 def read_attributions(run: Run, model: str, explainer: str, cases: Mapping[str, Any]) -> list[Attribution]:

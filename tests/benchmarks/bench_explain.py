@@ -92,12 +92,18 @@ def references(probe: Probe) -> tuple[np.ndarray, np.ndarray]:
 
 def gradients(probe: Probe, steps: int) -> np.ndarray:
     """captum's integrated gradients at a number of steps, summed to features."""
+    import torch
     from captum.attr import IntegratedGradients
 
     form = probe.differentiable()  # type: ignore[misc]
     method = IntegratedGradients(form.forward)
     found = [
-        method.attribute(form.point, baselines=b[None], n_steps=steps, internal_batch_size=form.batch)
+        method.attribute(
+            torch.from_numpy(form.point),
+            baselines=torch.from_numpy(np.ascontiguousarray(b[None])),
+            n_steps=steps,
+            internal_batch_size=form.batch,
+        )
         for b in form.baselines
     ]
     return form.pool(np.mean([f.detach().double().numpy()[0] for f in found], axis=0))

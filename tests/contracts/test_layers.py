@@ -37,6 +37,7 @@ ORDER = {
     "engines": 1.1,
     "archive": 1.1,
     "sealing": 1.1,
+    "spool": 1.05,
     "records": 1.1,
     "data": 1.1,
     "modalities": 2,

@@ -16,6 +16,7 @@ from workbench.errors import ArtefactError
 from workbench.report.build import render
 from workbench.report.contrasts import Told, beside
 from workbench.report.excerpts import Neighbours, Struck
+from workbench.report.gaps import gaps
 from workbench.report.inspect import write_inspection
 from workbench.report.panels import CaseView
 from workbench.report.shapes import Bars, Overlay, Prose, Table, Tokens
@@ -128,3 +129,19 @@ def test_nothing_from_the_data_is_markup(kind: str, tmp_path: Path) -> None:
     write_inspection(run, id, tmp_path / "out", name="<b>run</b>")
     page = (tmp_path / "out" / "inspect.html").read_text()
     assert "<b>run</b>" not in page and "<img" not in page and page.count("<script>") == 1
+
+
+def test_what_was_not_found_out_stands_in_the_register_of_gaps(copied: Copy) -> None:
+    run = copied("table")
+    known = run.read_json("contrasts.json")
+    names = list(known["cases"])
+    for name in names:
+        known["cases"][name]["contrast"] = {"reason": "a predicted value has no runner-up"}
+    known["cases"][names[0]]["familiar"] = {"reason": "no training example was kept"}
+    run.write_json("contrasts.json", known)
+    said = {f"{gap.strong} {gap.rest}" for gap in gaps(RunView(run))}
+    assert "Why this answer and not the next, for any case. A predicted value has no runner-up." in said
+    one = f"What the model has seen that is like it, for 1 of {len(names)} cases. No training example was kept."
+    assert one in said
+    (run.path / "contrasts.json").unlink()
+    assert any("What would turn an answer" in gap.strong for gap in gaps(RunView(run)))

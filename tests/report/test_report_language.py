@@ -23,7 +23,7 @@ from workbench.run import Run
 ENGLISH = re.compile(r"[A-Za-z][A-Za-z'’]+(?:[,;:.]? [A-Za-z][A-Za-z'’-]+){2,}")
 INLINE = frozenset({"b", "span", "bdi", "small", "a"})
 # Names that stay as they are.
-NAMES = re.compile(r"NIST AI RMF|EU AI Act|Art\. \d|Annex I|ONNX opset")
+NAMES = re.compile(r"et al\. |NIST AI RMF|EU AI Act|Art\. \d|Annex I|ONNX opset")
 # What the invented runs of these tests put where a stage's own sentence would stand.
 INVENTED = (
     "test examples are equal to training examples",

@@ -156,6 +156,7 @@ def test_the_whole_page_is_built(kind: str, copied: Callable[[str], Run]) -> Non
     if kind == "regression":
         assert section.finding.startswith("Off by ") and "RMSE" in json.dumps([t.head for t in tables(section.blocks)])
     assert any(t.caption == "Most confused classes" for t in tables(section.blocks)) == (kind == "text")
+    assert ("Most often confused: 3 of 9 “a” were taken for “b”." in section.finding) == (kind == "text")
     page = build_report(run).read_text(encoding="utf-8")
     assert 'id="weakness"' in page and "could not be built" not in page
     assert 'class="area named"' in page and "length over" in page

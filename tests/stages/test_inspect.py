@@ -182,9 +182,18 @@ def test_an_id_and_its_input_are_told_the_same(kind: str, tmp_path: Path) -> Non
         assert (a["decision"]["calibrated"] is None) is (a["decision"]["temperature"] is None)
 
 
-def test_a_text_is_explained_after_customisation_alone_unless_asked(tmp_path: Path) -> None:
-    found = workbench.inspect_one(made("texts").path, input="river stone good window", out=tmp_path, device="cpu")
-    assert "reason" in found["methods"]["before"]["shap"] and found["before"]["label"] in ("yes", "no")
+def test_a_text_is_explained_after_customisation_alone_unless_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, given = made("texts"), {"input": "river stone good window", "device": "cpu"}
+    with monkeypatch.context() as patch:  # the model before would need torch, whose import takes longer than the rest
+        patch.setattr(Session, "load_base", lambda _: pytest.fail("the model before was loaded"))
+        found = workbench.inspect_one(run.path, out=tmp_path / "a", **given)
+    assert "reason" in found["methods"]["before"]["shap"] and found["before"] is None
+    page = (tmp_path / "a" / "inspect.html").read_text()
+    assert "not known" in page and "asking that model needs torch" in page
+    both = workbench.inspect_one(run.path, out=tmp_path / "b", before=True, **given)
+    assert both["before"]["label"] in ("yes", "no") and "values" in both["methods"]["before"]["shap"]
     assert len(found["methods"]["after"]["shap"]["values"]) == 4
 
 

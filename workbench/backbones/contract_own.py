@@ -33,5 +33,5 @@ def own_inputs(signature: Signature, modality: str) -> Inputs | None:
     feeds = tuple(Feed(p.name, p.dtype, p.shape, (p.name,)) for p in signature.inputs)
     made = str(value.get("workbench", ""))
     said = f"How inputs are prepared is read from the file's own metadata, written by workbench {made}".rstrip() + "."
-    pictures = {"layout": "NCHW", "channels": "rgb"} if modality == "image" else {}
-    return Inputs(feeds, preparation, (said,), **pictures)
+    layout, channels = ("NCHW", "rgb") if modality == "image" else ("", "")
+    return Inputs(feeds, preparation, (said,), layout=layout, channels=channels)

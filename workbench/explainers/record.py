@@ -64,7 +64,8 @@ class Explainer:
         complete: whether its values claim to sum to score - base_score.
         unitless: whether its values are in no unit, comparable with each other only.
         samples: whether it draws coalitions of its own and takes a `budget` of them.
-        claims: the solution whose closed forms its values must meet: "shapley", "owen", "path" or none.
+        claims: the solution whose closed forms its values must meet: "shapley", "owen", "path",
+            "trees" (Shapley values of trees) or none.
     """
 
     name: str

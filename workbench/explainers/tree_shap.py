@@ -131,6 +131,7 @@ TREE_SHAP = Explainer(
     uses_bank=False,
     explain=interventional,
     complete=True,
+    claims="trees",
 )
 PATH_TREE_SHAP = Explainer(
     name="path-tree-shap",

@@ -25,7 +25,7 @@ SPOKEN_FOR = ("change", "deployed", "cases")
 def gaps(view: RunView) -> tuple[Finding, ...]:
     """What was not checked, not computed or left out, and why; the widest gaps first."""
     found: list[Finding] = []
-    for part in (_parts, _slices, _always, _methods, _cases, _examples, _measures, _thresholds, _quality):
+    for part in (_parts, _slices, _always, _methods, _cases, _contrasts, _examples, _measures, _thresholds, _quality):
         try:
             found += part(view)
         except (WorkbenchError, LookupError, TypeError, ValueError, AttributeError) as e:
@@ -142,6 +142,36 @@ def _cases(view: RunView) -> list[Finding]:
             _gap(_("Pixel-by-pixel maps."), _("They were left out so that the file stays within its size."), "#cases")
         )
     return found
+
+
+_CONTRASTS = ("contrast", "counterfactual", "familiar")
+
+
+def _contrasts(view: RunView) -> list[Finding]:
+    """What stands beside the attributions of a case and was not found out, by reason."""
+    titles = {
+        "contrast": _("Why this answer and not the next"),
+        "counterfactual": _("What would turn the answer"),
+        "familiar": _("What the model has seen that is like it"),
+    }
+    content = view.json("contrasts.json")
+    if content is None:
+        why = _("The run has no contrasts.json; workbench contrast makes it.")
+        return [_gap(_("What would turn an answer, and what is like it."), why)] if view.run.has("cases.json") else []
+    found, cases = [], list((content.get("cases") or {}).values())
+    missing = [(kind, _reason(case, kind)) for case in cases for kind in _CONTRASTS if _reason(case, kind)]
+    for (kind, why), entries in _grouped(missing, lambda e: e).items():
+        if len(entries) == len(cases):
+            what = _("{what}, for any case.").format(what=titles[kind])
+        else:
+            n, every = f"{len(entries):,}", f"{len(cases):,}"
+            what = _("{what}, for {n} of {every} cases.").format(what=titles[kind], n=n, every=every)
+        found.append(_gap(what, stored(why), "#cases"))
+    return found
+
+
+def _reason(case: Mapping[str, Any], kind: str) -> str:
+    return str((case.get(kind) or {}).get("reason") or "")
 
 
 def _examples(view: RunView) -> list[Finding]:

@@ -194,7 +194,7 @@ def trials_table(view_cards: Mapping[str, Sequence[Mapping[str, Any]]], quality:
         quality: quality.json.
     """
     columns = (
-        ("seed_stability", "seeds"),
+        ("seed_stability", _("seeds")),
         ("model_randomisation", _("random weights")),
         ("class_similarity", _("another class")),
         ("max_sensitivity", _("small changes")),

@@ -161,7 +161,9 @@ def weak_area(view: RunView) -> tuple[str, str]:
             return _("No area could be looked at for mistakes:"), _(
                 "no part of the data was worse when the tree was grown."
             )
-        return _("No area was found that is worse than the rest beyond chance"), f"({_sought(found)})."
+        return _("No area was found that is worse than the rest beyond chance"), _("({said}).").format(
+            said=_sought(found)
+        )
     area = found["areas"][0]
     what = _({"image": N_("pictures"), "text": N_("texts"), "table": N_("rows")}.get(view.modality, N_("examples")))
     if area["errors"] is not None:

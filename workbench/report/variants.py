@@ -161,7 +161,7 @@ def _cost(cost: Mapping[str, Any], entries: list[dict[str, Any]], measured: Mapp
     head = (_("Model"), _("Parameters"), _("Operations"), _("Size"), _("Load"), _("Peak memory"), _("Energy per 1,000"))
     inside = Cell(_("not deployed"), kind="none")
     rows = []
-    for model, title in (("base", "before"), ("tuned", _("after, in torch"))):
+    for model, title in (("base", _("before")), ("tuned", _("after, in torch"))):
         own = cost.get(model)
         if own:
             weight = own.get("parameter_bytes")

@@ -111,8 +111,8 @@ class Asking:
         return found
 
 
-def kept_bank(asked: Asked, case: Mapping[str, Any], probe: Probe, scores: Mapping[str, np.ndarray]) -> Bank:
+def kept_bank(asked: Asked, case: dict[str, Any], probe: Probe, scores: Mapping[str, np.ndarray]) -> Bank:
     """The bank that `explain` asked, as the answers to the probe's question."""
     outputs = scores[case["id"]]
-    chosen = asked.coalitions(dict(case), len(outputs))
+    chosen = asked.coalitions(case, len(outputs))
     return Bank(chosen, probe.answers(outputs), case["id"], probe.question.id, 0.0, outputs)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -92,14 +94,33 @@ def only_explained(asked: Asked) -> None:
     asked.cases = [c for c in asked.cases if c["id"] in explained]
 
 
-def bank_scores(session: Session, model: str) -> dict[str, np.ndarray]:
-    """The scores (n, K) of every mask of every case, as `explain` kept them."""
-    from safetensors.numpy import load_file
+class Scores(Mapping[str, np.ndarray]):
+    """The scores (n, K) of every mask of every case, read from their file case by case."""
 
+    def __init__(self, path: Path) -> None:
+        from safetensors import safe_open
+
+        self._file = cast(Any, safe_open(path, framework="numpy"))
+        self._names = frozenset(self._file.keys())
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._names:
+            raise KeyError(name)
+        return np.asarray(self._file.get_tensor(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._names))
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def bank_scores(session: Session, model: str) -> Scores:
+    """The scores of every mask of every case, as `explain` kept them."""
     path = session.run.path / model / "bank.safetensors"
     if not path.is_file():
         raise ArtefactError(f"{path} is missing", hint=f"run `workbench explain {session.run.path}`")
-    return dict(load_file(path))
+    return Scores(path)
 
 
 def _pairs(answers: list[tuple[str, str, Attribution]], rng: np.random.Generator) -> dict[str, Any]:

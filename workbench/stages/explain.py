@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from PIL import Image
-from safetensors.numpy import save
 
 from workbench.asking import Asker
 from workbench.bank import Bank, Growing, coalitions, grow
-from workbench.data.fingerprint import target_name
-from workbench.errors import ConfigError, ExplainError, MissingDependency, Refusal
+from workbench.errors import ConfigError, MissingDependency, Refusal
 from workbench.explainers import Explainer, find_method, run_explainer
 from workbench.explainers.shap import exact_shapley, paired_regression
-from workbench.records import finite, read_predictions, write_attributions
+from workbench.records import read_predictions
 from workbench.stages.background import Background, choose_background
+from workbench.stages.described import describe_case
 from workbench.stages.selection import choose_cases
-from workbench.stages.session import ALONE, SIDES, Models, Session, do_stage
+from workbench.stages.session import SIDES, Models, Session, do_stage
+from workbench.stages.written import Written
 from workbench.tasks.binding import bind
 from workbench.tasks.probability import asked_in
 from workbench.types import Attribution, Predictions, Question
 
+CUTS = 64  # cases whose cut into features is kept
 TOGETHER = 16  # cases whose banks are asked at once, so that memory does not grow with their number
 Picked = list[tuple[int, str]]  # rows of the predictions, and why
 
@@ -37,63 +37,51 @@ def explain(session: Session) -> bool:
         for folder in ("previews", *(f"{m}/attributions" for m in ("base", "tuned", "onnx"))):
             shutil.rmtree(session.run.path / folder, ignore_errors=True)
         asked = Asked(session)
-        found: dict[tuple[str, str], list[Attribution]] = {}
-        refused: list[dict[str, str]] = []
-        banks: dict[str, dict[str, np.ndarray]] = {m: {} for m, _ in (ALONE if session.audited else SIDES).values()}
-        methods = {name: find_method(name) for name in session.config.explain.methods}
-        with session.progress.task("explaining", len(asked.cases) * len(session.sides)) as bar:
-            for case, grown in asked.banks(session.sides):
-                for (black_box, gradient), bank in zip(session.sides.values(), grown, strict=True):
-                    banks[black_box] |= bank_arrays(case["id"], bank)
-                    for name, method in methods.items():
-                        own, model = bank if method.uses_bank else None, black_box
-                        try:
-                            model = asked.model_for(case, method, black_box, gradient)
-                            probe = asked.probe(case, model)
-                            attribution = run_explainer(
-                                method, probe, bank=own, seed=session.config.seed, budget=asked.budget
-                            )
-                        except (Refusal, MissingDependency) as e:
-                            about = {"explainer": name, "title": method.title, "model": model}
-                            refused.append(about | {"id": case["id"], "reason": e.message})
-                            continue
-                        found.setdefault((model, name), []).append(attribution)
-                    bar.advance(1)
-        if refused and not found:
-            raise ExplainError(refused[0]["reason"], hint="choose methods by `workbench list explainers`")
-        asker = asked.asker
-        session.timings["banks"] = {"seconds": round(asker.seconds, 3), "evaluations": asker.evaluations}
-        for (model, name), answers in found.items():
-            method = methods[name]
-            facts = {
-                "explainer": name,
-                "title": method.title,
-                "caption": method.caption,
-                "backbone": model,
-                "filler": asked.filler_of(method, answers[0]),
-                "unit": "" if method.unitless else answers[0].question.unit,
-                "unitless": method.unitless,
-                "seed": session.config.seed,
-                "library": method.library,
-            }
-            write_attributions(session.run, model, facts, answers)
-            session.timings[f"{model}/{name}"] = {
-                "seconds": round(sum(a.seconds for a in answers), 3),
-                "evaluations": int(sum(a.evaluations for a in answers)),
-                "cases": len(answers),
-            }
-        for model, arrays in banks.items():
-            session.run.write_bytes(f"{model}/bank.safetensors", save(dict(sorted(arrays.items()))))
-        session.run.write_json("cases.json", finite(asked.describe() | {"refused": refused}))
-        session.run.write_json("timings.json", session.timings)
+        methods = [find_method(name) for name in session.config.explain.methods]
+        written = Written(session, asked)
+        try:
+            with session.progress.task("explaining", len(asked.cases) * len(session.sides)) as bar:
+                for case, grown in asked.banks(session.sides):
+                    written.case(case)
+                    for (black_box, gradient), bank in zip(session.sides.values(), grown, strict=True):
+                        written.bank(black_box, case, bank)
+                        for method in methods:
+                            own, model = bank if method.uses_bank else None, black_box
+                            try:
+                                model = asked.model_for(case, method, black_box, gradient)
+                                probe = asked.probe(case, model)
+                                attribution = run_explainer(
+                                    method, probe, bank=own, seed=session.config.seed, budget=asked.budget
+                                )
+                            except (Refusal, MissingDependency) as e:
+                                written.refuse(case, method, model, e.message)
+                                continue
+                            written.answer(model, method, attribution)
+                        bar.advance(1)
+            written.close()
+        finally:
+            written.discard()
 
     outputs = ("cases.json", "previews", "timings.json", *(f"{m}/attributions" for m in ("base", "tuned", "onnx")))
     return do_stage(session, "explain", work, (*outputs, "base/bank.safetensors", "onnx/bank.safetensors"))
 
 
-def bank_arrays(example_id: str, bank: Any) -> dict[str, np.ndarray]:
-    """What is kept of a bank for later stages: the model's scores, (n, K); the masks follow from the seed."""
-    return {example_id: np.ascontiguousarray(bank.outputs, dtype=np.float64)}
+class Case(dict[str, Any]):
+    """One case: `id`, `row` of the predictions, `why`, `question`; `example` and `cut` are made when asked for.
+
+    So thousands of cases weigh little.
+    """
+
+    def __init__(self, asked: Asked, **known: Any) -> None:
+        super().__init__(known)
+        self._asked = asked
+
+    def __missing__(self, key: str) -> Any:
+        if key == "example":
+            return self._asked.session.dataset.by_id[self["id"]]
+        if key == "cut":
+            return self._asked.cut(self["id"])
+        raise KeyError(key)
 
 
 class Asked:
@@ -119,6 +107,7 @@ class Asked:
         if picked is None:
             picked = choose_cases(self.before, self.after, samples=samples, ids=settings.ids, seed=session.config.seed)
         self.left_out: list[dict[str, str]] = []
+        self.cut = lru_cache(CUTS)(self._cut_of)
         self.cases: list[dict[str, Any]] = []
         for row, why in picked:
             self._add(row, why)
@@ -126,18 +115,21 @@ class Asked:
     def _add(self, row: int, why: str) -> None:
         session = self.session
         example = session.dataset.by_id[str(self.after.ids[row])]
-        cut = self.modality.segment(example.input, session.preparation, segments=session.config.explain.segments)
-        if len(cut.features) < 2:
-            self.left_out.append({"id": example.id, "reason": f"it has {len(cut.features)} features to hide"})
+        features = len(self.cut(example.id).features)
+        if features < 2:
+            self.left_out.append({"id": example.id, "reason": f"it has {features} features to hide"})
             return
         question = self._question(row)
         if question is None:
             against = session.config.explain.against
             self.left_out.append({"id": example.id, "reason": f"it was decided {against}, with which to contrast"})
             return
-        self.cases.append(
-            {"id": example.id, "row": row, "why": why, "example": example, "cut": cut, "question": question}
-        )
+        self.cases.append(Case(self, id=example.id, row=row, why=why, question=question))
+
+    def _cut_of(self, name: str) -> Any:
+        """An example cut into features."""
+        given = self.session.dataset.by_id[name].input
+        return self.modality.segment(given, self.session.preparation, segments=self.session.config.explain.segments)
 
     def _question(self, row: int) -> Question | None:
         task, settings = self.session.task, self.session.config.explain
@@ -234,65 +226,28 @@ class Asked:
         values, half, _ = paired_regression(bank)
         return half is not None and bool(half.max() <= self.session.config.explain.width * np.abs(values).max())
 
-    def describe(self) -> dict[str, Any]:
-        """Content of cases.json; pictures are written to previews/ on the way."""
-        session = self.session
+    def about(self) -> dict[str, Any]:
+        """How the cases were chosen, for cases.json."""
         shares = {
             w: sum(c["why"] == w for c in self.cases) for w in ("asked for", "wrong", "changed", "unsure", "right")
         }
         counted = ", ".join(f"{n} {w}" for w, n in shares.items() if n)
         return {
-            "modality": session.task.modality_name,
+            "modality": self.session.task.modality_name,
             "filler": self.filler_text,
             "selection": f"{len(self.cases)} examples of the test split: {counted}."
-            if not session.config.explain.ids
+            if not self.session.config.explain.ids
             else f"{len(self.cases)} examples that were asked for.",
             "left_out": self.left_out,
-            "cases": [self.described(i, c) for i, c in enumerate(self.cases)],
         }
+
+    def describe(self) -> dict[str, Any]:
+        """Content of cases.json; pictures are written to previews/ on the way."""
+        return self.about() | {"cases": [self.described(i, c) for i, c in enumerate(self.cases)]}
 
     def described(self, number: int, case: dict[str, Any]) -> dict[str, Any]:
         """A case as the report reads it; its picture is written on the way."""
-        task, row, example, cut = self.session.task, case["row"], case["example"], case["cut"]
-        target = target_name(self.session.dataset, example.target)
-        text = {
-            "id": example.id,
-            "split": example.split,
-            "why": case["why"],
-            "target": list(target) if isinstance(target, tuple) else target,
-            "question": {
-                "id": case["question"].id,
-                "text": case["question"].text,
-                "kind": case["question"].kind,
-                "target": case["question"].target,
-                "against": case["question"].against,
-                "unit": case["question"].unit,
-            },
-            "before": None if self.before is None else task.frame(self.before, row),
-            "after": task.frame(self.after, row),
-            "features": [{"name": f.name, "value": f.value, "span": f.span} for f in cut.features],
-        }
-        if task.modality_name == "text":
-            text |= {"text": example.input, "cut": cut.cut}
-        if task.modality_name == "image":
-            text |= self._pictures(number, cut)
-        return text
-
-    def _pictures(self, number: int, cut: Any) -> dict[str, Any]:
-        names = f"{self.previews}/{number}.png", f"{self.previews}/{number}.segments.png"
-        images = Image.fromarray(cut.frame), Image.fromarray(cut.label.astype(np.uint16))
-        for name, image in zip(names, images, strict=True):
-            sink = io.BytesIO()
-            image.save(sink, "PNG")
-            self.session.run.write_bytes(name, sink.getvalue())
-        height, width = cut.label.shape
-        return {
-            "picture": names[0],
-            "segments": names[1],
-            "width": width,
-            "height": height,
-            "segmenter": cut.method,
-        }
+        return describe_case(self, number, case)
 
 
 def shapley_values(bank: Bank) -> np.ndarray:

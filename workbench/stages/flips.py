@@ -150,7 +150,7 @@ def explain_flips(asked: Asked, models: Models, kept: Mapping[str, Mapping[str, 
 
     for case in known:
         for side, (black_box, _) in models.items():
-            answer(side, case, kept_bank(asked, case, asked.probe(case, black_box), dict(kept[side])))
+            answer(side, case, kept_bank(asked, case, asked.probe(case, black_box), kept[side]))
     with asked.session.progress.task("explaining answers that turned", len(asked.cases) * len(models)) as bar:
         for case, banks in asked.banks(models):
             for side, bank in zip(models, banks, strict=True):

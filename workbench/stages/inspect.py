@@ -71,8 +71,8 @@ def inspect(
         id: of an example of the run's data.
         value: a new input instead (see `workbench.data.single.single_input`).
         before: whether the model before customisation is explained too; None: unless it is a
-            text, where that takes as long again, or torch is not installed. What it decides is said where torch
-            is there, or the example is one of the run's.
+            text, where that takes as long again, or torch is not installed. What it decides is said of
+            the run's own examples, and of new rows and pictures where torch is there.
         device: "auto", "cpu" or "cuda".
 
     Raises:
@@ -95,7 +95,9 @@ def inspect(
     if before is None:
         before = home.task.modality_name != "text" and models.torch
     before = before and not home.audited
-    models.with_base = models.torch and not home.audited and (before or predicted is None)
+    # Of a new text the model before is not asked: importing torch takes longer than all that is said here.
+    asks = before or (predicted is None and home.task.modality_name != "text")
+    models.with_base = models.torch and not home.audited and asks
     if id:
         example = _example(home, id)
     else:
@@ -143,7 +145,7 @@ def _ahead(one: One, contrasts: Contrasts) -> dict[str, Any]:
 
 
 def _leave_before_open(run: Run) -> None:
-    """What the model before decides is not known where there is no torch to ask it."""
+    """What the model before decides is not known where it was not asked."""
     content = run.read_json("cases.json")
     for case in content["cases"]:
         case["before"] = None

@@ -163,7 +163,7 @@ def _turned(view: RunView) -> list[Block]:
         if flips.get("churn") is not None
         else ""
     )
-    return [Heatmap(_("Answers before and after"), "after", "before", (_("is right"), _("is wrong")), rows, note)]
+    return [Heatmap(_("Answers before and after"), _("after"), _("before"), (_("is right"), _("is wrong")), rows, note)]
 
 
 def _each(view: RunView) -> list[Block]:
@@ -195,7 +195,7 @@ def _labels(labels: list[dict[str, Any]]) -> list[Block]:
                 Cell(p_value(entry["p_holm"])),
             )
         )
-    head = (_("Label"), "F1 before", "after", "difference", _("right decisions"), "p, corrected")
+    head = (_("Label"), _("F1 before"), _("after"), _("difference"), _("right decisions"), _("p, corrected"))
     if moved:
         said = [
             _("“{label}” {difference} points").format(
@@ -242,7 +242,7 @@ def _classes(classes: list[dict[str, Any]]) -> list[Block]:
                 p,
             )
         rows.append((word(entry["label"], f"n {entry.get('n', 0):,}"), *cells))
-    head = (_("Class"), _("found before"), "after", "difference", "p, corrected")
+    head = (_("Class"), _("found before"), _("after"), _("difference"), _("p, corrected"))
     if moved:
         said = [
             _("“{label}” {difference} points").format(
@@ -289,4 +289,6 @@ def _measures(measures: list[dict[str, Any]]) -> Table:
                 word(interval_name(m.get("method", ""))),
             )
         )
-    return Table(_("Differences"), (_("Measure"), "before", "after", "difference", "p", "method"), tuple(rows))
+    return Table(
+        _("Differences"), (_("Measure"), _("before"), _("after"), _("difference"), "p", _("method")), tuple(rows)
+    )

@@ -22,6 +22,7 @@ from workbench.report.words import (
     number,
     p_value,
     percent,
+    sentence,
     word,
 )
 from workbench.types import Measure
@@ -117,7 +118,7 @@ def _finding(view: RunView) -> str:
         )
     if still:
         parts.append(_("{still} did not move clearly").format(still=still))
-    return f"{', '.join(parts)}."
+    return sentence(_(", ").join(parts))
 
 
 def _table(view: RunView, names: list[str], measures: dict[str, dict[str, Measure]], title: str) -> Table:
@@ -151,10 +152,10 @@ def _table(view: RunView, names: list[str], measures: dict[str, dict[str, Measur
     faint = frozenset(i for i, name in enumerate(names) if name in _REFERENCES)
     head = (
         _("Measure"),
-        *view.models.values(),
+        *map(_, view.models.values()),
         _("knowing nothing"),
         _("intervals"),
-        *(() if view.audited else ("change",)),
+        *(() if view.audited else (_("change"),)),
     )
     return Table(title, head, tuple(rows), note, notes, faint=faint)
 

@@ -28,6 +28,7 @@ def weakness(view: RunView) -> Section | None:
         if strong
         else sentence(_("Weak areas were not sought: {reason}").format(reason=reason or _("no weakness.json")))
     ]
+    parts += [said] if (said := _pair(view)) else []
     if slices.names:
         parts.append(_groups(view, slices))
     elif slices.reason and slices.reason != reason:
@@ -117,6 +118,16 @@ def _confused(view: RunView) -> list[Block]:
     )
     head = (_("In truth"), _("Decided"), _("times"), _("of the class"))
     return [Table(_("Most confused classes"), head, rows, compact=True)]
+
+
+def _pair(view: RunView) -> str:
+    """The two classes that are confused most often, as a sentence; of one mistake nothing is said."""
+    pairs = (view.json("weakness.json") or {}).get("confused") or []
+    if len(view.labels) < 3 or not pairs or pairs[0]["n"] < 2:
+        return ""
+    most = pairs[0]
+    text = _("Most often confused: {n} of {of} “{true}” were taken for “{decided}”.")
+    return text.format(n=f"{most['n']:,}", of=f"{most['of']:,}", true=most["true"], decided=most["decided"])
 
 
 def _how(view: RunView, slices: Slices) -> list[str]:
