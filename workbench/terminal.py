@@ -32,6 +32,7 @@ RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's direct
 @contextlib.contextmanager
 def answering(verbose: bool = False) -> Iterator[None]:
     """Turn errors into `error:` and `hint:` with their exit code; bugs keep their traceback."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     if not verbose:
         _hush()
     try:

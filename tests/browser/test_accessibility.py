@@ -41,9 +41,7 @@ def test_axe_finds_nothing_serious(browser: Any, pages: dict[str, Path], name: s
     page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
     page.evaluate(Path(axe.AXE_FILE_PATH).read_text(encoding="utf-8"))
     found = page.evaluate(f"axe.run(document, {{ runOnly: {RULES} }})")
-    assert {"color-contrast", "html-has-lang", "link-name", "svg-img-alt"} <= {p["id"] for p in found["passes"]} | (
-        {"svg-img-alt"} if name == "index" else set()
-    )
+    assert {"color-contrast", "html-has-lang", "link-name"} <= {p["id"] for p in found["passes"]}
     serious = [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
     assert [(v["id"], [n["html"][:200] for n in v["nodes"][:3]]) for v in serious] == []
     page.close()
