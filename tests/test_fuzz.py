@@ -1,7 +1,6 @@
 """Whatever stands in a config, a table, a picture, a run or a model: an error of ours or none, quickly and in bounds.
 
-Hypothesis alone: atheris has no wheel for every Python of this project. A few examples of each target in the fast
-tier, 20,000 together in the slow one.
+A few examples of each target in the fast tier, 20,000 together in the slow one.
 """
 
 from __future__ import annotations

@@ -30,13 +30,14 @@ def demo(name: str, out: Path, run: str, *more: str) -> Run:
     return run_config(config, (f"out={str(out)!r}", f"name={run!r}", *FEW, *more), **QUIET)
 
 
-@pytest.mark.unproven
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kind", "planted", "filler"),
     [
         ("digits", "place", "bottom-right corner", "own-mean"),
         ("breast-cancer", "column", "planted", ""),
-        ("scipy-docs", "word", "lantern", ""),
+        # Three fine-tunings of a transformer: half an hour of one processor.
+        pytest.param("scipy-docs", "word", "lantern", "", marks=pytest.mark.unproven),
     ],
 )
 def test_the_shortcut_is_named_and_the_gate_stops_it(

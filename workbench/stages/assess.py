@@ -101,12 +101,11 @@ class Scores(Mapping[str, np.ndarray]):
         from safetensors import safe_open
 
         self._file = cast(Any, safe_open(path, framework="numpy"))
-        self._names = frozenset(self._file.keys())
+        names = self._file.keys()
+        self._names = dict(zip(names, names, strict=True))  # a name that is none is a KeyError, as of any mapping
 
     def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self._names:
-            raise KeyError(name)
-        return np.asarray(self._file.get_tensor(name))
+        return np.asarray(self._file.get_tensor(self._names[name]))
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._names))
