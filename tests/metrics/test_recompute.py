@@ -75,7 +75,7 @@ def assert_floor(mean: float, p95: float, floor: np.ndarray) -> None:
     """A simulation of 500 agrees with a longer one within what 500 can tell."""
     assert mean == pytest.approx(floor.mean(), abs=4.5 * floor.std() / np.sqrt(500))
     low, high = np.quantile(floor, [0.915, 0.985])
-    assert low <= p95 <= high
+    assert low - 1e-9 <= p95 <= high + 1e-9  # few examples give few different errors
 
 
 @pytest.mark.parametrize("model", MODELS)
