@@ -153,7 +153,8 @@ def test_inspect_needs_neither_torch_nor_the_explainers_libraries(kind: str, tmp
     }[kind]
     light, used = inspected_without_torch(kind, "input", value, tmp_path / "light")
     full = inspect_one(made(kind).path, input=value, out=tmp_path / "full", device="cpu", before=False)
-    assert light["before"] is None and full["before"] is not None
+    # A new text is not put to the model before, which takes as long again to load.
+    assert light["before"] is None and (full["before"] is None) == (kind == "texts")
     for name, mine in light["methods"]["after"].items():
         assert mine["values"] == pytest.approx(full["methods"]["after"][name]["values"], rel=1e-6, abs=1e-9), name
         assert mine["quality"] == full["methods"]["after"][name]["quality"]
@@ -165,6 +166,7 @@ def test_inspect_needs_neither_torch_nor_the_explainers_libraries(kind: str, tmp
     names |= {"yaml": "pyyaml"}
     named = {names.get(m, m).replace("_", "-").lower() for m in used if not m.startswith("_")}
     own = {"annotated-types", "pydantic-core", "typing-extensions", "typing-inspection", "lazy-loader", "cloudpickle"}
+    own.add("charset-normalizer")  # numpy takes it along where it happens to be
     assert named - own - {"six", "tomli-w", "pytz"} <= documented, named - own - documented
 
 
