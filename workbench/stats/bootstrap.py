@@ -239,7 +239,10 @@ def _in_threads(function: Callable[[int], dict[Key, Floats]], times: int) -> lis
     workers = min(times, os.cpu_count() or 1, 4)
     if workers < 2:
         return [function(i) for i in range(times)]
-    with ThreadPoolExecutor(workers) as pool:
+    from threadpoolctl import threadpool_limits
+
+    # One thread of the BLAS each: threads of threads wait for one another longer than they work.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
         return list(pool.map(function, range(times)))
 
 
