@@ -77,11 +77,11 @@ class Case(dict[str, Any]):
         self._asked = asked
 
     def __missing__(self, key: str) -> Any:
-        if key == "example":
-            return self._asked.session.dataset.by_id[self["id"]]
-        if key == "cut":
-            return self._asked.cut(self["id"])
-        raise KeyError(key)
+        made: dict[str, Callable[[str], Any]] = {
+            "example": self._asked.session.dataset.by_id.__getitem__,
+            "cut": self._asked.cut,
+        }
+        return made[key](self["id"])
 
 
 class Asked:
