@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
 from workbench.errors import StageError
-from workbench.records import AttributionWriter, read_attributions
+from workbench.records import AttributionWriter, read_attributions, write_attributions
 from workbench.run import Run, json_bytes
 from workbench.spool import Items, Tensors
 from workbench.types import Attribution, Feature, Question
@@ -90,3 +92,16 @@ def test_memory_does_not_grow_with_the_number_of_answers(tmp_path: Path) -> None
     cases = {"id-8000": {"question": answer(0).question, "cut": type("Cut", (), {"features": answer(0).features})}}
     (found,) = read_attributions(Run(tmp_path / "9000"), "onnx", "shap", cases)
     assert found.values[0] == 8000
+
+
+@pytest.mark.parametrize("when", ["__init__", "write_table", "close"])
+def test_a_full_disk_is_named_and_leaves_nothing_of_a_writer(
+    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pq.ParquetWriter, when, full)
+    with pytest.raises(StageError, match=r"cannot write .*shap\.parquet: No space left on device"):
+        write_attributions(Run(tmp_path), "onnx", {"explainer": "shap"}, [answer(1)])
+    assert not [p for p in tmp_path.rglob("*") if p.is_file()]

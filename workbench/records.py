@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.errors import ArtefactError
+from workbench.locking import cannot_write
 from workbench.run import Run
 from workbench.spool import Items, Partial, Tensors
 from workbench.types import Attribution, ClassScores, LabelScores, Measure, Predictions, Values
@@ -150,8 +151,10 @@ class AttributionWriter:
         self._cases, self._maps = Items(self._paths["json"], "cases"), Tensors(self._paths["safetensors"])
         self._partial = Partial(self._paths["parquet"])
         schema = _SCHEMA.with_metadata({"workbench": json.dumps(self._facts, ensure_ascii=False)})
-        self._table = pq.ParquetWriter(self._partial.path, schema, compression="zstd")
         self._waiting: list[pa.RecordBatch] = []
+        self._table: Any = None  # where it could not be opened
+        with self._named():
+            self._table = pq.ParquetWriter(self._partial.path, schema, compression="zstd")
 
     def add(self, a: Attribution) -> None:
         """The next answer."""
@@ -180,15 +183,27 @@ class AttributionWriter:
         if a.dense is not None:
             self._maps.add(a.example_id, np.asarray(a.dense, dtype=np.float32))
 
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Within, a disk that is full or read-only is said to be so; nothing half-written stays."""
+        try:
+            yield
+        except OSError as e:
+            self.discard()
+            refused = cannot_write(self._paths["parquet"], e)
+            raise refused from e
+
     def _flush(self) -> None:
         if self._waiting:
-            self._table.write_table(pa.Table.from_batches(self._waiting))
+            with self._named():
+                self._table.write_table(pa.Table.from_batches(self._waiting))
         self._waiting = []
 
     def close(self) -> None:
         """Put the files in their places."""
         self._flush()
-        self._table.close()
+        with self._named():
+            self._table.close()
         self._partial.place()
         self._cases.close(self._facts, named=True)
         if len(self._maps):
@@ -196,8 +211,9 @@ class AttributionWriter:
 
     def discard(self) -> None:
         """Leave nothing behind that is not in its place."""
-        with contextlib.suppress(OSError):
-            self._table.close()
+        if self._table is not None:
+            with contextlib.suppress(OSError):
+                self._table.close()
         self._partial.discard()
         self._cases.discard()
         self._maps.discard()
