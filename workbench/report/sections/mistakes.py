@@ -62,14 +62,7 @@ def _wrong(view: RunView, rows: pd.DataFrame, base: pd.DataFrame | None) -> Sect
         )
         for row in wrong.head(_ROWS).itertuples()
     )
-    more = len(wrong) - len(table)
-    note = (
-        _("{more} in {shipped}/predictions.parquet.").format(
-            more=count(more, "{n} more", "{n} more"), shipped=view.shipped
-        )
-        if more > 0
-        else ""
-    )
+    note = _not_listed(view, len(wrong) - len(table))
     head = (_("Example"), _("In truth"), _("Decided"), _("Probability"), *_column(view))
     blocks: tuple[Block, ...] = (_histogram(rows), *_folded(_("Most confident mistakes"), head, table, note))
     how = (
@@ -80,6 +73,14 @@ def _wrong(view: RunView, rows: pd.DataFrame, base: pd.DataFrame | None) -> Sect
         ).format(which=_(MODELS[view.shipped])),
     )
     return Section("mistakes", _("Mistakes"), finding, blocks, how)
+
+
+def _not_listed(view: RunView, more: int) -> str:
+    """Where the mistakes stand that a table has no room for."""
+    if more <= 0:
+        return ""
+    there = _("{more} in {shipped}/predictions.parquet.")
+    return there.format(more=count(more, "{n} more", "{n} more"), shipped=view.shipped)
 
 
 def _wrong_sets(view: RunView, rows: pd.DataFrame, base: pd.DataFrame | None) -> Section:
@@ -112,14 +113,7 @@ def _wrong_sets(view: RunView, rows: pd.DataFrame, base: pd.DataFrame | None) ->
         )
         for row in wrong.head(_ROWS).itertuples()
     )
-    more = len(wrong) - len(table)
-    note = (
-        _("{more} in {shipped}/predictions.parquet.").format(
-            more=count(more, "{n} more", "{n} more"), shipped=view.shipped
-        )
-        if more > 0
-        else ""
-    )
+    note = _not_listed(view, len(wrong) - len(table))
     head = (_("Example"), _("In truth"), _("Decided"), _("Gravest decision"), *_column(view))
     how = (
         _(
