@@ -23,15 +23,16 @@ unproven: $(VENV)/.test
 lint: $(VENV)/.test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-# Those of a finished run take RUN (`make bench RUN=reports/digits`); sets and a GPU are used where they are.
+# Those of a finished run take RUN (`make bench RUN=reports/digits`); those of real sets and of a GPU say where there are none.
 RUN ?=
 bench: export PYTHONPATH = .:tests
 bench: $(VENV)/.test
-	for name in metrics shapley leverage onnx; do $(BIN)/python tests/benchmarks/bench_$$name.py || exit 1; done
-	for name in real truth gpu; do $(BIN)/python tests/benchmarks/bench_$$name.py || true; done
+	for name in metrics shapley leverage onnx real truth gpu; do \
+	  $(BIN)/python tests/benchmarks/bench_$$name.py || exit 1; done
 	for name in explain stage; do [ -z "$(RUN)" ] || $(BIN)/python tests/benchmarks/bench_$$name.py $(RUN) || exit 1; done
 
 audit: $(VENV)/.test
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[audit]'
 	$(BIN)/python .ci/dependencies.py --sbom dist/sbom.cdx.json
 
 $(VENV)/.demo: pyproject.toml constraints.txt
