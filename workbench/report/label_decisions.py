@@ -24,8 +24,9 @@ _HOW = (
     ),
     N_(
         "Each label is a yes-or-no problem of its own: its probability against how often it "
-        "holds, in bins of equally many examples. The floor is simulated: 500 times, each "
-        "label holds with exactly the probability given for it."
+        "holds: in the diagram in bins of equally many examples, for the calibration error over "
+        "15 bins of equal width. The floor is simulated: 500 times, each label holds with exactly "
+        "the probability given for it."
     ),
     N_(
         "Temperature and thresholds of a label were chosen on the validation split and are "

@@ -21,7 +21,8 @@ from workbench.report.words import change, count, joined, measure_name, number, 
 _HOW = (
     N_(
         "Confidence is the largest probability that the model gives. Bins of the reliability "
-        "diagram hold equally many examples each; bars are 95 % Wilson intervals."
+        "diagram hold equally many examples each; bars are 95 % Wilson intervals. The calibration "
+        "error and its floor are taken over 15 bins of equal width."
     ),
     N_(
         "The floor of the calibration error is simulated: 500 times, each answer is right "
