@@ -82,3 +82,8 @@ def test_a_perfect_order_has_no_errors_to_trade() -> None:
     frame = pd.DataFrame({"target": ["no"] * 5 + ["yes"] * 5, "score.yes": np.arange(10.0)})
     assert detection_errors(frame, "yes") is None
     assert detection_errors(frame.assign(target="no"), "yes") is None
+
+
+def test_a_handful_of_errors_makes_no_line() -> None:
+    frame = pd.DataFrame({"target": ["no", "yes", "no", *["yes"] * 7], "score.yes": np.arange(10.0)})
+    assert detection_errors(frame, "yes") is None

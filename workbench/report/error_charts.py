@@ -12,21 +12,21 @@ from workbench.language import gettext as _
 from workbench.report.charts import WHO, colour_by_who, vega_spec
 
 # Shares that are ticks of an axis of normal deviates, and how such a tick is written.
-_DEVIATES = {f"{p:g} %": round(NormalDist().inv_cdf(p / 100), 4) for p in (0.1, 1, 5, 20, 50, 80, 95, 99, 99.9)}
+_TICKS = (0.01, 0.1, 0.5, 2, 5, 10, 20, 40, 60, 80, 90, 95, 98, 99.5, 99.9, 99.99)
+_DEVIATES = {f"{p:g} %": round(NormalDist().inv_cdf(p / 100), 4) for p in _TICKS}
 _SHARES = "".join(f"abs(datum.value - ({z})) < 0.001 ? '{text}' : " for text, z in _DEVIATES.items()) + "''"
 
 
 def detection_errors(curves: pd.DataFrame, label: str, *, height: int = 250) -> dict[str, Any]:
     """Misses over false alarms of one class: columns `who`, `x`, `y` (normal deviates), `false_alarms`, `missed`."""
     present = {who: colour for who, colour in WHO.items() if who in set(curves["who"])}
-    ticks = alt.Axis(values=list(_DEVIATES.values()), labelExpr=_SHARES)
     titles = (_("false alarms"), _("{label} missed").format(label=label))
     return vega_spec(
         alt.Chart(curves.assign(step=range(len(curves))))
         .mark_line(strokeWidth=2)
         .encode(
-            x=alt.X("x:Q", axis=ticks, scale=alt.Scale(zero=False), title=titles[0]),
-            y=alt.Y("y:Q", axis=ticks, scale=alt.Scale(zero=False), title=titles[1]),
+            x=alt.X("x:Q", **_axis(curves["x"]), title=titles[0]),
+            y=alt.Y("y:Q", **_axis(curves["y"]), title=titles[1]),
             order="step:Q",
             color=colour_by_who(present),
             tooltip=[
@@ -37,3 +37,13 @@ def detection_errors(curves: pd.DataFrame, label: str, *, height: int = 250) -> 
         ),
         height,
     )
+
+
+def _axis(values: pd.Series) -> dict[str, Any]:
+    """Axis and scale from the last tick at or before the least value to the first at or after the greatest."""
+    places = list(_DEVIATES.values())
+    first = max((i for i, z in enumerate(places) if z <= values.min()), default=0)
+    last = min((i for i, z in enumerate(places) if z >= values.max()), default=len(places) - 1)
+    shown = places[first : max(last, first + 1) + 1]
+    scale = alt.Scale(domain=[min(shown[0], values.min()), max(shown[-1], values.max())], nice=False)
+    return {"axis": alt.Axis(values=shown, labelExpr=_SHARES), "scale": scale}

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 POINTS = 120  # of a drawn curve
+_FEWEST = 5  # thresholds of a curve of errors
 
 
 def known(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -66,7 +67,7 @@ def detection_errors(predictions: pd.DataFrame, label: str) -> pd.DataFrame | No
 
     Columns `false_alarms`, `missed`, and `x`, `y`, the normal quantiles of both. Thresholds at which
     nothing is missed or nobody is called by mistake lie at no place of such axes and are left out; None
-    where fewer than two are left. Source: Martin et al., Eurospeech 1997, 1895-1898.
+    where fewer than five are left, which make no line. Source: Martin et al., Eurospeech 1997, 1895-1898.
     """
     from scipy.special import ndtri
     from sklearn.metrics import det_curve
@@ -77,7 +78,7 @@ def detection_errors(predictions: pd.DataFrame, label: str) -> pd.DataFrame | No
         return None
     false_alarms, missed, _ = det_curve(truth, rows[f"score.{label}"])
     drawn = (false_alarms > 0) & (false_alarms < 1) & (missed > 0) & (missed < 1)
-    if drawn.sum() < 2:
+    if drawn.sum() < _FEWEST:
         return None
     x, y = _thinned(false_alarms[drawn][::-1], missed[drawn][::-1])  # from the strictest threshold on
     return pd.DataFrame({"false_alarms": x, "missed": y, "x": ndtri(x), "y": ndtri(y)})
