@@ -21,7 +21,7 @@ from workbench.report.ranges import range_of
 from workbench.report.shapes import Cell, Facts, Finding, Findings
 from workbench.report.trust import LIGHTS, thresholds, title_of
 from workbench.report.view import RunView
-from workbench.report.words import between, chance, listing, number, percent, signed, word
+from workbench.report.words import between, chance, listing, number, percent, sentence, signed, word
 from workbench.run import Run, write_atomically
 
 PAGE, DOCUMENT = "inspect.html", "inspect.json"
@@ -181,8 +181,8 @@ def _findings(shown: CaseView, told: tuple[Told, ...]) -> list[Finding]:
         trusted = ngettext(
             "{n} explanation of {every} passed every test.", "{n} explanations of {every} passed every test.", n
         ).format(n=f"{n:,}", every=len(view.explainers))
-        found.append(Finding(worst, trusted, f"{said}.", "#why", "why"))
-    found += [Finding(entry.level or "open", entry.title, "", f"#{entry.key}", "more") for entry in told]
+        found.append(Finding(worst, trusted, sentence(said), "#why", _("why")))
+    found += [Finding(entry.level or "open", entry.title, "", f"#{entry.key}", _("more")) for entry in told]
     return found
 
 
