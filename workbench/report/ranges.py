@@ -37,7 +37,7 @@ def ranges(about: dict[str, Any], unit: str) -> tuple[str, tuple[Block, ...]]:
     table = Table(
         _("How wide a range must be"), head, tuple(_row(entry) for entry in found["levels"]), note, compact=True
     )
-    blocks: list[Block] = [Prose((_sentence(told, named),), heading=_("How far off may it be?")), table]
+    blocks: list[Block] = [Prose((), heading=_("How far off may it be?")), table]
     if told["bins"]:
         blocks.append(
             Fold(_("Where the {share} range holds").format(share=percent(SHOWN, places=0)), (_bins(told, unit),))
