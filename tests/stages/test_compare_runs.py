@@ -194,7 +194,6 @@ def write_pictures(folder: Path, *, poisoned: bool) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.unproven
 def test_a_poisoned_training_set_is_found_out(tmp_path: Path) -> None:
     """The comparison names the mark's corner, told of it or not, beyond what repeating explains."""
     made = {}

@@ -118,7 +118,6 @@ def test_settings_of_a_loop_are_refused_before_any_work(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.unproven
 @pytest.mark.parametrize("kind", ["values", "labelled-rows"])
 def test_other_tasks_have_boosted_trees(kind: str, tmp_path: Path) -> None:
     run = made(
