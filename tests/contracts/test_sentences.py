@@ -22,7 +22,7 @@ ROOMS = ("stages", "metrics", "quality", "data", "backbones", "tasks", "explaine
 ALONE = ("probe", "bank", "coalitions", "kriging", "kernels", "trees", "metric_table", "places", "types")
 # Three words of English, one after the other.
 WORDS = re.compile(r"[A-Za-z][A-Za-z'’]+(?:[,;:.]? [A-Za-z][A-Za-z'’-]+){2,}")
-PLACE = re.compile(r"\{[^{}]*\}")
+PLACE = re.compile(r"\{[^{}]*\}|(?<=[.!?]) +(?=[A-Z“])")  # where data stands, or another sentence begins
 # Calls whose words are for a terminal, for whoever reads a config, or patterns; errors end a command.
 ELSEWHERE = re.compile(
     r"say|Field|warn|task|compile|search|match|sub|\w*Error|UnknownName|MissingDependency|MissingProgram"
@@ -149,7 +149,7 @@ def f(n, why):
         "It takes 61 % of the time of fp32 and passed every comparison with it.",
         "Its one number lies within 0 and 1 (its last operator is Sigmoid): the probability of the second class.",
         "Pixels are divided by 255, as was given.",
-        "few examples (n = 7): the interval is wide",
+        "few examples (n = 7): the interval is wide; guessing would reach 0.512, the share of this class",
         "3 of 12 slices beyond it; the worst is age = 50 to 61: 0.31 (0.20 to 0.44, n 61)",
         "The two models give different reasons: their explanations lie further apart than repeating them does "
         "(SHAP and LIME). Whether training again would move them as far was not tested.",
