@@ -58,9 +58,7 @@ def _verdict(view: RunView) -> Section:
     notes = [
         Finding("fair", _("Left out or uneven:"), sentence(str(note))) for note in view.comparison.get("notes", [])
     ]
-    return Section(
-        "verdict", _("Verdict"), "", (Findings(tuple(lines)), *([Findings(tuple(notes), _("Mind"))] if notes else []))
-    )
+    return Section("verdict", _("Verdict"), "", (Findings((*lines, *notes)),))
 
 
 def _accuracy(view: RunView) -> list[Finding]:

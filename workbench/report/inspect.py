@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import ArtefactError
-from workbench.language import N_, language, ngettext, speaking
+from workbench.language import N_, language, ngettext, speaking, stored
 from workbench.language import gettext as _
 from workbench.report.case import case_of
 from workbench.report.contrasts import Told, beside
@@ -45,7 +45,7 @@ class Certainty:
     @property
     def text(self) -> str:
         if self.temperature is None:
-            why = self.reason or _("this run has no temperature")
+            why = stored(self.reason) or _("this run has no temperature")
             return _("as the model gives it, which may be too sure of itself; not calibrated: {why}").format(why=why)
         return _("calibrated on the validation split (temperature {temperature:.3g}; {raw} before that)").format(
             temperature=self.temperature, raw=chance(self.raw)
