@@ -12,6 +12,7 @@ import numpy as np
 
 from workbench.asking import Asker
 from workbench.bank import Bank, Growing, coalitions, grow
+from workbench.coalitions import MOST
 from workbench.errors import ConfigError, MissingDependency, Refusal
 from workbench.explainers import Explainer, find_method, run_explainer
 from workbench.explainers.shap import exact_shapley, paired_regression
@@ -116,8 +117,9 @@ class Asked:
         session = self.session
         example = session.dataset.by_id[str(self.after.ids[row])]
         features = len(self.cut(example.id).features)
-        if features < 2:
-            self.left_out.append({"id": example.id, "reason": f"it has {features} features to hide"})
+        if not 2 <= features <= MOST:
+            most = f", at most {MOST:,} can be" if features > MOST else ""
+            self.left_out.append({"id": example.id, "reason": f"it has {features:,} features to hide{most}"})
             return
         question = self._question(row)
         if question is None:
@@ -235,7 +237,7 @@ class Asked:
         return {
             "modality": self.session.task.modality_name,
             "filler": self.filler_text,
-            "selection": f"{len(self.cases)} examples of the test split: {counted}."
+            "selection": f"{len(self.cases)} examples of the test split{counted and ': '}{counted}."
             if not self.session.config.explain.ids
             else f"{len(self.cases)} examples that were asked for.",
             "left_out": self.left_out,

@@ -7,8 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from workbench.coalitions import MOST
 from workbench.data.checks import check
 from workbench.data.fingerprint import fingerprint, target_name
+from workbench.errors import DataError
 from workbench.metrics.decisions import positive_class
 from workbench.records import finite, parquet_bytes
 from workbench.stages.session import Session, do_stage
@@ -20,6 +22,7 @@ def prepare(session: Session) -> bool:
 
     def work(entry: dict[str, Any]) -> None:
         dataset = session.dataset
+        _check_size(session)
         check_ranges(session.config.explain, session.task.modality_name, dataset.columns)
         positive_class(dataset.labels, session.config.evaluate.positive)  # a wrong name must not cost a training
         data = session.config.data
@@ -46,3 +49,15 @@ def prepare(session: Session) -> bool:
                 session.progress.say(f"  ! {finding['sentence']}")
 
     return do_stage(session, "prepare", work, ("data",))
+
+
+def _check_size(session: Session) -> None:
+    """Refuse a table whose rows could not be explained, before a model is trained on it."""
+    settings, columns = session.config.explain, len(session.dataset.columns)
+    if columns > MOST and (settings.samples != 0 or settings.ids or settings.global_samples != 0):
+        raise DataError(
+            f"{session.config.data.source} has {columns:,} columns; at most {MOST:,} can be hidden in turn to explain "
+            "a row",
+            hint="name those the model needs with data.features, leave some out with data.ignore, or explain nothing: "
+            "--set explain.samples=0 --set explain.global_samples=0",
+        )
