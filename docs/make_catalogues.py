@@ -2,7 +2,7 @@
 
 python docs/make_catalogues.py
 
-Messages are marked where they are said (`_`, `ngettext`, `count`, `N_`). A new one has an empty translation
+Messages are marked where they are said (`_`, `ngettext`, `pgettext`, `count`, `N_`). A new one has an empty translation
 until somebody writes it; a test fails for as long. `stored.po` is written by hand: see `workbench/language.py`.
 """
 
@@ -18,7 +18,7 @@ from workbench.assets import asset
 from workbench.language import ENGLISH, FOLDER, LANGUAGES
 
 ROOT = Path(__file__).resolve().parent.parent
-KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "N_": None, "count": (2, 3)}
+KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "N_": None, "count": (2, 3), "pgettext": ((1, "c"), 2)}
 SOURCES = (
     (ROOT / "workbench" / "report", [("**.py", "python")]),
     (ROOT / "templates", [("**.html", "jinja2"), ("**.js", "javascript")]),

@@ -8,6 +8,7 @@ What the command line can do, Python can do in one call; heavy imports happen on
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -23,6 +24,10 @@ __all__ = [
     "run_demo",
     "run_stage",
 ]
+
+# Read by OpenMP when torch is loaded. As it comes, threads that have nothing to do keep their core
+# busy; on a machine that is shared, small steps then take twenty times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _WHERE = {
     "Config": "workbench.config",

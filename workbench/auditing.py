@@ -12,6 +12,7 @@ from workbench.config import Config, build_config
 from workbench.config_text import read_toml
 from workbench.engines.progress import Progress
 from workbench.errors import UsageError
+from workbench.language import check_language
 from workbench.run import Run
 
 _SPLITS = {"test_share": 0.7, "validation_share": 0.15}  # nothing is trained: most examples are there to judge
@@ -27,6 +28,8 @@ def audit(
     preprocess: str | Path | Mapping[str, Any] = "",
     name: str = "",
     out: str | Path = "reports",
+    lang: str = "",
+    redact: bool = False,
     overrides: tuple[str, ...] = (),
     device: str = "auto",
     progress: Progress | None = None,
@@ -43,6 +46,8 @@ def audit(
             (docs/audit.md).
         name: of the run; empty: the file's.
         out: folder in which the run's directory is made.
+        lang: of the report, such as `zh-CN`; empty: English.
+        redact: keep raw inputs out of the report.
         overrides: `key=value` pairs of the config, such as `data.target=income`.
         device: "auto", "cpu" or "cuda".
         progress: where progress is shown.
@@ -65,6 +70,8 @@ def audit(
     if given := read_labels(labels):
         raw["data"]["labels"] = given
         raw["audit"]["labels_from"] = "as they were given"
+    check_language(lang)
+    raw["report"] = {**({"lang": lang} if lang else {}), "redact": redact}
     config = build_config(raw, overrides, where="workbench audit")
     registry.load("tasks", config.task)  # an unknown one is said before anything is read
     return run_config(settle(config, device), device=device, progress=progress)

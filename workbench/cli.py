@@ -17,6 +17,7 @@ from workbench.terminal import (
     JsonOption,
     LangOption,
     QuietOption,
+    RedactOption,
     RunArgument,
     SetOption,
     VerboseOption,
@@ -38,6 +39,7 @@ app = typer.Typer(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("reports"),
+    lang: LangOption = "",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -47,7 +49,7 @@ def demo(
     with answering(verbose):
         from workbench.pipeline import run_demo
 
-        paths = run_demo(out, device=checked_device(device), progress=progress_of(quiet))
+        paths = run_demo(out, lang=lang, device=checked_device(device), progress=progress_of(quiet))
         found = {"reports": [str(p) for p in paths[:-1]], "index": str(paths[-1])}
         print_json(found) if as_json else print(*paths, sep="\n")
 
@@ -210,6 +212,8 @@ def compare(
     null: Annotated[list[Path] | None, typer.Option(help="A twin with another seed; may be repeated.")] = None,
     margin: Annotated[float | None, typer.Option(help="Largest acceptable loss, as a share.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the comparison; else beside RUN_A.")] = None,
+    lang: LangOption = "",
+    redact: RedactOption = None,
     overrides: SetOption = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -228,6 +232,8 @@ def compare(
             margin=margin,
             overrides=tuple(overrides or ()),
             out=out,
+            lang=lang,
+            redact=redact,
             device=checked_device(device),
             progress=progress_of(quiet),
         )

@@ -36,13 +36,22 @@ def speaking(language: str) -> Iterator[None]:
     Raises:
         UnknownName: there is no such language.
     """
-    if language not in LANGUAGES:
-        raise UnknownName("language", language, LANGUAGES)
+    check_language(language)
     token = _spoken.set(language)
     try:
         yield
     finally:
         _spoken.reset(token)
+
+
+def check_language(language: str) -> None:
+    """Refuse a language that is not there before any work is done for it; empty asks for none.
+
+    Raises:
+        UnknownName: there is no such language.
+    """
+    if language and language not in LANGUAGES:
+        raise UnknownName("language", language, LANGUAGES)
 
 
 def language() -> str:

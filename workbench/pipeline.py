@@ -18,7 +18,8 @@ from workbench.backbones.estimator_table import check as check_estimator
 from workbench.config import Config, build_config, read_config
 from workbench.engines.progress import Progress
 from workbench.errors import ConfigError, UnknownName, UsageError
-from workbench.reporting import build_report
+from workbench.language import ENGLISH, check_language, speaking
+from workbench.reporting import build_report, last_language, reported
 from workbench.run import CONFIG, MANIFEST, Run, digest, write_atomically
 from workbench.stages.session import Session
 
@@ -106,6 +107,8 @@ def compare_runs(
     margin: float | None = None,
     overrides: tuple[str, ...] = (),
     out: str | Path | None = None,
+    lang: str = "",
+    redact: bool | None = None,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Run:
@@ -119,6 +122,8 @@ def compare_runs(
         margin: largest acceptable loss of accuracy (a share), or of RMSE as a share of it.
         overrides: `key=value` pairs over the config of `a`, such as `compare.words=["zq7"]`.
         out: folder of the comparison; None puts it beside the first run.
+        lang: of its page, such as `zh-CN`; empty: as the page before, else that of the first run's report.
+        redact: keep raw inputs out of the page; None: as the page before, else where the report of either run does.
         device: "auto", "cpu" or "cuda".
 
     Returns:
@@ -126,12 +131,15 @@ def compare_runs(
     """
     from workbench.stages.compare_runs import compare_runs as compare
 
+    check_language(lang)
     progress = progress or Progress()
     made: Run = compare(
         a, b, on=on, nulls=nulls, margin=margin, overrides=overrides, out=out, device=device, progress=progress
     )
+    first, second = reported(Run.open(a)), reported(Run.open(b))
+    redact = True if redact is None and (first[1] or second[1]) else redact
     with made.lock():
-        build_report(made, progress=progress)
+        build_report(made, lang=lang or last_language(made) or first[0], redact=redact, progress=progress)
     return made
 
 
@@ -156,21 +164,32 @@ def gate(run: str | Path, policy: str | Path, *, reference: str | Path | None = 
     verified = content["rules"][0]["status"] == "passed"
     if verified and "report" in opened.manifest["stages"] and opened.has(CONFIG):
         with opened.lock():
-            build_report(opened)
+            build_report(opened, lang=last_language(opened))
     return content
 
 
-def run_demo(out: str | Path = "reports", *, device: str = "auto", progress: Progress | None = None) -> list[Path]:
-    """Make the four demonstration runs; the paths of their reports and of the index page, which comes last."""
+def run_demo(
+    out: str | Path = "reports", *, lang: str = "", device: str = "auto", progress: Progress | None = None
+) -> list[Path]:
+    """Make the four demonstration runs; the paths of their reports and of the index page, which comes last.
+
+    Args:
+        out: folder of the runs.
+        lang: of the reports and the index, such as `zh-CN`; empty: English.
+        device: "auto", "cpu" or "cuda".
+        progress: where progress is shown.
+    """
     from workbench.report.index import build_index
 
-    runs = []
+    check_language(lang)
+    runs, spoken = [], (f"report.lang={lang!r}",) if lang else ()
     for name in DEMO:
         config = asset("fixtures", "demo", f"{name}.toml")
         if progress:
             progress.say(f"{name}")
-        runs.append(run_config(config, (f"out={str(out)!r}",), device=device, progress=progress))
-    index: Path = build_index([r.path for r in runs], Path(out) / "index.html")
+        runs.append(run_config(config, (f"out={str(out)!r}", *spoken), device=device, progress=progress))
+    with speaking(lang or ENGLISH):
+        index: Path = build_index([r.path for r in runs], Path(out) / "index.html")
     return [*(r.path / "report.html" for r in runs), index]
 
 

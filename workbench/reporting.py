@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from workbench import __version__
 from workbench.config import read_resolved
@@ -24,7 +25,7 @@ def build_report(
     Args:
         run: what is reported.
         max_mb: largest size in megabytes; None: what the config says (a comparison: 3).
-        lang: of the page, such as `zh-CN`; empty: what the config says.
+        lang: of the page, such as `zh-CN`; empty: what the config says (a comparison: as its page before).
         redact: keep raw inputs out of it; None: as the report before, else as the config says.
         progress: says what is done.
     """
@@ -33,16 +34,17 @@ def build_report(
     from workbench.report.machine import FILES
 
     if run.manifest.get("kind") == "comparison":
-        return _build_comparison(run, max_mb, lang or ENGLISH, redact, progress)
+        return _build_comparison(run, max_mb, lang, redact, progress)
     config = read_resolved(run.path / CONFIG)
     problems, most = (
         problems_of(run, progress.say if progress else None),
         config.report.max_mb if max_mb is None else max_mb,
     )
     redact, lang = _redacted(run, redact, config.report.redact), lang or config.report.lang
+    _remember(run, redact)
     with speaking(lang), run.stage("report", _of_page(run, lang), ("report.html", *FILES)) as entry:
         path: Path = build(run, title=config.report.title, max_mb=most, problems=problems, redact=redact)
-        entry |= {"redacted": True} if redact else {}
+        entry |= _facts(lang, redact)
     path.with_suffix(".pdf").unlink(missing_ok=True)  # printed from another page
     return path
 
@@ -59,9 +61,36 @@ def print_report(run: Run, page: Path) -> Path:
     return print_page(page, page.with_suffix(".pdf"), made=str(run.manifest.get("created") or ""))
 
 
+def last_language(run: Run) -> str:
+    """The language in which a run's page was last written; empty where there is none."""
+    return str(run.manifest["stages"].get("report", {}).get("lang", ""))
+
+
+def reported(run: Run) -> tuple[str, bool]:
+    """The language of a run's report, and whether it is redacted: as last written, else as the config says."""
+    config = read_resolved(run.path / CONFIG).report
+    return last_language(run) or config.lang, _redacted(run, None, config.redact)
+
+
 def _redacted(run: Run, asked: bool | None, wanted: bool) -> bool:
-    """Whether a report is redacted: as asked, else as it was when it was last written, else as the config says."""
-    return asked if asked is not None else bool(run.manifest["stages"].get("report", {}).get("redacted", wanted))
+    """Whether a page is redacted: as asked, else as when it was last asked for, else as the config says."""
+    if asked is not None:
+        return asked
+    from workbench.report.seen import redacted
+
+    return redacted(run) or wanted
+
+
+def _remember(run: Run, redact: bool) -> None:
+    """Keep in the manifest that pages are redacted: one that fails, or is stopped, must not make the next one plain."""
+    manifest = run.manifest
+    if bool(manifest.pop("redacted", False)) != redact:
+        run.write_manifest({**manifest, **({"redacted": True} if redact else {})})
+
+
+def _facts(lang: str, redact: bool) -> dict[str, Any]:
+    """What the manifest says of a page beside its hash."""
+    return {"lang": lang, **({"redacted": True} if redact else {})}
 
 
 def _of_page(run: Run, lang: str) -> str:
@@ -75,10 +104,11 @@ def _build_comparison(
     from workbench.report.damage import problems_of
 
     problems = problems_of(run, progress.say if progress else None)
-    redact = _redacted(run, redact, False)
+    redact, lang = _redacted(run, redact, False), lang or last_language(run) or ENGLISH
+    _remember(run, redact)
     with speaking(lang), run.stage("report", _of_page(run, lang), (NAME,)) as entry:
         most = {} if max_mb is None else {"max_mb": max_mb}
         path: Path = build_comparison(run, problems=problems, redact=redact, **most)
-        entry |= {"redacted": True} if redact else {}
+        entry |= _facts(lang, redact)
     path.with_suffix(".pdf").unlink(missing_ok=True)
     return path

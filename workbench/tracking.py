@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import MissingDependency, StageError, UsageError
+from workbench.report.seen import redacted, view_of
 from workbench.run import CONFIG, Run
 
 # What goes there of a run; what is missing is passed over.
 ARTEFACTS = ("report.html", "compare.html", "report.pdf", "report.json", "model_card.md", "workbench.junit.xml")
+# Of a run whose report is redacted not these: they hold paths, ids and the words that were asked about.
 _ARTEFACTS_TOO = ("manifest.json", CONFIG)
 _LONGEST = 250  # letters of a name that every MLflow store takes
 _LONGEST_PARAM, _PARAMS = 500, 100  # letters of a value; parameters in one call
@@ -31,7 +33,8 @@ def log_run(run: Run, uri: str, *, experiment: str = "workbench") -> dict[str, s
 
     Metrics are the measures by flat names: `test.accuracy` of the deployed model, `tuned.` or `base.` before it of
     the others, `.low` and `.high` for the ends of the interval; parameters are the config's keys; tags name the
-    run, its task, its seed and the hash of its manifest.
+    run, its task, its seed and the hash of its manifest. Of a run whose report is redacted nothing goes there that
+    the report keeps out: hashes stand in parameters, and neither its config nor its manifest is sent.
 
     Args:
         run: to be logged.
@@ -67,7 +70,7 @@ def log_run(run: Run, uri: str, *, experiment: str = "workbench") -> dict[str, s
                 client.log_batch(one, metrics=metrics[start : start + _METRICS])
             for start in range(0, len(params), _PARAMS):
                 client.log_batch(one, params=params[start : start + _PARAMS])
-            for name in (*ARTEFACTS, *_ARTEFACTS_TOO):
+            for name in (*ARTEFACTS, *(() if redacted(run) else _ARTEFACTS_TOO)):
                 if (run.path / name).is_file():
                     client.log_artifact(one, str(run.path / name))
             client.set_terminated(one, "FINISHED")
@@ -126,20 +129,21 @@ def tags_of(run: Run) -> dict[str, str]:
         "workbench.kind": str(manifest.get("kind") or "run"),
     }
     if run.has("comparison.json"):
-        found["workbench.verdict"] = str(run.read_json("comparison.json").get("verdict", ""))
+        found["workbench.verdict"] = str(view_of(run).json("comparison.json").get("verdict", ""))
     if run.has("gate.json"):
         found["workbench.gate"] = "passed" if run.read_json("gate.json").get("passed") else "failed"
     return {key: value[:5000] for key, value in found.items() if value}
 
 
 def params_of(run: Run) -> dict[str, str]:
-    """The keys of the config, flat: `finetune.learning_rate`; long values are cut."""
-    if not run.has(CONFIG):
-        return {}
-    import tomllib
+    """The keys of the config, flat: `finetune.learning_rate`; long values are cut, of a redacted run paths too."""
+    config, hidden = view_of(run).config, redacted(run)
+    known = ((name, _said(Path(v).name if hidden and _is_path(v) else v)) for name, v in _flat(config, ()))
+    return {plain(name): said[:_LONGEST_PARAM] for name, said in known if said}
 
-    config = tomllib.loads((run.path / CONFIG).read_text(encoding="utf-8"))
-    return {plain(name): _said(value)[:_LONGEST_PARAM] for name, value in _flat(config, ()) if _said(value)}
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str) and Path(value).is_absolute()
 
 
 def _flat(value: Any, names: tuple[str, ...]) -> Iterator[tuple[str, Any]]:

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from workbench.cli import app
 from workbench.pipeline import run_config
+from workbench.report.index import build_index
 from workbench.run import Run
 from workbench.verification import verify_run
 
@@ -111,6 +112,61 @@ def test_no_raw_input_is_left(kind: str, folder: Path) -> None:
     assert not raster(found["report.html"])
     assert json.loads(found["report.json"])["redacted"] is True
     assert verify_run(run.path)["problems"] == []  # report.json's numbers are looked up under their hashes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["texts", "classes"])
+def test_a_comparison_and_an_index_keep_out_what_the_reports_do(kind: str, folder: Path) -> None:
+    run, asked = _made(kind, folder / kind), ["-q", "--device", "cpu"]
+    CliRunner().invoke(app, ["report", str(run.path), "--redact", "-q"])
+    config = folder / kind / "zqxfolder" / f"{kind}.toml"
+    keys = (*TINY, "seed=1", "name=zqxtwin", "explain.samples=2", f"out={str(folder / kind / 'out')!r}")
+    twin = run_config(config, keys, device="cpu")
+    found = {}
+    for name, more in {
+        "as the report": [],
+        "plain": ["--no-redact"],
+        "asked for": ["--redact", "--lang", "zh-CN"],
+    }.items():
+        out = folder / kind / name
+        words = ["--set", "compare.words=['zqxword1']"] if kind == "texts" else []
+        told = ["compare", str(run.path), str(twin.path), "--out", str(out), "--on", "common", *words, *more, *asked]
+        result = CliRunner().invoke(app, told)
+        assert result.exit_code == 0, result.stderr
+        found[name] = opened((out / "compare.html").read_text(encoding="utf-8"))
+        again = CliRunner().invoke(app, ["report", str(out), "-q"])  # as it was before
+        assert again.exit_code == 0 and opened((out / "compare.html").read_text(encoding="utf-8")) == found[name]
+    assert left_in(found["plain"]), "an open comparison shows what was planted"
+    for name in ("as the report", "asked for"):
+        assert not [word for word in left_in(found[name]) if word != "zqxtwin"], name
+        assert "could not be built" not in found[name] and "Inputs are redacted" in found["as the report"]
+    assert '<html lang="zh-CN">' in found["asked for"]
+    assert str(folder) in found["plain"] and str(folder) not in found["as the report"]  # where the runs lie
+    page = build_index([run.path], folder / kind / "index.html").read_text(encoding="utf-8")
+    assert run.path.name in page and not left_in(page)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["texts", "classes"])
+def test_nothing_that_is_kept_out_goes_to_mlflow(
+    kind: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every byte of a store is looked through: parameters, tags, metrics and files."""
+    pytest.importorskip("mlflow", reason="mlflow-skinny is not installed")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    run = _made(kind, folder / kind)
+    for flag in ("--no-redact", "--redact"):
+        store = tmp_path / flag
+        result = CliRunner().invoke(app, ["report", str(run.path), flag, "--mlflow", store.as_uri(), "-q"])
+        assert result.exit_code == 0, (result.stderr, result.exception)
+        kept = [path for path in store.rglob("*") if path.is_file()]
+        names = {path.name for path in kept}
+        said = "\n".join(path.read_text(encoding="utf-8") for path in kept if path.suffix != ".html")
+        said += "\n".join(opened(path.read_text(encoding="utf-8")) for path in kept if path.suffix == ".html")
+        said = said.replace(str(store), "")
+        assert {"report.html", "report.json", "model_card.md", "test.accuracy", "finetune.epochs"} <= names
+        assert bool(left_in(said)) == (flag == "--no-redact"), left_in(said)
+        assert ({"config.toml", "manifest.json"} <= names) == (flag == "--no-redact")
 
 
 @pytest.mark.slow

@@ -8,11 +8,12 @@ from typing import Any
 from workbench.language import N_, ngettext, stored
 from workbench.language import gettext as _
 from workbench.report.build import build_report, render
+from workbench.report.redaction import NOTE
 from workbench.report.sections import Entry
 from workbench.report.sections.cases import cases
 from workbench.report.sections.change import change
 from workbench.report.sections.shift import ID, TITLE, reasons, shift
-from workbench.report.shapes import Block, Cell, Facts, Finding, Findings, Fold, Section, Table
+from workbench.report.shapes import Block, Cell, Facts, Finding, Findings, Fold, Prose, Section, Table
 from workbench.report.view import RunView
 from workbench.report.words import clean, count, sentence, word
 from workbench.run import Run
@@ -41,6 +42,7 @@ def title(manifest: dict[str, Any]) -> str:
 
 def _page(view: RunView) -> str:
     facts = [stored(view.task.replace("-", " ").capitalize()), _("the deployed models of two runs")]
+    facts += [_("inputs redacted")] if view.redacted else []
     n = (view.fingerprint.get("splits") or {}).get("test")
     if n:
         facts.append(_("on the same {n}").format(n=count(n, "{n} unseen example", "{n} unseen examples")))
@@ -115,12 +117,12 @@ def _lost(view: RunView) -> list[Finding]:
 def _sides(view: RunView) -> Section:
     """What exactly was compared: hashes of the models, their predictions, configs and data."""
     comparison, runs = view.comparison, view.manifest.get("runs") or {}
-    blocks: list[Block] = []
+    blocks: list[Block] = [Prose((stored(NOTE),), "note")] if view.redacted else []
     sides = comparison.get("sides") or {}
     for who, side in sides.items():
         of = runs.get({"before": "base"}.get(who, who)) or {}
         facts = [
-            (_("Run"), word(str(side.get("run")), clean(str(of.get("path", ""))))),
+            (_("Run"), word(str(side.get("run")), "" if view.redacted else clean(str(of.get("path", ""))))),
             (_("Seed"), word(str(side.get("seed")))),
         ]
         facts += [(name, Cell(str(sha), kind="code")) for name, sha in side.get("files", {}).items()]

@@ -144,7 +144,8 @@ def _panel(shown: FlipView, method: str, who: str) -> Panel:
         return Panel(
             who, Prose((_("Not computed: no attributions in {FOLDERS}.").format(FOLDERS=_FOLDERS[who]),), "note")
         )
-    label = f"{method}, {_(who)}"
+    title = stored((shown.view.json(FILE) or {}).get("title", method))
+    label = f"{title}, {_(who)}"
     order = shown.order(method)
     block = drawn(shown, shown.values(who, method), shown.scale, label, ends={}, order=order)
     if isinstance(block, Bars):  # a list of many stays short: the rest of the columns is one sum
@@ -171,7 +172,8 @@ def _moved(shown: FlipView) -> str:
         return _("Both models give every part the same value.")
     i = int(np.abs(after - before).argmax())
     feature = shown.case["features"][i]
-    name = f"“{feature['name']}”" if shown.modality != "image" else str(feature.get("value") or feature["name"])
+    place = str(feature.get("value") or feature["name"])
+    name = pictures.place_name(place) if shown.modality == "image" else f"“{feature['name']}”"
     like = shown.scale or 1.0
     first, last = (signed(float(v[i]), like=like) for v in (before, after))
     return _("Largest change: {name}, from {first} to {last} {unit}.").format(

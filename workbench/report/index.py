@@ -13,8 +13,8 @@ from workbench.language import stored
 from workbench.report.build import NAME
 from workbench.report.pages import environment, page
 from workbench.report.sections.verdict import verdict
+from workbench.report.seen import view_of
 from workbench.report.shapes import Finding, Findings
-from workbench.report.view import RunView
 from workbench.run import Run, write_atomically
 
 _LEVELS = {"poor": 0, "fair": 1, "good": 2, "open": 3}
@@ -49,7 +49,7 @@ def build_index(runs: list[Path], out: Path) -> Path:
 
 def _entry(path: Path, folder: Path) -> Entry:
     try:
-        view = RunView(Run.open(path))
+        view = view_of(Run.open(path))
         findings = [f for block in verdict(view).blocks[:1] if isinstance(block, Findings) for f in block.findings]
         report = path / NAME
         href = quote(Path(os.path.relpath(report.resolve(), folder.resolve())).as_posix()) if report.is_file() else ""

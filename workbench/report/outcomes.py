@@ -232,7 +232,7 @@ def _errors(frames: dict[str, pd.DataFrame], label: str) -> Chart | None:
 
 def _area(value: float) -> str:
     """An area that is not rounded to a perfect one."""
-    return "over 0.999" if 0.9995 <= value < 1 else number(value)
+    return _("over {value}").format(value="0.999") if 0.9995 <= value < 1 else number(value)
 
 
 def regression(view: RunView) -> list[Block]:

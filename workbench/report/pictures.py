@@ -14,12 +14,29 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from workbench.errors import ArtefactError
+from workbench.language import pgettext
 from workbench.report.scale import BLUE, ORANGE, opacities
 
 _HATCH = (190, 24, 140)
 TINY = 64  # pixels of the longer side up to which a picture is enlarged without smoothing
 _FULL = 0.9  # opacity of full colour on a picture
 _LEVELS = 31  # shades of each colour in an overlay's palette
+_PLACES = {
+    "top left": lambda: pgettext("place", "top left"),
+    "top": lambda: pgettext("place", "top"),
+    "top right": lambda: pgettext("place", "top right"),
+    "left": lambda: pgettext("place", "left"),
+    "centre": lambda: pgettext("place", "centre"),
+    "right": lambda: pgettext("place", "right"),
+    "bottom left": lambda: pgettext("place", "bottom left"),
+    "bottom": lambda: pgettext("place", "bottom"),
+    "bottom right": lambda: pgettext("place", "bottom right"),
+}
+
+
+def place_name(place: str) -> str:
+    """Where a part of a picture lies ("top left") in the language that is spoken."""
+    return _PLACES[place]() if place in _PLACES else place
 
 
 def _open(path: Path) -> Image.Image:

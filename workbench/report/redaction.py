@@ -33,7 +33,7 @@ _SAYS_VALUES = frozenset(  # checks whose sentence names single cells in bracket
     {"unreadable", "group_leak", "constant_columns", "unseen_categories", "numbers_as_categories"}
 )
 _BRACKETS = re.compile(r" \((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
-_PATHS = (("data", ("source", "validation", "test", "rationale")), ("audit", ("model", "tokenizer")))
+_SETTINGS = "data.source data.validation data.test data.rationale audit.model audit.tokenizer explain.ids compare.words"
 
 
 class Hashes:
@@ -102,10 +102,11 @@ class RedactedView(RunView):
     @cached_property
     def config(self) -> dict[str, Any]:
         found = {k: dict(v) if isinstance(v, dict) else v for k, v in super().config.items()}
-        for section, keys in _PATHS:
-            for key in keys:
-                if found.get(section, {}).get(key) and ":" not in str(found[section][key]):
-                    found[section][key] = self.hashes(found[section][key])
+        for section, key in (name.split(".") for name in _SETTINGS.split()):
+            value = found.get(section, {}).get(key)
+            many = isinstance(value, list)
+            if value and (many or ":" not in str(value)):
+                found[section][key] = [self.hashes(one) for one in value] if many else self.hashes(value)
         return found
 
     def json(self, name: str) -> Any:

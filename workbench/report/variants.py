@@ -18,7 +18,7 @@ _FAILED = {
     "quality": N_("quality not shown"),
     "attributions": N_("reasons differ"),
 }
-_COUNTS = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
+_COUNTS = ((1e12, N_("{n} trillion")), (1e9, N_("{n} billion")), (1e6, N_("{n} million")))
 
 
 def variant_blocks(view: RunView) -> list[Block]:
@@ -92,7 +92,7 @@ def _labels(scores: Mapping[str, Any]) -> Cell:
         max_error=number(scores["max_error"], digits=2), bound=bound
     )
     if scores["agree"] is None:
-        return word("a value", error)
+        return word(_("a value"), error)
     return word(_("{agree:,} of {n:,}").format(agree=scores["agree"], n=scores["n"]), error)
 
 
@@ -134,8 +134,8 @@ def _speed(measured: Mapping[str, Any]) -> Table:
         _("Number format"),
         _("Examples at once"),
         _("Median"),
-        "95 % within",
-        "99 % within",
+        _("95 % within"),
+        _("99 % within"),
         _("Examples a second"),
         _("Runs"),
     )
@@ -194,8 +194,8 @@ def _count(own: Mapping[str, Any], key: str) -> Cell:
     value = own.get(key)
     if value is None:
         return none(own.get("reason") or "")
-    scale, unit = next(((s, u) for s, u in _COUNTS if value >= s), (1.0, ""))
-    return Cell(f"{number(value / scale)} {unit}" if unit else f"{value:,}")
+    scale, said = next(((s, u) for s, u in _COUNTS if value >= s), (1.0, ""))
+    return Cell(_(said).format(n=number(value / scale)) if said else f"{value:,}")
 
 
 def _peak(timed: Mapping[str, Any]) -> Cell:

@@ -133,7 +133,7 @@ def _identity(comparison: dict[str, Any]) -> tuple[str, ...]:
         files = "; ".join(f"{name} {sha}" for name, sha in side.get("files", {}).items())
         lines.append(
             _("{who}: run {run}, model {model}. SHA-256: {files}.").format(
-                who=who.capitalize(), run=side["run"], model=side["model"], files=files
+                who=_(who).capitalize(), run=side["run"], model=side["model"], files=files
             )
         )
     return tuple(lines)

@@ -94,8 +94,8 @@ def _use(view: RunView, split: str) -> str:
     return _((_LENT if view.audited else _USE)[split])
 
 
-_LENT = {"train": "reference", "validation": N_("choosing thresholds"), "test": "judging"}
-_USE = {"train": "training", "validation": N_("choosing the best state"), "test": "judging"}
+_LENT = {"train": N_("reference"), "validation": N_("choosing thresholds"), "test": N_("judging")}
+_USE = {"train": N_("training"), "validation": N_("choosing the best state"), "test": N_("judging")}
 
 
 def _splits(view: RunView) -> list[str]:
@@ -161,7 +161,7 @@ def _target(view: RunView) -> list[Block]:
         return []
     rows = tuple(
         (
-            word(split),
+            word(_(split)),
             Cell(f"{view.fingerprint['splits'].get(split, 0):,}"),
             *(Cell(number(target[split][key], like=abs(target[split]["max"]))) for key in ("mean", "sd", "min", "max")),
         )
@@ -172,7 +172,7 @@ def _target(view: RunView) -> list[Block]:
     title = f"{view.fingerprint.get('target_name', _('Target'))}{unit}"
     return [
         *_distribution(view, title),
-        Table(title, (_("Split"), "n", "mean", _("standard deviation"), "least", "greatest"), rows),
+        Table(title, (_("Split"), "n", _("mean"), _("standard deviation"), _("least"), _("greatest")), rows),
     ]
 
 

@@ -74,7 +74,7 @@ def _facts(view: RunView, parity: dict[str, Any]) -> tuple[tuple[str, Cell], ...
         else none(_("no onnx/providers.json"))
     )
     return (
-        (_("Largest error"), word(largest, f"allowed: {allowed}")),
+        (_("Largest error"), word(largest, _("allowed: {allowed}").format(allowed=allowed))),
         (_("Largest difference"), none(_("not recorded")) if absolute is None else word(number(absolute, digits=4))),
         (_("Same answer"), _agreement(parity.get("label_agreement") or {}, view)),
         (_("Ran on"), ran),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from workbench.language import gettext as _
-from workbench.language import stored
+from workbench.language import pgettext, stored
 from workbench.report import pictures
 from workbench.report.columns import table_views
 from workbench.report.shapes import Block, Cell, Overlay, Pair, Prose, Section, Table
@@ -160,8 +160,12 @@ def _saliency(label: str, n: int, values: np.ndarray, frame: np.ndarray, view: R
     base, width, height, tiny = pictures.from_array(frame, longest)
     note = _("{label} ({n})").format(label=label, n=count(n, "{n} picture", "{n} pictures"))
     y, x = np.unravel_index(int(np.argmax(small)), small.shape)
-    down = (_("top"), _("middle"), _("bottom"))[min(2, int(3 * y / small.shape[0]))]
-    across = (_("left"), _("centre"), _("right"))[min(2, int(3 * x / small.shape[1]))]
+    down = (pgettext("place", "top"), pgettext("place", "middle"), pgettext("place", "bottom"))[
+        min(2, int(3 * y / small.shape[0]))
+    ]
+    across = (pgettext("place", "left"), pgettext("place", "centre"), pgettext("place", "right"))[
+        min(2, int(3 * x / small.shape[1]))
+    ]
     said = _("Mean saliency of class {label} over {n}; strongest at the {down} {across}").format(
         label=label, n=count(n, "{n} picture", "{n} pictures"), down=down, across=across
     )
