@@ -197,6 +197,15 @@ class TestSizes:
         with pytest.raises(DataError, match="these are no classes"):
             self.load(tmp_path / "t.csv", "text", "class")
 
+    def test_more_scores_than_can_be_evaluated_are_refused_before_anything_is_trained(self, tmp_path: Path) -> None:
+        rows = [f"{i / 7:.3f},{k},class {i}" for i in range(10_000) for k in range(4)]
+        (tmp_path / "t.csv").write_text("a,b,label\n" + "\n".join(rows) + "\n")
+        config = tmp_path / "many.toml"
+        config.write_text('task = "tabular-classification"\n[data]\nsource = "t.csv"\ntarget = "label"\n')
+        named = ("t.csv", "40,000 examples of 10,000 labels", "400,000,000 scores", "--set data.limit=1666")
+        refused(run(config), 3, *named)
+        assert not (tmp_path / "out" / "many" / "tuned").exists()
+
 
 class TestFormulas:
     CELLS = ("=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", " =1", "\r=1", "−1+1", "＝1")

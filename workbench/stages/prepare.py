@@ -16,6 +16,8 @@ from workbench.records import finite, parquet_bytes
 from workbench.stages.session import Session, do_stage
 from workbench.tasks.ranges import check_ranges
 
+MOST_SCORES = 50_000_000  # examples times labels; a few copies of as many numbers must fit into memory
+
 
 def prepare(session: Session) -> bool:
     """Write `data/`: fingerprint, checks, splits."""
@@ -52,12 +54,22 @@ def prepare(session: Session) -> bool:
 
 
 def _check_size(session: Session) -> None:
-    """Refuse a table whose rows could not be explained, before a model is trained on it."""
-    settings, columns = session.config.explain, len(session.dataset.columns)
+    """Refuse what could not be evaluated or explained, before a model is trained on it."""
+    settings, dataset = session.config.explain, session.dataset
+    n, columns, labels, source = (
+        *(len(dataset.examples), len(dataset.columns), len(dataset.labels)),
+        session.config.data.source,
+    )
     if columns > MOST and (settings.samples != 0 or settings.ids or settings.global_samples != 0):
         raise DataError(
-            f"{session.config.data.source} has {columns:,} columns; at most {MOST:,} can be hidden in turn to explain "
-            "a row",
+            f"{source} has {columns:,} columns; at most {MOST:,} can be hidden in turn to explain a row",
             hint="name those the model needs with data.features, leave some out with data.ignore, or explain nothing: "
             "--set explain.samples=0 --set explain.global_samples=0",
+        )
+    if n * labels > MOST_SCORES:
+        raise DataError(
+            f"{source} has {n:,} examples of {labels:,} labels: {n * labels:,} scores of each model, and at most "
+            f"{MOST_SCORES:,} can be evaluated",
+            hint=f"join rare labels, or take at most {max(MOST_SCORES // (3 * labels), 1):,} examples of each split: "
+            f"--set data.limit={max(MOST_SCORES // (3 * labels), 1)}",
         )
