@@ -47,10 +47,10 @@ def main() -> None:
         path = path_of(language)
         with path.open("rb") as file:
             known = read_po(file, locale=language.replace("-", "_"))
-        header = known.header_comment
+        header, created = known.header_comment, known.creation_date
         known.update(wanted, no_fuzzy_matching=True)
         known.obsolete.clear()
-        known.header_comment = header
+        known.header_comment, known.creation_date = header, created  # no other day, no other bytes
         with path.open("wb") as file:
             write_po(file, known, width=100, include_lineno=False, omit_header=False, sort_by_file=False)
         missing = sum(not message.string or message.string == ("",) for message in known if message.id)

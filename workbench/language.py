@@ -25,6 +25,7 @@ FOLDER = ("templates", "locale")
 _spoken: ContextVar[str] = ContextVar("language", default=ENGLISH)
 # Placeholders of stored sentences that hold a sentence or a term of ours, or several of them, and not data.
 _SAID, _THOSE = re.compile(r"(said|why|what|how)\d*"), "those"
+_TITLES, _JOINS = "titles", re.compile(r", | and ")  # "SHAP and LIME"
 _NUMBERS = ("n", "m", "k")
 _CONDITION = "condition\x04"  # gettext's mark of messages in the context of conditions
 
@@ -162,7 +163,10 @@ def _retold(spoken: str, text: str) -> str:
     if whole is not None:
         return whole
     parts = _ENDS.split(text)
-    return "".join(_one(spoken, part) or f"{part} " for part in parts).strip() if len(parts) > 1 else text
+    if len(parts) > 1:
+        return "".join(_one(spoken, part) or f"{part} " for part in parts).strip()
+    remarks = [_one(spoken, part) or part for part in text.split("; ")]
+    return "；".join(remarks) if "; ".join(remarks) != text else text
 
 
 @cache
@@ -186,8 +190,11 @@ def _one(spoken: str, text: str, context: str = "") -> str | None:
 def _inside(spoken: str, place: str, value: str) -> str:
     if _SAID.fullmatch(place):
         return _retold(spoken, value)
+    if place == _TITLES:
+        return "、".join(_one(spoken, title) or title for title in _JOINS.split(value))
     if place == _THOSE:
         known = _messages(spoken)
         for term in sorted((k for k in known if not _PLACE.search(k)), key=len, reverse=True):
             value = value.replace(term, known[term])
+        return value.replace("; ", "；")
     return value

@@ -70,8 +70,11 @@ class Tape:
         import torch
 
         for start in range(0, len(rows), form.batch):
-            n = len(rows[start : start + form.batch])
-            points = form.point.detach().repeat(n, *[1] * (form.point.dim() - 1)).requires_grad_(True)
+            same = np.repeat(form.point, len(rows[start : start + form.batch]), axis=0)
+            if form.forward is None:  # gradients of a graph of ONNX Runtime: one call
+                form.slopes(same)
+                continue
+            points = torch.from_numpy(same).requires_grad_(True)
             torch.autograd.grad(form.forward(points).sum(), points)
 
     def replay(self) -> None:

@@ -67,6 +67,7 @@ def test_everything_is_open_and_nothing_is_for_the_mouse(pdf: Path) -> None:
     text = "\n".join(_pages(pdf))
     assert "All measures" in text and "12 of 24" not in text
     assert len(re.findall("(?m)^ *Asked: ", text)) == 12  # every case of the sample
+    assert text.count("Quality card: every measure") >= 12 and re.search(r"before 0\.\d+ (good|with care|poor)", text)
     for control in ("Download", "Search", "Clear", "Show 50 more", "A false alarm costs", "CSV", "SVG"):
         assert control not in text
     assert "50 of 300 predictions" in text

@@ -6,6 +6,7 @@ import pytest
 
 from workbench.metrics.catalogue import MEASURES
 from workbench.report import words
+from workbench.report.pages import lower_first
 from workbench.types import Estimate
 
 
@@ -109,3 +110,8 @@ def test_measures_are_named_by_the_catalogue_and_share_axes_by_kind() -> None:
 def test_intervals_are_named() -> None:
     assert words.interval_name("paired bootstrap-bca") == "paired bootstrap, BCa"
     assert words.interval_name("of-a-plugin") == "of-a-plugin"
+
+
+def test_a_title_inside_of_a_sentence_keeps_the_capital_of_a_name() -> None:
+    titles = ("Accuracy", "Matthews correlation", "F1, all classes alike", "ROC", "Brier score", "R²")
+    assert [lower_first(title) for title in titles] == ["accuracy", *titles[1:]]

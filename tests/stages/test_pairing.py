@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from runs import copy_of, made
+from runs import KINDS, copy_of, made
 
 from workbench.errors import DataError, UsageError
 from workbench.records import read_predictions, write_predictions
@@ -62,10 +62,16 @@ def test_another_unit_is_refused(tmp_path: Path) -> None:
         pair_runs(session(made("values")), session(run))
 
 
-def test_other_data_are_refused_with_the_way_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_data_are_refused_with_the_way_out(kind: str, tmp_path: Path) -> None:
+    run = other(tmp_path, kind)
     with pytest.raises(DataError, match="different data") as e:
-        pair_runs(session(made("classes")), session(other(tmp_path)))
+        pair_runs(session(made(kind)), session(run))
     assert "--on common" in e.value.hint
+    paired = pair_runs(session(made(kind)), session(run), on="common")
+    assert paired.before.ids.tolist() == paired.after.ids.tolist()
+    found = read_predictions(run, "onnx")
+    assert set(paired.before.ids) == set(found.ids[found.splits == "test"])
 
 
 def test_other_splits_are_named(tmp_path: Path) -> None:

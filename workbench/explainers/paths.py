@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from workbench.bank import Bank
-from workbench.explainers.quadrature import Path
+from workbench.explainers.quadrature import Path, integrals, look, sums
 from workbench.explainers.record import Explainer, Explanation
 from workbench.probe import Differentiable, Probe
 
@@ -56,7 +56,8 @@ def integrated_gradients(
     form = probe.differentiable()
     score, slope = _gradient_at_the_point(form)
     differences = form.point - form.baselines
-    paths = [Path.begin(row, panels, score, slope * d) for row, d in enumerate(differences)]
+    ends = slope * differences
+    paths = [Path.begin(row, panels, score, *end) for row, end in enumerate(zip(ends, sums(ends), strict=True))]
     evaluations = 1
     # The gradient "at" a baseline is the one just inside the path: nets without bias have a kink at zero.
     first = 1e-12 if differences.dtype == np.float64 else 1e-6
@@ -67,17 +68,18 @@ def integrated_gradients(
         rows = np.array([path.row for path, _ in missing])
         at = np.array([max(path.at[place], first) for path, place in missing])
         for index, answers, products in along(form, rows, at):
-            for i, answer, product in zip(index, answers, products, strict=True):
-                missing[i][0].add(float(answer), product)
+            for i, answer, product, total in zip(index, answers.tolist(), products, sums(products), strict=True):
+                missing[i][0].add(answer, product, total)
         evaluations += len(missing)
         base = float(form.mean(np.array([path.base for path in paths])))
         tolerance = max(absolute, relative * abs(score - base))
+        look(open_paths)
         open_paths = [p for p in open_paths if not p.settled(tolerance, UNSIGNED * tolerance)]
         open_paths = [p for p in open_paths if not p.is_hopeless(steps, UNSIGNED * tolerance)]
         open_paths = [p for p in open_paths if p.refine(steps - len(p.at), UNSIGNED * tolerance)]
     base = float(form.mean(np.array([path.base for path in paths])))
     gaps = np.array([abs(path.miss()) for path in paths])
-    fine = form.mean(np.stack([path.integral() for path in paths]))
+    fine = form.mean(integrals(paths))
     facts: dict[str, Any] = {
         "steps": max(len(path.at) for path in paths),
         "baselines": len(paths),

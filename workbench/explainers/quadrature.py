@@ -8,12 +8,17 @@ estimated: the change of the answer across the panel is what they have to add up
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 HOPE = 128  # points of a path before it may be given up
+_BLOCK = 1 << 22  # numbers of products that are weighed at once
+_Panel = tuple[int, int, int]
+_Cut = tuple[tuple[float, ...], tuple[_Panel, ...]]  # positions of the points, and the panels between them
 
 
 @dataclass
@@ -34,47 +39,41 @@ class Path:
 
     row: int
     at: list[float]
-    panels: list[tuple[int, int, int]]
+    panels: list[_Panel]
     answers: list[float]
     slopes: list[float]
     products: list[np.ndarray]
-    _known: dict[str, np.ndarray] = field(default_factory=dict, repr=False)  # of the points and panels as they are
+    _known: dict[str, Any] = field(default_factory=dict, repr=False)  # of the points and panels as they are
 
     @classmethod
-    def begin(cls, row: int, panels: int, score: float, product: np.ndarray) -> Path:
-        """Even panels, with the answer and the product at the input, which is the first point."""
-        at = [1.0, *np.linspace(0, 1, 2 * panels + 1)[:-1].tolist()]
-        places = [*range(1, 2 * panels + 1), 0]
-        cut = [(places[2 * i], places[2 * i + 1], places[2 * i + 2]) for i in range(panels)]
-        return cls(row, at, cut, [score], [float(product.sum(dtype=np.float64))], [product])
+    def begin(cls, row: int, panels: int, score: float, product: np.ndarray, slope: float) -> Path:
+        """Even panels, with the answer, the product and its sum at the input, which is the first point."""
+        at, cut = _even(panels)
+        return cls(row, list(at), list(cut), [score], [slope], [product])
 
     @property
     def base(self) -> float:
         """The answer at the baseline."""
         return self.answers[1]
 
-    def add(self, answer: float, product: np.ndarray) -> None:
-        """The next point's answer and product."""
+    def add(self, answer: float, product: np.ndarray, slope: float) -> None:
+        """The next point's answer, its product and the sum of that."""
         self.answers.append(answer)
-        self.slopes.append(float(product.sum(dtype=np.float64)))
+        self.slopes.append(slope)
         self.products.append(product)
         self._known.clear()
 
     def misses(self) -> np.ndarray:
         """Of each panel: the sum of its values minus the change of the answer across it."""
-        if "misses" not in self._known:
-            self._known["misses"] = self._misses()
+        if not self._known:
+            look([self])
         return self._known["misses"]
-
-    def _misses(self) -> np.ndarray:
-        a, m, b = np.array(self.panels).T
-        at, slopes, answers = (np.array(v) for v in (self.at, self.slopes, self.answers))
-        rule = (at[b] - at[a]) / 6 * (slopes[a] + 4 * slopes[m] + slopes[b])
-        return np.asarray(rule - (answers[b] - answers[a]))
 
     def miss(self) -> float:
         """The sum of all values minus the change of the answer along the path."""
-        return float(self._weights() @ np.array(self.slopes)) - (self.answers[0] - self.base)
+        if not self._known:
+            look([self])
+        return float(self._known["miss"])
 
     def settled(self, gap: float, unsigned: float) -> bool:
         """Whether the values miss at most `gap` in all and `unsigned` panel by panel, or are no numbers."""
@@ -103,23 +102,62 @@ class Path:
             self.panels += [(a, new, m), (m, new + 1, b)]
         return most >= 2
 
-    def integral(self) -> np.ndarray:
-        """The values of all coordinates, in float64."""
-        return np.asarray(np.tensordot(self._weights(), np.stack(self.products), axes=1))
 
-    def _weights(self) -> np.ndarray:
-        """Of every point.
+def sums(products: np.ndarray) -> list[float]:
+    """The sum of each product of a batch (n, *shape), in float64."""
+    return [float(v) for v in products.reshape(len(products), -1).sum(axis=1, dtype=np.float64)]
 
-        Two panels that came of one are taken together by Boole's rule, which is Simpson's with
-        the next term of its error removed: exact for quintics, for no further point.
-        """
-        if "weights" not in self._known:
-            self._known["weights"] = _boole(tuple(self.at), tuple(self.panels))
-        return self._known["weights"]
+
+def look(paths: Sequence[Path]) -> None:
+    """Work out what the paths miss, those that are cut alike at once."""
+    for (at, panels), alike in _alike([p for p in paths if not p._known]):
+        a, m, b = np.array(panels).T
+        x, slopes, answers = (np.array(v) for v in (at, [p.slopes for p in alike], [p.answers for p in alike]))
+        rule = (x[b] - x[a]) / 6 * (slopes[:, a] + 4 * slopes[:, m] + slopes[:, b])
+        misses = rule - (answers[:, b] - answers[:, a])
+        # Not a matrix product: its last bits would depend on how many paths are cut alike.
+        whole = (slopes * _boole(at, panels)).sum(axis=1) - (answers[:, 0] - answers[:, 1])
+        for path, own, of_all in zip(alike, misses, whole, strict=True):
+            path._known = {"misses": own, "miss": of_all}
+
+
+def integrals(paths: Sequence[Path]) -> np.ndarray:
+    """The values of all coordinates on each path: (paths, *shape) in float64.
+
+    Two panels that came of one are taken together by Boole's rule, which is Simpson's with
+    the next term of its error removed: exact for quintics, for no further point.
+    """
+    found: dict[int, np.ndarray] = {}
+    for (at, panels), alike in _alike(paths):
+        weights = _boole(at, panels)
+        # A few at once: the products of a picture's path are large.
+        step = max(1, _BLOCK // max(1, len(at) * alike[0].products[0].size))
+        for start in range(0, len(alike), step):
+            part = alike[start : start + step]
+            products = np.stack([p for path in part for p in path.products]).reshape(
+                len(part), len(at), *alike[0].products[0].shape
+            )
+            for path, values in zip(part, np.tensordot(products, weights, axes=(1, 0)), strict=True):
+                found[id(path)] = values
+    return np.stack([found[id(path)] for path in paths])
+
+
+def _alike(paths: Sequence[Path]) -> list[tuple[_Cut, list[Path]]]:
+    groups: dict[_Cut, list[Path]] = {}
+    for path in paths:
+        groups.setdefault((tuple(path.at), tuple(path.panels)), []).append(path)
+    return list(groups.items())
+
+
+@lru_cache(maxsize=8)
+def _even(panels: int) -> _Cut:
+    at = [1.0, *np.linspace(0, 1, 2 * panels + 1)[:-1].tolist()]
+    places = [*range(1, 2 * panels + 1), 0]
+    return tuple(at), tuple((places[2 * i], places[2 * i + 1], places[2 * i + 2]) for i in range(panels))
 
 
 @lru_cache(maxsize=64)
-def _boole(at: tuple[float, ...], panels: tuple[tuple[int, int, int], ...]) -> np.ndarray:
+def _boole(at: tuple[float, ...], panels: tuple[_Panel, ...]) -> np.ndarray:
     """The weights of points cut into panels: the paths of one example mostly are cut alike."""
     weight = np.zeros(len(at))
     places = {(at[a], at[b] - at[a]): (a, m, b) for a, m, b in panels}

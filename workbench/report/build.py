@@ -120,7 +120,9 @@ def _with_gaps(first: Section, sections: list[Section]) -> Section:
     """The first screen, on top of it what could not be built, in its register of gaps what is not there."""
     blocks = list(first.blocks)
     failed = [s for s in sections if s.failed]
-    absent = tuple(Finding("open", f"{s.title}.", s.absent, f"#{s.id}", _("details")) for s in sections if s.absent)
+    absent = tuple(
+        Finding("open", f"{s.title}{_('.')}", s.absent, f"#{s.id}", _("details")) for s in sections if s.absent
+    )
     unsaid = tuple(line for line in absent if line.href[1:] not in SPOKEN_FOR)
     for i, block in enumerate(blocks):
         if isinstance(block, Findings) and block.heading and unsaid:

@@ -154,7 +154,7 @@ def lost(view: RunView) -> list[Finding]:
     all_, most = _(", all of class “{top}”."), _(", most of class “{top}”.")
     if view.multilabel:
         all_, most = _(", all with the labels “{top}”."), _(", most with the labels “{top}”.")
-    rest = all_ if n == len(turned) else most if n > len(turned) / 2 else "."
+    rest = all_ if n == len(turned) else most if n > len(turned) / 2 else _(".")
     many = ngettext(
         "{n} of {was_right} answer that was right is now wrong",
         "{n} of {was_right} answers that were right are now wrong",
@@ -164,7 +164,7 @@ def lost(view: RunView) -> list[Finding]:
         Finding(
             "fair",
             many.format(n=f"{len(turned):,}", was_right=f"{was_right:,}"),
-            rest.format(top=top) if len(turned) > 1 else ".",
+            rest.format(top=top) if len(turned) > 1 else _("."),
             "#change",
             _("see them"),
         )

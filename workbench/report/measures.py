@@ -52,6 +52,19 @@ MEASURES: Mapping[str, Shown] = {
         N_("what is lost when only the strongest 1 to 50 % of the parts are kept; lower is better"),
         "unit",
     ),
+    "prediction_gap_important": Shown(
+        N_("Prediction gap, strongest columns"),
+        N_(
+            "mean size of the change of the answer when the strongest 1 to 50 % of the columns take the values of "
+            "background rows, one row at a time (PGI, Agarwal 2022); higher is better"
+        ),
+        "unit",
+    ),
+    "prediction_gap_unimportant": Shown(
+        N_("Prediction gap, other columns"),
+        N_("the same when all the other columns take them (PGU); lower is better"),
+        "unit",
+    ),
     "aopc": Shown(
         N_("Strongest against weakest first"),
         N_(

@@ -20,6 +20,7 @@ from workbench.report.casebook import Casebook
 from workbench.report.words import clean, count
 
 _SCRIPTS = ("start", "page", "charts", "operating", "downloads", "casebook")
+_OF_NAME = re.compile(r"[A-Z][A-Z0-9²]|(?:Brier|Hamming|Jaccard|Matthews)\b")
 _OF_SCRIPT = re.compile(r'(?<![\w.])_\("([^"]+)"\)')  # messages of the scripts
 
 
@@ -85,11 +86,16 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["coded"] = coded
-    environment.filters["lower_first"] = lambda text: text[:1].lower() + text[1:]
+    environment.filters["lower_first"] = lower_first
     environment.globals |= {"_": _said, "said": _filled, "count": count, "language": language}
     environment.globals["render"] = partial(_render_block, environment)
     environment.globals["packed"] = partial(_pack_cases, environment)
     return environment
+
+
+def lower_first(text: str) -> str:
+    """A title inside of a sentence: without its capital, unless that is of a name or an abbreviation."""
+    return text if _OF_NAME.match(text) else text[:1].lower() + text[1:]
 
 
 def _pack_cases(environment: jinja2.Environment, book: Casebook) -> str:

@@ -151,7 +151,7 @@ def _speed(measured: Mapping[str, Any]) -> Table:
     note = _(
         "Real test examples, two rounds of warm-up, all files in turn, in a process of its "
         "own without torch; 95 % needs 20 runs and 99 % needs 100 "
-        "(`export.latency_seconds`). Times are those of this machine as busy as it was; they "
+        "(export.latency_seconds). Times are those of this machine as busy as it was; they "
         "are no part of what equal runs share."
     )
     return Table(_("Speed"), head, tuple(rows), note=note, compact=True)

@@ -14,6 +14,7 @@ from workbench.errors import ArtefactError
 from workbench.explainers import run_explainer
 from workbench.quality.agreement import agreement
 from workbench.quality.card import quality_card
+from workbench.quality.prediction_gap import prediction_gaps
 from workbench.quality.thresholds import THRESHOLDS
 from workbench.records import finite, read_attributions
 from workbench.stages.asking import kept_bank
@@ -48,12 +49,17 @@ def assess(session: Session) -> bool:
                     for model, name, found in answers[side][case["id"]]:
                         further = trials.further(side, case, model, name, found, remembered, bank)
                         further |= plausibility(session, case, found)
+                        further |= prediction_gaps(probe, found.values, card_rng(session, case))
                         rng = card_rng(session, case)
                         card = quality_card(remembered, found, bank=bank, rng=rng, further=further)
                         cards.setdefault(model, {}).setdefault(name, {})[case["id"]] = card
                     chance = run_explainer(control, remembered, bank=bank, seed=session.config.seed)
                     controls.setdefault(side, {})[case["id"]] = quality_card(
-                        remembered, chance, bank=bank, rng=card_rng(session, case)
+                        remembered,
+                        chance,
+                        bank=bank,
+                        rng=card_rng(session, case),
+                        further=prediction_gaps(probe, chance.values, card_rng(session, case)),
                     )
                     pairs = _pairs(answers[side][case["id"]], card_rng(session, case))
                     agreements.setdefault(side, {})[case["id"]] = pairs

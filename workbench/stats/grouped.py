@@ -2,12 +2,13 @@
 
 A number is a ratio, sum of `top` over sum of `bottom` of some rows: a share or a mean (bottom
 1), a precision (bottom: what was called), F1 (twice the hits over what holds plus what was
-given). Its variance is that of its linearisation, summed within groups first; tests turn the
+given). Its variance is the jackknife's, whole groups left out one by one; tests turn the
 signs of whole groups' contributions, computed as if nothing differed.
 
-Sources: linearisation Kish & Frankel, JRSS B 36 (1974) 1-37; effective counts Korn & Graubard,
-Surv. Methodol. 24 (1998) 193-201; signs of score contributions Kline & Santos, J. Econometric
-Methods 1 (2012) 23-41.
+Sources: jackknife of ratios Kish & Frankel, JRSS B 36 (1974) 1-37; effective counts Korn & Graubard,
+Surv. Methodol. 24 (1998) 193-201; degrees of freedom by the kurtosis O'Neill, Am. Stat. 68
+(2014) 282-296; signs of score contributions Kline & Santos, J. Econometric Methods 1 (2012)
+23-41. Coverage by simulation: tests/metrics/test_interval_coverage.py.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class _Linear:
     """A ratio: its value, each group's share in its error (groups,), and what spreads them."""
 
     value: float
-    influence: Floats
+    influence: Floats  # what leaving the group out changes, times 1 - groups, over groups
     groups: int
     effective: float  # groups of equal size that would tell as much (Kish)
 
@@ -48,7 +49,16 @@ class _Linear:
 
     @property
     def quantile_df(self) -> float:
-        return max(self.effective - 1, 1.0)
+        """Degrees of freedom of the variance: fewer where sizes differ or a few groups make up most of it.
+
+        One is taken off those by the kurtosis, which is read off the same groups.
+        """
+        squares = float(np.sum(self.influence**2))
+        if squares <= 0:
+            return max(self.effective - 1, 1.0)
+        kurtosis = self.groups * float(np.sum(self.influence**4)) / squares**2
+        by_kurtosis = 2 * self.groups / max(kurtosis - 1, 1e-9) - 1
+        return max(min(self.effective - 1, by_kurtosis), 1.0)
 
 
 def codes_of(clusters: NDArray[np.generic]) -> Integers:
@@ -225,9 +235,12 @@ def groups_of(rows: Rows, codes: Integers) -> int:
 def _linear(top: Floats, bottom: Floats, codes: Integers) -> _Linear:
     total = float(bottom.sum())
     value = float(top.sum()) / total
-    influence = np.bincount(codes, weights=(top - value * bottom) / total).astype(np.float64)
     size = np.bincount(codes, weights=bottom)
-    return _Linear(value, influence, int(np.count_nonzero(size)), total**2 / float(np.sum(size**2)))
+    groups = int(np.count_nonzero(size))
+    deviation = np.bincount(codes, weights=top - value * bottom)
+    others = np.maximum(total - size, 1e-12 * total)  # a group that is all there is has no others
+    influence = np.asarray(deviation / others * (groups - 1) / groups, dtype=np.float64)
+    return _Linear(value, influence, groups, total**2 / float(np.sum(size**2)))
 
 
 def _student(

@@ -26,7 +26,7 @@ def weakness(view: RunView) -> Section | None:
     parts = [
         f"{strong} {rest}"
         if strong
-        else sentence(_("Weak areas were not sought: {reason}").format(reason=reason or _("no weakness.json")))
+        else sentence(_("Weak areas were not sought: {reason}").format(reason=stored(reason) or _("no weakness.json")))
     ]
     parts += [said] if (said := _pair(view)) else []
     if slices.names:
