@@ -298,16 +298,13 @@ def test_twenty_thousand_examples_are_asked_for() -> None:
     assert sum(n for _, _, n in TARGETS.values()) == 20_000
 
 
-UNSEEN = [pytest.param(n, marks=pytest.mark.unproven) if n in ("run", "model") else n for n in TARGETS]
-
-
-@pytest.mark.parametrize("name", UNSEEN)
+@pytest.mark.parametrize("name", TARGETS)
 def test_a_few(name: str) -> None:
     fuzz(name, FAST)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", UNSEEN)
+@pytest.mark.parametrize("name", TARGETS)
 def test_many(name: str) -> None:
     fuzz(name, TARGETS[name][2])
 

@@ -21,7 +21,7 @@ PROGRAM = Path(__file__).with_name("killed.py")
 QUICK = [part for key in TINY for part in ("--set", key)]
 
 
-@pytest.mark.unproven  # fifteen kills were seen to change nothing; sixty not yet to the end
+@pytest.mark.slow
 def test_sixty_kills_change_no_byte(tmp_path: Path) -> None:
     """SIGKILL at moments drawn within every stage; the same command ends with the artefacts of an undisturbed run."""
     config = write_data("values", tmp_path)
@@ -50,7 +50,7 @@ def remount(place: Path, options: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{options}", str(place)], capture_output=True, check=True)
 
 
-@pytest.mark.unproven
+@pytest.mark.slow
 def test_a_full_disk_and_then_a_larger_one(small_disk: Path) -> None:
     words = ["run", config_of("values"), "--device", "cpu", "-q", "--set", f"out={str(small_disk)!r}", *QUICK]
     refused(call(*words), 6, "cannot write", str(small_disk), "free some space")

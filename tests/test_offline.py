@@ -29,7 +29,7 @@ print("tried", tried)
 """
 
 
-@pytest.mark.unproven
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["texts", "values"])
 def test_a_run_and_its_report_open_no_connection(kind: str, tmp_path: Path) -> None:
     config = write_data(kind, tmp_path)

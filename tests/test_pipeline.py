@@ -208,7 +208,11 @@ def foreign(run: Run, stage: str) -> list[str]:
     """What `verify` finds but whole files of the stage that was broken off, and what it goes on from."""
     own = {f"{name} {ADDED}" for name in made("values").manifest["stages"][stage]["outputs"]}
     parts = tuple(f"{model}/.shards/" for model in ("base", "tuned", "onnx"))
-    resumed = {"finetune": ("tuned/training/", "tuned/tensorboard/"), "predict": parts}.get(stage, ())
+    resumed = {
+        "finetune": ("tuned/training/", "tuned/tensorboard/"),
+        "predict": parts,
+        "explain": ("onnx/.explained/",),
+    }.get(stage, ())
     return [p for p in run.verify() if p not in own and not (p.startswith(resumed) and p.endswith(ADDED))]
 
 

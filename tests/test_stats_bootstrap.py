@@ -11,7 +11,8 @@ import scipy.stats
 from scipy.special import ndtr, ndtri
 
 from workbench.stats import Plan, Statistic, bootstrap, evaluate, interval_of, two_sided_p
-from workbench.stats.bootstrap import BLOCK
+from workbench.stats.bootstrap import BLOCK, _acceleration
+from workbench.stats.intervals import _jackknife
 
 
 def mean_of(x: np.ndarray, key: str = "mean") -> Statistic:
@@ -187,3 +188,22 @@ def test_bca_covers_the_mean_of_a_skewed_variable() -> None:
         interval = bootstrap([mean_of(x)], Plan.rows(60), resamples=800, seed=seed)[("mean",)].interval
         inside += interval.low <= 1 <= interval.high
     assert inside / 1000 == pytest.approx(0.94, abs=0.02)
+
+
+def test_acceleration_of_strata_is_the_sum_over_each_of_them() -> None:
+    """The definition, stratum by stratum, with cells that occur several times or never and values not defined."""
+    rng = np.random.default_rng(3)
+    values, times, stratum = rng.normal(size=60), rng.integers(0, 4, 60).astype(float), rng.integers(0, 5, 60)
+    values[[4, 9]] = np.nan
+    squares = cubes = total = weighed = 0.0
+    for code in range(5):
+        of = np.repeat(values[stratum == code], times[stratum == code].astype(int))
+        of = of[np.isfinite(of)]
+        influence = (len(of) - 1) * (of.mean() - of) / len(of)
+        squares, cubes = squares + np.sum(influence**2), cubes + np.sum(influence**3)
+        own = (len(of) - 1) / len(of) * np.sum((of - of.mean()) ** 2)
+        total, weighed = total + own, weighed + own**2 / (len(of) - 1)
+    found = _acceleration(values, times, stratum)
+    assert found == pytest.approx(cubes / (6 * squares**1.5), rel=1e-12)
+    assert _jackknife(values, times, stratum) == pytest.approx((total, total**2 / weighed), rel=1e-12)
+    assert _acceleration(np.ones(4), np.ones(4), np.zeros(4, dtype=int)) is None

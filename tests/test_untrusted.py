@@ -179,6 +179,14 @@ class TestSizes:
         dataset = self.load(tmp_path / "t.csv", "table", "class", target="label")
         assert len(dataset.columns) == 5000 and time.process_time() - begun < 20  # type: ignore[attr-defined]
 
+    def test_a_table_too_wide_to_be_explained_is_refused_before_anything_is_trained(self, tmp_path: Path) -> None:
+        config = write_data("values", tmp_path)
+        head, *rows = (tmp_path / "table.csv").read_text(encoding="utf-8").splitlines()
+        wide = [head + "".join(f",c{i}" for i in range(998)), *(row + ",1.5,2.5" * 499 for row in rows)]
+        (tmp_path / "table.csv").write_text("\n".join(wide) + "\n")
+        refused(run(config), 3, "table.csv", "1,001 columns", "at most 1,000", "data.ignore", "explain.samples=0")
+        assert not (tmp_path / "out" / "values" / "tuned").exists()
+
     def test_labels_with_ten_thousand_classes(self, tmp_path: Path) -> None:
         rows = [f"river {i} {k},class {i}" for i in range(10_000) for k in range(4)]
         (tmp_path / "t.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
@@ -188,6 +196,15 @@ class TestSizes:
         (tmp_path / "t.csv").write_text("text,label\n" + "\n".join(rows[::4]) + "\n")
         with pytest.raises(DataError, match="these are no classes"):
             self.load(tmp_path / "t.csv", "text", "class")
+
+    def test_more_scores_than_can_be_evaluated_are_refused_before_anything_is_trained(self, tmp_path: Path) -> None:
+        rows = [f"{i / 7:.3f},{k},class {i}" for i in range(10_000) for k in range(4)]
+        (tmp_path / "t.csv").write_text("a,b,label\n" + "\n".join(rows) + "\n")
+        config = tmp_path / "many.toml"
+        config.write_text('task = "tabular-classification"\n[data]\nsource = "t.csv"\ntarget = "label"\n')
+        named = ("t.csv", "40,000 examples of 10,000 labels", "400,000,000 scores", "--set data.limit=1666")
+        refused(run(config), 3, *named)
+        assert not (tmp_path / "out" / "many" / "tuned").exists()
 
 
 class TestFormulas:

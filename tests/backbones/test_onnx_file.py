@@ -118,6 +118,27 @@ def test_contents_are_those_that_the_onnx_package_reads(tmp_path: Path) -> None:
     assert check_file(tmp_path / "m.onnx").entry("none") is None
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"p\x00",  # metadata that are a number
+        b"\x42\x03\x12\x01\x37",  # an opset whose version is text
+        b"\x3a\x0b\x5a\x09\x12\x07\x0a\x05\x12\x03\x0a\x01\x37",  # a dimension whose size is text
+        b"\x3a\x0e\x2a\x0c" + (b"\x08" + b"\xff" * 4 + b"\x0f") * 2,  # a weight of 2^64 numbers
+    ],
+)
+def test_parts_of_the_wrong_kind_are_damage(content: bytes, tmp_path: Path) -> None:
+    """Found by the fuzzer; each was a traceback, or numbers that grow without bound."""
+    (tmp_path / "m.onnx").write_bytes(content)
+    with pytest.raises(ArtefactError, match="it is no whole ONNX model"):
+        check_file(tmp_path / "m.onnx")
+
+
+def test_a_name_longer_than_any_disk_allows(tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="names no file"):
+        check_file(written(tmp_path, model(weights=[external("x" * 5000)])))
+
+
 @pytest.mark.skipif(not FOREIGN.is_dir(), reason="the real data are not here")
 def test_contents_of_files_that_other_frameworks_wrote() -> None:
     paths = sorted(FOREIGN.glob("*.onnx"))

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from workbench.backbones.protobuf import Reader, numbers, text, varints
+from workbench.backbones.protobuf import Reader, number, numbers, text, varints
 
 
 def fields(content: bytes, **more: object) -> list[tuple[int, object]]:
@@ -46,3 +46,6 @@ def test_a_file_that_would_keep_it_busy_is_refused() -> None:
         list(Reader().fields(5))
     with pytest.raises(ValueError, match="number stands"):
         text(5)
+    with pytest.raises(ValueError, match="bytes stand"):
+        number(memoryview(b"7"))
+    assert number(7) == 7

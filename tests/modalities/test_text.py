@@ -110,6 +110,44 @@ def test_truncation_counts_the_words_that_no_token_reaches() -> None:
     assert half.cut == 1
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["the cat ", "unbelievable", "unbelievable\n", "的猫", "x" * 5000 + " the cat\tsat ", " " * 40_000 + "the cat "],
+)
+def test_the_beginning_of_a_book_gives_all_that_is_read_of_it(minilm: text.TextPreparation, words: str) -> None:
+    whole = words * (60_000 // len(words) + 3)
+    for preparation in (minilm, tiny.preparation(tiny.bert_tokenizer(), length=16)):
+        part = text.start(whole, preparation)
+        assert whole.startswith(part)
+        assert preparation.machine.encode(part).ids == preparation.machine.encode(whole).ids
+        cut = text.segment(whole, preparation)
+        assert [f.name for f in cut.features] == [whole[slice(*f.span)] for f in cut.features if f.span]
+        separate = len(whole.split()) if words.isascii() else len(whole)
+        assert len(cut.features) + cut.cut == separate
+        assert cut.ids.tolist() == preparation.machine.encode(whole).ids
+
+
+def test_of_a_book_only_the_beginning_is_tokenised(monkeypatch: pytest.MonkeyPatch) -> None:
+    preparation = tiny.preparation(tiny.bert_tokenizer())
+    read: list[int] = []
+
+    class Counting:
+        def encode(self, given: str) -> Any:
+            read.append(len(given))
+            return machine.encode(given)
+
+        def encode_batch_fast(self, given: list[str]) -> Any:
+            read.extend(map(len, given))
+            return machine.encode_batch_fast(given)
+
+    machine = preparation.machine
+    monkeypatch.setitem(preparation.__dict__, "machine", Counting())
+    book = "the unbelievable cat " * 400_000
+    assert text.segment(book, preparation).cut == 1_200_000 - 38  # of each three words five tokens, 62 in all
+    assert text.encode([book, "the cat"], preparation).lengths.tolist() == [64, 4]
+    assert sum(read) < 60_000
+
+
 @pytest.mark.parametrize("filler", ["mask", "delete", "pad"])
 def test_hiding_is_what_the_filler_says(filler: str) -> None:
     preparation = tiny.preparation(tiny.bert_tokenizer())

@@ -78,6 +78,17 @@ class TestNumbers:
             (problem,) = check_numbers(run)
             assert entry["address"] in problem
             entry["value"] = true
+        whole = next(e for e in said["numbers"] if {"low", "high", "n"} <= set(e))
+        for key in ("low", "high", "n"):
+            true = whole.pop(key)
+            for other in ({}, {key: true + 1}):
+                run.write_json("report.json", {**said, "numbers": [{**whole, **other}]})
+                (problem,) = check_numbers(run)
+                assert whole["address"] in problem and f"says {key} {other.get(key)} of" in problem
+            whole[key] = true
+        for content in (None, [], 3, {}, {"numbers": 1}, {"numbers": [1]}):
+            run.write_json("report.json", content)
+            assert "cannot be followed" in check_numbers(run)[0]
         for address in ("comparison.json#/none", "../outside.json#/x", "comparison.json", "comparison.json#/n/3"):
             run.write_json("report.json", {**said, "numbers": [{"address": address, "name": "x", "value": 1}]})
             assert "cannot be followed" in check_numbers(run)[0]

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs import TINY, config_of, copy_of
+from runs import TINY, config_of, copy_of, made
 
 from workbench import pipeline, registry
 from workbench.engines.progress import Progress
 from workbench.errors import ConfigError, ExplainError, UnknownName
 from workbench.records import read_predictions
 from workbench.run import Run
+from workbench.stages.explain import Asked
+from workbench.stages.session import Session
 
 EVERY = [*registry.names("explainers"), *registry.names("controls")]
 EVERYWHERE = {
@@ -92,6 +94,19 @@ def test_a_run_that_no_method_can_explain_is_an_error(tmp_path: Path) -> None:
 
 def asked(run: Run) -> list[dict[str, Any]]:
     return [case["question"] for case in run.read_json("cases.json")["cases"]]
+
+
+def test_an_input_of_too_many_features_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session.open(made("texts").path, device="cpu", progress=Progress(quiet=True))
+    picked = [(row, "right") for row in range(len(read_predictions(session.run, "onnx").ids))]
+    lengths = [len(case["cut"].features) for case in Asked(session, picked).cases]
+    monkeypatch.setattr("workbench.stages.explain.MOST", 8)
+    asked = Asked(session, picked)
+    assert [len(case["cut"].features) for case in asked.cases] == [n for n in lengths if n <= 8]
+    assert [e["reason"] for e in asked.left_out] == [
+        f"it has {n} features to hide, at most 8 can be" for n in lengths if n > 8
+    ]
+    assert asked.cases and asked.left_out
 
 
 def test_a_contrast_is_with_the_runner_up(tmp_path: Path) -> None:

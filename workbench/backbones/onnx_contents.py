@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from workbench.backbones.protobuf import Reader, View, numbers, text, varints
+from workbench.backbones.protobuf import number as whole
 from workbench.errors import ArtefactError
 
 MOST_METADATA = 64_000_000  # bytes; the largest tokenizers take about half of it
+MOST_NUMBERS = 2**63  # of one weight
 
 # Unpacked numbers of an AttributeProto (floats, ints) and of a TensorProto (float, int32, int64, double).
 _IN_ATTRIBUTE = numbers(fixed32=(7,), varint=(8,))
@@ -159,7 +161,7 @@ class _Reading:
                 domain, opset = self._opset(value)
                 found.opsets[domain] = opset
             elif number == 14:
-                weight += len(value)
+                weight += 0 if isinstance(value, int) else len(value)
                 if weight > MOST_METADATA:
                     raise ArtefactError(
                         f"{self.path} has over {MOST_METADATA / 1e6:.0f} MB of metadata", hint="export the model again"
@@ -176,7 +178,7 @@ class _Reading:
 
     def _opset(self, view: View) -> tuple[str, int]:
         entry = dict(self.reader.fields(view))
-        return text(entry.get(1, b"")), int(entry.get(2, 0))
+        return text(entry.get(1, b"")), whole(entry.get(2, 0))
 
     def _graph(self, view: View, inputs: list[Value], outputs: list[Value], names: set[str]) -> int:
         count = 0
@@ -242,6 +244,8 @@ class _Reading:
             if number == 1:
                 for dim in varints(value):
                     size *= dim
+                    if size > MOST_NUMBERS:
+                        raise ValueError("a weight in it claims more numbers than there is memory")
             elif number == 8:
                 name = text(value)
             elif number == 13:
@@ -275,4 +279,4 @@ class _Reading:
 
     def _dim(self, view: View) -> int | str:
         entry = dict(self.reader.fields(view))
-        return int(entry[1]) if 1 in entry else text(entry.get(2, b""))
+        return whole(entry[1]) if 1 in entry else text(entry.get(2, b""))

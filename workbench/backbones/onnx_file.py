@@ -163,7 +163,11 @@ def _beside(model: Path, folder: Path, location: str, name: str) -> Path:
     if named.is_absolute() or ".." in named.parts or ":" in location:
         raise _outside(model, location, name, "points outside the model's folder")
     path = folder / named
-    if not path.exists():
+    try:
+        there = path.exists()
+    except OSError:  # a name longer than any disk allows
+        raise _outside(model, location, name, "names no file") from None
+    if not there:
         raise ArtefactError(
             f"{path} is missing, which holds the weight {name!r} of {model.name}",
             hint="put the weights beside the .onnx file",

@@ -66,12 +66,12 @@ class Reader:
             if self._left < 0:
                 raise ValueError("it has too many parts")
             key, at = _varint(view, at)
-            number, kind = key >> 3, key & 7
-            if not number:
+            field, kind = key >> 3, key & 7
+            if not field:
                 raise ValueError("a part of it has no number")
             if kind == 0:
                 value, at = _varint(view, at)
-                yield number, value
+                yield field, value
                 continue
             if kind == 2:
                 size, at = _varint(view, at)
@@ -81,7 +81,7 @@ class Reader:
                 raise ValueError("a part of it is of no known kind")
             if at + size > end:
                 raise ValueError("it ends early")
-            yield number, view[at : at + size]
+            yield field, view[at : at + size]
             at += size
 
 
@@ -92,6 +92,13 @@ def text(value: View) -> str:
     return str(bytes(value), "utf-8")
 
 
+def number(value: View) -> int:
+    """A number field; bytes in its place are damage."""
+    if not isinstance(value, int):
+        raise ValueError("bytes stand where a number should")
+    return value
+
+
 def varints(value: View) -> Iterator[int]:
     """The numbers of a repeated field, packed or not."""
     if isinstance(value, int):
@@ -99,18 +106,18 @@ def varints(value: View) -> Iterator[int]:
         return
     at = 0
     while at < len(value):
-        number, at = _varint(value, at)
-        yield number
+        one, at = _varint(value, at)
+        yield one
 
 
 def _varint(view: View, at: int) -> tuple[int, int]:
-    number = shift = 0
+    found = shift = 0
     while True:
         if at >= len(view) or shift > 63:
             raise ValueError("it ends early" if at >= len(view) else "a number in it is too long")
         byte = view[at]
         at += 1
-        number |= (byte & 0x7F) << shift
+        found |= (byte & 0x7F) << shift
         if not byte & 0x80:
-            return number, at
+            return found, at
         shift += 7

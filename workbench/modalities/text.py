@@ -27,6 +27,7 @@ FILLERS = {
 # Scripts written without spaces (kana, CJK ideographs) count one character as one word.
 SPACELESS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _WORD = re.compile(rf"[{SPACELESS}]|[^\s{SPACELESS}]+")
+_START = 64  # characters a token of the model's limit: what is tokenised first of a text that is far longer
 
 
 @dataclass(frozen=True)
@@ -100,12 +101,30 @@ class Words:
 
 def encode(inputs: Sequence[str], preparation: TextPreparation) -> EncodedTexts:
     """Tokenise texts."""
-    encodings = preparation.machine.encode_batch_fast(list(inputs))
+    encodings = preparation.machine.encode_batch_fast([start(text, preparation) for text in inputs])
     return EncodedTexts(
         [np.array(e.ids, dtype=np.int64) for e in encodings],
         [np.array(e.type_ids, dtype=np.int64) for e in encodings],
         preparation,
     )
+
+
+def start(text: str, preparation: TextPreparation) -> str:
+    """As much of a text's beginning as the model can read: the tokens up to its limit are those of the whole text.
+
+    A tokenizer cuts a text only after it has read all of it. What is twice as long as the limit in
+    tokens ends too late to change those that are read.
+    """
+    limit = getattr(preparation, "max_length", 0)
+    size = _START * limit
+    while limit and 2 * size < len(text):
+        space = max(text.rfind(" ", size // 2, size), text.rfind("\n", size // 2, size))
+        part = text[: space if space > 0 else size]
+        encoding = preparation.machine.encode(part)
+        if len(encoding.ids) + sum(len(e.ids) for e in encoding.overflowing) >= 2 * limit:
+            return part
+        size *= 4
+    return text
 
 
 def pad(
@@ -135,7 +154,9 @@ def segment(text: str, preparation: TextPreparation, **_: Any) -> Words:
     A word is a run of characters without spaces; in scripts without spaces, a character.
     Words that share a token cannot be hidden apart and are one feature.
     """
+    whole, text = text, start(text, preparation)
     spans = [m.span() for m in _WORD.finditer(text)]
+    rest = 0 if text is whole else sum(1 for _ in _WORD.finditer(whole)) - len(spans)
     encoding = preparation.machine.encode(text)
     starts = np.array([s for s, _ in spans] or [0])
     word = np.full(len(encoding.ids), -1)
@@ -162,7 +183,7 @@ def segment(text: str, preparation: TextPreparation, **_: Any) -> Words:
         np.array(encoding.ids, dtype=np.int64),
         np.array(encoding.type_ids, dtype=np.int64),
         np.array([number[w] if w >= 0 else -1 for w in word], dtype=np.int64),
-        cut=int((~seen).sum()),
+        cut=int((~seen).sum()) + rest,
     )
 
 

@@ -32,6 +32,7 @@ SOURCES = (
     "onnx/variants.json",
     "onnx/cost.json",
 )
+_NUMBERS = {"value", "low", "high", "n"}
 _KNOWN = ("value", "low", "high", "n", "interval", "unit", "reason")
 
 
@@ -101,16 +102,23 @@ def check_numbers(run: Run) -> list[str]:
     if not run.has(NAME):
         return []
     said = run.read_json(NAME)
-    view = (RedactedView if said.get("redacted") else RunView)(run)
     problems = []
     try:
+        view = (RedactedView if said.get("redacted") else RunView)(run)
         for entry in said["numbers"]:
             file, pointer = entry["address"].split("#", 1)
             if file not in SOURCES:
                 raise ValueError(f"{file} is no source of numbers")
-            now = _resolve(view.json(file), pointer)
-            if now != entry["value"]:
-                problems.append(f"{NAME} says {entry['value']} of {entry['name']}, {entry['address']} says {now}")
+            source = view.json(file)
+            now = {"value": _resolve(source, pointer)}
+            if pointer.endswith("/value"):  # of a measure: with its interval and its count
+                now |= _facts(_resolve(source, pointer.removesuffix("/value")))
+            for key in sorted((_NUMBERS & {*now, *entry}), key=_KNOWN.index):
+                if now.get(key) != entry.get(key):
+                    what = "" if key == "value" else f"{key} "
+                    problems.append(
+                        f"{NAME} says {what}{entry.get(key)} of {entry['name']}, {entry['address']} says {now.get(key)}"
+                    )
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArtefactError) as e:
         problems.append(f"{NAME} cannot be followed: {type(e).__name__} {e}")
     return problems

@@ -10,6 +10,8 @@ from PIL import Image
 
 from workbench.data.fingerprint import target_name
 
+_UNREAD = 1000  # characters of a text that are kept after the last word that the model reads
+
 
 def describe_case(asked: Any, number: int, case: dict[str, Any]) -> dict[str, Any]:
     """One case of `asked` (`workbench.stages.explain.Asked`); its picture is written to the run on the way."""
@@ -34,7 +36,8 @@ def describe_case(asked: Any, number: int, case: dict[str, Any]) -> dict[str, An
         "features": [{"name": f.name, "value": f.value, "span": f.span} for f in cut.features],
     }
     if task.modality_name == "text":
-        text |= {"text": example.input, "cut": cut.cut}
+        end = cut.features[-1].span[1] + _UNREAD if cut.cut else None  # of a book, not all that was never read
+        text |= {"text": example.input[:end], "cut": cut.cut}
     if task.modality_name == "image":
         text |= _pictures(asked, number, cut)
     return text

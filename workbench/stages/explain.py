@@ -12,12 +12,15 @@ import numpy as np
 
 from workbench.asking import Asker
 from workbench.bank import Bank, Growing, coalitions, grow
-from workbench.errors import ConfigError, MissingDependency, Refusal
-from workbench.explainers import Explainer, find_method, run_explainer
+from workbench.coalitions import MOST
+from workbench.errors import ConfigError
+from workbench.explainers import Explainer, find_method
 from workbench.explainers.shap import exact_shapley, paired_regression
 from workbench.records import read_predictions
+from workbench.run import digest
 from workbench.stages.background import Background, choose_background
 from workbench.stages.described import describe_case
+from workbench.stages.kept import Kept, answered
 from workbench.stages.selection import choose_cases
 from workbench.stages.session import SIDES, Models, Session, do_stage
 from workbench.stages.written import Written
@@ -27,6 +30,7 @@ from workbench.types import Attribution, Predictions, Question
 
 CUTS = 64  # cases whose cut into features is kept
 TOGETHER = 16  # cases whose banks are asked at once, so that memory does not grow with their number
+_PARTS = "onnx/.explained"  # where parts lie until all is explained
 Picked = list[tuple[int, str]]  # rows of the predictions, and why
 
 
@@ -39,28 +43,23 @@ def explain(session: Session) -> bool:
         asked = Asked(session)
         methods = [find_method(name) for name in session.config.explain.methods]
         written = Written(session, asked)
+        kept = Kept(session.run.path / _PARTS, digest([session.key("explain"), session.inputs("explain")]))
         try:
             with session.progress.task("explaining", len(asked.cases) * len(session.sides)) as bar:
-                for case, grown in asked.banks(session.sides):
+                for case, sides in answered(asked, methods, kept):
                     written.case(case)
-                    for (black_box, gradient), bank in zip(session.sides.values(), grown, strict=True):
-                        written.bank(black_box, case, bank)
-                        for method in methods:
-                            own, model = bank if method.uses_bank else None, black_box
-                            try:
-                                model = asked.model_for(case, method, black_box, gradient)
-                                probe = asked.probe(case, model)
-                                attribution = run_explainer(
-                                    method, probe, bank=own, seed=session.config.seed, budget=asked.budget
-                                )
-                            except (Refusal, MissingDependency) as e:
-                                written.refuse(case, method, model, e.message)
-                                continue
-                            written.answer(model, method, attribution)
+                    for (black_box, _), side in zip(session.sides.values(), sides, strict=True):
+                        written.bank(black_box, case, side.outputs)
+                        for method, (model, found) in zip(methods, side.found, strict=True):
+                            if isinstance(found, str):
+                                written.refuse(case, method, model, found)
+                            else:
+                                written.answer(model, method, found)
                         bar.advance(1)
             written.close()
         finally:
             written.discard()
+        kept.remove()
 
     outputs = ("cases.json", "previews", "timings.json", *(f"{m}/attributions" for m in ("base", "tuned", "onnx")))
     return do_stage(session, "explain", work, (*outputs, "base/bank.safetensors", "onnx/bank.safetensors"))
@@ -88,6 +87,7 @@ class Asked:
     """The cases of a run: chosen (or `picked`), cut into features and ready to be asked of any of its models."""
 
     previews = "previews"  # folder of the pictures
+    deadline: float | None = None
 
     def __init__(self, session: Session, picked: Picked | None = None, *, lean: bool = False) -> None:
         self.session, self.lean = session, lean
@@ -116,8 +116,9 @@ class Asked:
         session = self.session
         example = session.dataset.by_id[str(self.after.ids[row])]
         features = len(self.cut(example.id).features)
-        if features < 2:
-            self.left_out.append({"id": example.id, "reason": f"it has {features} features to hide"})
+        if not 2 <= features <= MOST:
+            most = f", at most {MOST:,} can be" if features > MOST else ""
+            self.left_out.append({"id": example.id, "reason": f"it has {features:,} features to hide{most}"})
             return
         question = self._question(row)
         if question is None:
@@ -194,27 +195,35 @@ class Asked:
         """The masks of a case's bank of `size` answers."""
         return coalitions(len(case["cut"].features), size, np.random.default_rng(self.seed(case)))
 
-    def banks(self, models: Models = SIDES) -> Iterator[tuple[dict[str, Any], list[Bank]]]:
-        """Every case with its banks, one a side of `models`; several cases are asked at once.
+    def parts(self) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+        """The cases in parts that are asked at once, with the place of each part's first.
 
         After `explain.max_seconds` the cases that are left are moved to `left_out`.
         """
         settings = self.session.config.explain
-        deadline = time.monotonic() + settings.max_seconds if settings.max_seconds else None
+        self.deadline = time.monotonic() + settings.max_seconds if settings.max_seconds else None
         cases, self.cases = self.cases, []
         for start in range(0, len(cases), TOGETHER):
             part = cases[start : start + TOGETHER]
-            if start and deadline is not None and time.monotonic() > deadline:
+            if start and self.deadline is not None and time.monotonic() > self.deadline:
                 reason = f"the {settings.max_seconds:g} seconds of explain.max_seconds were over"
                 self.left_out += [{"id": c["id"], "reason": reason} for c in cases[start:]]
                 return
-            jobs = [
-                Growing([self.probe(c, black_box) for black_box, _ in models.values()], self.budget_of(c), self.seed(c))
-                for c in part
-            ]
-            grown = grow(jobs, enough=self.enough, asker=self.asker, deadline=deadline)
             self.cases += part
-            yield from zip(part, grown, strict=True)
+            yield start, part
+
+    def grown(self, part: list[dict[str, Any]], models: Models) -> list[list[Bank]]:
+        """Of some cases the banks, one a side of `models`; all are asked at once."""
+        jobs = [
+            Growing([self.probe(c, black_box) for black_box, _ in models.values()], self.budget_of(c), self.seed(c))
+            for c in part
+        ]
+        return grow(jobs, enough=self.enough, asker=self.asker, deadline=self.deadline)
+
+    def banks(self, models: Models = SIDES) -> Iterator[tuple[dict[str, Any], list[Bank]]]:
+        """Every case with its banks, one a side of `models`."""
+        for _, part in self.parts():
+            yield from zip(part, self.grown(part, models), strict=True)
 
     @property
     def enough(self) -> Callable[[Bank], bool] | None:
@@ -235,7 +244,7 @@ class Asked:
         return {
             "modality": self.session.task.modality_name,
             "filler": self.filler_text,
-            "selection": f"{len(self.cases)} examples of the test split: {counted}."
+            "selection": f"{len(self.cases)} examples of the test split{counted and ': '}{counted}."
             if not self.session.config.explain.ids
             else f"{len(self.cases)} examples that were asked for.",
             "left_out": self.left_out,

@@ -7,12 +7,16 @@ from typing import Any
 
 import pyarrow as pa
 
+from workbench.coalitions import MOST
 from workbench.data.checks import check
 from workbench.data.fingerprint import fingerprint, target_name
+from workbench.errors import DataError
 from workbench.metrics.decisions import positive_class
 from workbench.records import finite, parquet_bytes
 from workbench.stages.session import Session, do_stage
 from workbench.tasks.ranges import check_ranges
+
+MOST_SCORES = 50_000_000  # examples times labels; a few copies of as many numbers must fit into memory
 
 
 def prepare(session: Session) -> bool:
@@ -20,6 +24,7 @@ def prepare(session: Session) -> bool:
 
     def work(entry: dict[str, Any]) -> None:
         dataset = session.dataset
+        _check_size(session)
         check_ranges(session.config.explain, session.task.modality_name, dataset.columns)
         positive_class(dataset.labels, session.config.evaluate.positive)  # a wrong name must not cost a training
         data = session.config.data
@@ -46,3 +51,25 @@ def prepare(session: Session) -> bool:
                 session.progress.say(f"  ! {finding['sentence']}")
 
     return do_stage(session, "prepare", work, ("data",))
+
+
+def _check_size(session: Session) -> None:
+    """Refuse what could not be evaluated or explained, before a model is trained on it."""
+    settings, dataset = session.config.explain, session.dataset
+    n, columns, labels, source = (
+        *(len(dataset.examples), len(dataset.columns), len(dataset.labels)),
+        session.config.data.source,
+    )
+    if columns > MOST and (settings.samples != 0 or settings.ids or settings.global_samples != 0):
+        raise DataError(
+            f"{source} has {columns:,} columns; at most {MOST:,} can be hidden in turn to explain a row",
+            hint="name those the model needs with data.features, leave some out with data.ignore, or explain nothing: "
+            "--set explain.samples=0 --set explain.global_samples=0",
+        )
+    if n * labels > MOST_SCORES:
+        raise DataError(
+            f"{source} has {n:,} examples of {labels:,} labels: {n * labels:,} scores of each model, and at most "
+            f"{MOST_SCORES:,} can be evaluated",
+            hint=f"join rare labels, or take at most {max(MOST_SCORES // (3 * labels), 1):,} examples of each split: "
+            f"--set data.limit={max(MOST_SCORES // (3 * labels), 1)}",
+        )

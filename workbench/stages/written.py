@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from workbench.bank import Bank
 from workbench.errors import ExplainError
 from workbench.explainers import Explainer
 from workbench.records import AttributionWriter, finite
@@ -37,9 +36,9 @@ class Written:
         self._cases.add(finite(self._asked.described(self._n, case)))
         self._n += 1
 
-    def bank(self, model: str, case: dict[str, Any], bank: Bank) -> None:
+    def bank(self, model: str, case: dict[str, Any], outputs: np.ndarray) -> None:
         """A case's bank: the model's scores (n, K); the masks follow from the seed."""
-        self._banks[model].add(case["id"], np.asarray(bank.outputs, dtype=np.float64))
+        self._banks[model].add(case["id"], outputs)
 
     def refuse(self, case: dict[str, Any], method: Explainer, model: str, reason: str) -> None:
         """A method that cannot answer a case truthfully."""

@@ -260,12 +260,11 @@ def _acceleration(values: Floats, times: Floats, stratum: NDArray[np.int64]) -> 
     6 (sum of U^2 / n_s^2)^1.5. Source: Efron & Tibshirani 1993, (14.15); for strata Davison
     & Hinkley 1997, section 5.3.
     """
-    known = np.isfinite(values)
-    cubes = squares = 0.0
-    for code in np.unique(stratum[known]):
-        of = known & (stratum == code)
-        size = times[of].sum()
-        influence = (size - 1) * (np.average(values[of], weights=times[of]) - values[of]) / size
-        squares += float(np.sum(times[of] * influence**2))
-        cubes += float(np.sum(times[of] * influence**3))
-    return cubes / (6 * squares**1.5) if squares > 1e-30 else None
+    known = np.isfinite(values) & (times > 0)
+    values, times, stratum = values[known], times[known], stratum[known]
+    sizes = np.bincount(stratum, weights=times)
+    means = np.bincount(stratum, weights=times * values) / np.where(sizes > 0, sizes, 1.0)
+    of = sizes[stratum]
+    influence = (of - 1) * (means[stratum] - values) / of
+    squares = float(np.sum(times * influence**2))
+    return float(np.sum(times * influence**3)) / (6 * squares**1.5) if squares > 1e-30 else None

@@ -127,16 +127,14 @@ def logit_interval(
 
 def _jackknife(values: Floats, times: Floats, stratum: NDArray[np.int64]) -> tuple[float, float]:
     """Variance from leave-one-out values within strata, and Satterthwaite's degrees of freedom."""
-    total = weighed = 0.0
-    for code in np.unique(stratum):
-        of = (stratum == code) & np.isfinite(values)
-        size = float(times[of].sum())
-        if size < 2:
-            continue
-        mean = np.average(values[of], weights=times[of])
-        own = (size - 1) / size * float(np.sum(times[of] * (values[of] - mean) ** 2))
-        total += own
-        weighed += own**2 / (size - 1)
+    known = np.isfinite(values) & (times > 0)
+    values, times, stratum = values[known], times[known], stratum[known]
+    sizes = np.bincount(stratum, weights=times)
+    means = np.bincount(stratum, weights=times * values) / np.where(sizes > 0, sizes, 1.0)
+    squares = np.bincount(stratum, weights=times * (values - means[stratum]) ** 2)
+    some = sizes >= 2
+    own = (sizes[some] - 1) / sizes[some] * squares[some]
+    total, weighed = float(own.sum()), float(np.sum(own**2 / (sizes[some] - 1)))
     return total, total**2 / weighed if weighed else 0.0
 
 
