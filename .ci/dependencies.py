@@ -4,8 +4,8 @@ python .ci/dependencies.py [--sbom FILE] [--offline]
 
 Only the packages that workbench needs to run are listed (its requirements and theirs). Exit code 1 where a licence
 is not known or not among those that allow what Apache-2.0 allows, or where a vulnerability is known; 3 where all
-licences pass and vulnerabilities were not looked up, as pip-audit is missing or cannot reach its database. With
---offline that was asked for and is no error: 0.
+licences pass and vulnerabilities were not looked up, as pip-audit is missing, cannot reach its database, or does not
+know a package. With --offline that was asked for and is no error: 0.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from packaging.requirements import Requirement
 
 ROOT = "workbench"
 WRONG, NOT_ASKED = 1, 3  # exit codes
+SKIPPED = "could not be audited"  # pip-audit's words on a package of which its database says nothing
 EXTRAS = ("demo", "mlflow", "sign")
 # Licences under which a package may be used and passed on beside Apache-2.0 code.
 ALLOWED = re.compile(
@@ -109,8 +110,15 @@ def vulnerabilities(packages: dict[str, Distribution]) -> int:
         last = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
         print(f"Vulnerabilities were not looked up: pip-audit is missing or cannot reach its database ({last[:200]}).")
         return NOT_ASKED
-    print(done.stdout.strip() or done.stderr.strip())
-    return WRONG if done.returncode else 0
+    lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
+    print(*(line for line in lines if SKIPPED not in line), sep="\n")
+    unknown = [line.split()[0] for line in lines if SKIPPED in line]
+    if unknown:
+        named = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+        print(
+            f"{len(unknown)} of {len(packages) - 1} packages were not looked up, the database does not know: {named}."
+        )
+    return WRONG if done.returncode else NOT_ASKED if unknown else 0
 
 
 def main() -> int:

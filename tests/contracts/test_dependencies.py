@@ -63,6 +63,7 @@ def test_the_bill_lists_what_is_needed_and_nothing_of_the_tests() -> None:
     ("code", "out", "err", "exit_code", "says"),
     [
         (0, "No known vulnerabilities found", "", 0, "No known vulnerabilities"),
+        (0, "Name Skip Reason\nwrapt  Dependency not found on PyPI and could not be audited: wrapt", "", 3, "1 of "),
         (1, "x 1.0 PYSEC-1", "Found 1 known vulnerability in 1 package", 1, "PYSEC-1"),
         (1, "", "Traceback ...\nConnectionError: no route", 3, "were not looked up"),
         (1, "", "No module named pip_audit", 3, "pip-audit is missing"),
