@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from report.test_report_language import data_of, left_in_english
 
 from workbench.assets import asset
 from workbench.language import LANGUAGES
 from workbench.pipeline import DEMO, run_config
 from workbench.reporting import build_report
+from workbench.run import Run
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SMALL = (
     *("export.latency_seconds=0", "finetune.epochs=1", "explain.samples=3", "explain.budget=48"),
-    "evaluate.resamples=100",
+    *("evaluate.resamples=100", "data.limit=160", "compare.flips=4", "explain.global_samples=8"),
+    *("assess.seeds=2", "assess.randomised=2", "assess.masked=4"),
 )
 DRAWN = "figure.chart:not([data-state=drawn])"
 ROWS = ".cases tbody tr"
@@ -98,6 +101,16 @@ def test_it_speaks_its_language(shared: Open, name: str, lang: str) -> None:
     spoken += page.evaluate("[...document.querySelectorAll('.saves button, article')].map(e => e.ariaLabel)")
     chinese = [bool(re.search("[\u4e00-\u9fff]", text)) for text in spoken if text not in ("", "CSV", "SVG")]
     assert len(chinese) > 40 and set(chinese) == {lang == "zh-CN"}
+
+
+@pytest.mark.parametrize("name", DEMO)
+def test_nothing_of_a_chinese_page_is_english(reports: Reports, name: str) -> None:
+    page = reports(name, "zh-CN")
+    run = Run.open(page.parent / name)
+    said = ("contrasts.json", "flips.json", "slices.json")
+    data = " ".join((data_of(run), *((run.path / file).read_text(encoding="utf-8") for file in said if run.has(file))))
+    left = [re.sub(r"n \d+$", "", text) for text in left_in_english(page.read_text(encoding="utf-8"), data)]
+    assert [text for text in left if text not in data] == []
 
 
 @every_report

@@ -32,6 +32,8 @@ def test_a_card_has_a_row_for_each_measure_and_says_what_is_missing() -> None:
     assert "Small changes: it is measured on 3 of the explained examples." in table.note
     assert "Stability over seeds: after only." in table.note
     assert card_table({"before": {}, "after": {}}, THRESHOLDS, "") is None
+    alone = card_table({"after": AFTER}, THRESHOLDS, "logit", lambda who: "deployed")
+    assert alone is not None and alone.head == ("Measure", "deployed")  # of a model that was made elsewhere
 
 
 @pytest.mark.parametrize("name", sorted(THRESHOLDS))

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from workbench.language import speaking
 from workbench.metrics.attributes import attribute
 from workbench.metrics.slices import FEW, slice_results
 from workbench.metrics.weakness import Property, grow, judge
@@ -19,7 +20,7 @@ from workbench.report.sections.verdict import verdict
 from workbench.report.sections.weakness import weakness
 from workbench.report.shapes import Finding, Findings, Fold, Table, Tree
 from workbench.report.slice_tables import slice_blocks
-from workbench.report.slices import Slices, slice_findings, weak_area
+from workbench.report.slices import Slices, _ranged, slice_findings, weak_area
 from workbench.report.view import RunView
 from workbench.run import Run
 from workbench.types import ClassScores, Values
@@ -182,3 +183,13 @@ def test_another_task_is_told_that_nothing_was_computed(copied: Callable[[str], 
     assert section is not None and "slices are not computed for this task." in section.finding
     line = next(line for line in lines(RunView(run)) if line.strong.startswith("Differences between groups"))
     assert line.rest == "Slices are not computed for this task."
+
+
+def test_a_gap_between_ranges_is_told_in_the_language_that_is_spoken() -> None:
+    gap = {"measure": "accuracy", "lowest": "over 33, up to 41", "highest": "over 41"}
+    ranges = {"name": "age", "edges": [33, 41], "gaps": {"onnx": [gap, {**gap, "lowest": "", "highest": ""}]}}
+    with speaking("zh-CN"):
+        told = _ranged(ranges)["gaps"]["onnx"]
+        assert _ranged({**ranges, "edges": []})["gaps"]["onnx"][0] == gap  # of categories: data
+    assert (told[0]["lowest"], told[0]["highest"]) == ("超过 33，不超过 41", "超过 41")
+    assert told[1]["lowest"] == "" and _ranged(ranges)["gaps"]["onnx"][0] == gap

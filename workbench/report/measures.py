@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,13 +144,19 @@ def meanings() -> tuple[str, ...]:
     )
 
 
-def card_table(cards: Mapping[str, Mapping[str, Any]], thresholds: Mapping[str, Any], unit: str) -> Table | None:
+def card_table(
+    cards: Mapping[str, Mapping[str, Any]],
+    thresholds: Mapping[str, Any],
+    unit: str,
+    called: Callable[[str], str] = _,
+) -> Table | None:
     """Every measure of one method on one case, before and after, each with its light where it has one.
 
     Args:
         cards: side ("before", "after") to card of quality.json.
         thresholds: as quality.json has them.
         unit: of the question.
+        called: what a side is called.
     """
     sides = [side for side in ("before", "after") if cards.get(side)]
     names = [*MEASURES, *sorted({n for s in sides for n in cards[s]["measures"] if n.startswith("sensitivity_")})]
@@ -162,7 +168,7 @@ def card_table(cards: Mapping[str, Mapping[str, Any]], thresholds: Mapping[str, 
             rows.append((word(measure_title(name)), *written))
     if not rows:
         return None
-    return Table("", (_("Measure"), *map(_, sides)), tuple(rows), _missing(cards, sides), compact=True)
+    return Table("", (_("Measure"), *map(called, sides)), tuple(rows), _missing(cards, sides), compact=True)
 
 
 def _cell(name: str, value: float | None, thresholds: Mapping[str, Any], unit: str) -> Cell:

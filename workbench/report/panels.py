@@ -181,7 +181,7 @@ def card(shown: CaseView, explainer: str) -> Table | None:
     """The quality card of one method on one case: every measure, before and after."""
     cards = {who: shown.quality(who, explainer) for who in shown.view.sides}
     thresholds = (shown.view.json("quality.json") or {}).get("thresholds") or {}
-    return card_table(cards, thresholds, shown.unit)
+    return card_table(cards, thresholds, shown.unit, shown.view.called)
 
 
 def _shade(value: float, scale: float) -> int:

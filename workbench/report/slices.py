@@ -15,13 +15,24 @@ SIGNIFICANT = 0.05
 LINK = "#weakness"
 
 
+def _ranged(attribute: dict[str, Any]) -> dict[str, Any]:
+    """An attribute whose gaps name ranges of numbers in the language that is spoken."""
+    if not attribute.get("edges") or not attribute.get("gaps"):
+        return attribute
+
+    def told(gap: dict[str, Any]) -> dict[str, Any]:
+        return {**gap, **{end: condition(gap[end]) for end in ("lowest", "highest") if gap.get(end)}}
+
+    return {**attribute, "gaps": {model: [told(gap) for gap in gaps] for model, gaps in attribute["gaps"].items()}}
+
+
 class Slices:
     """The slices of a run; empty where none were computed."""
 
     def __init__(self, view: RunView) -> None:
         self._view = view
         self.content: Mapping[str, Any] = view.json("slices.json") or {}
-        self.attributes: list[dict[str, Any]] = list(self.content.get("attributes") or [])
+        self.attributes: list[dict[str, Any]] = [_ranged(a) for a in self.content.get("attributes") or []]
         self.entries: list[dict[str, Any]] = [self._told(e) for e in self.content.get("slices") or []]
         self.reason = str(self.content.get("reason") or "")
 

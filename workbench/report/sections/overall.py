@@ -128,7 +128,8 @@ def _image(view: RunView, about: Mapping[str, Any]) -> tuple[str, list[Block]]:
     missing = []
     for entry in about["saliency"]:
         if not entry["n"] or entry["map"] not in arrays:
-            missing.append(f"{entry['label']} ({entry.get('reason', _('no map in the run'))})")
+            why = stored(entry.get("reason", "")) or _("no map in the run")
+            missing.append(_("{label} ({why})").format(label=entry["label"], why=why))
             continue
         drawn.append(_saliency(str(entry["label"]), entry["n"], arrays[entry["map"]], arrays[entry["frame"]], view))
     if drawn:
