@@ -4,9 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # One process a core, each with one thread; a module's tests share its runs.
 SHARED := -n auto --dist loadfile
-test slow unproven: export OMP_NUM_THREADS = 1
+test slow unproven coverage: export OMP_NUM_THREADS = 1
 
-.PHONY: demo test slow unproven lint types bench audit clean
+.PHONY: demo test slow unproven coverage lint types bench audit clean
 
 demo: $(VENV)/.demo
 	$(BIN)/workbench demo
@@ -16,6 +16,9 @@ test: $(VENV)/.test
 
 slow: $(VENV)/.test
 	$(BIN)/python -m pytest $(SHARED) -m "slow and not unproven"
+
+coverage: $(VENV)/.test
+	$(BIN)/python -m pytest $(SHARED) --cov=workbench --cov-report=term:skip-covered --cov-fail-under=90
 
 unproven: $(VENV)/.test
 	$(BIN)/python -m pytest $(SHARED) -m unproven

@@ -3,7 +3,9 @@
 python .ci/dependencies.py [--sbom FILE] [--offline]
 
 Only the packages that workbench needs to run are listed (its requirements and theirs). Exit code 1 where a licence
-is not known or not among those that allow what Apache-2.0 allows, or where a vulnerability is known.
+is not known or not among those that allow what Apache-2.0 allows, or where a vulnerability is known; 3 where all
+licences pass and vulnerabilities were not looked up, as pip-audit is missing, cannot reach its database, or does not
+know a package. With --offline that was asked for and is no error: 0.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 ROOT = "workbench"
+WRONG, NOT_ASKED = 1, 3  # exit codes
+SKIPPED = "could not be audited"  # pip-audit's words on a package of which its database says nothing
 EXTRAS = ("demo", "mlflow", "sign")
 # Licences under which a package may be used and passed on beside Apache-2.0 code.
 ALLOWED = re.compile(
@@ -95,18 +99,26 @@ def doubtful(packages: dict[str, Distribution]) -> list[str]:
 
 
 def vulnerabilities(packages: dict[str, Distribution]) -> int:
-    """What pip-audit knows of the packages; 0 where nothing, or where it cannot be asked, which is said."""
+    """What pip-audit knows of the packages: 0 nothing, `WRONG` something, `NOT_ASKED` where it cannot be asked."""
     pinned = "\n".join(f"{n}=={p.version.partition('+')[0]}" for n, p in packages.items() if n != ROOT)
     listed = Path("build") / "audited.txt"
     listed.parent.mkdir(exist_ok=True)
     listed.write_text(pinned + "\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip_audit", "--no-deps", "--disable-pip", "--progress-spinner", "off", "-r"]
     done = subprocess.run([*command, str(listed)], capture_output=True, text=True, check=False)
-    print(done.stdout.strip() or done.stderr.strip())
     if done.returncode and "Found" not in done.stdout + done.stderr:
-        print("Vulnerabilities were not looked up: pip-audit is missing or cannot reach its database.")
-        return 0
-    return done.returncode
+        last = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
+        print(f"Vulnerabilities were not looked up: pip-audit is missing or cannot reach its database ({last[:200]}).")
+        return NOT_ASKED
+    lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
+    print(*(line for line in lines if SKIPPED not in line), sep="\n")
+    unknown = [line.split()[0] for line in lines if SKIPPED in line]
+    if unknown:
+        named = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+        print(
+            f"{len(unknown)} of {len(packages) - 1} packages were not looked up, the database does not know: {named}."
+        )
+    return WRONG if done.returncode else NOT_ASKED if unknown else 0
 
 
 def main() -> int:
@@ -125,7 +137,8 @@ def main() -> int:
     wrong = doubtful(packages)
     if wrong:
         print("Licences to be looked at:", *wrong, sep="\n  ")
-    return int(bool(wrong) or (not asked.offline and vulnerabilities(packages) != 0))
+    known = 0 if asked.offline else vulnerabilities(packages)
+    return WRONG if wrong else known
 
 
 if __name__ == "__main__":

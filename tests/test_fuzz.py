@@ -138,7 +138,11 @@ def a_run(example: tuple[str, Any]) -> None:
     name, change = example
     original = file_of(name) if name != "seal.json" else b"{}"
     content = bent(original, *change) if isinstance(change, tuple) else json.dumps(change).encode()
-    path = a_copy() / name
+    a_run_file(a_copy() / name, content, None if name == "seal.json" else original)
+
+
+def a_run_file(path: Path, content: bytes, original: bytes | None) -> None:
+    """Read the run with other bytes in one of its files, which is then as it was (None: not there)."""
     path.write_bytes(content)
     try:
         run = Run.open(a_copy())
@@ -149,7 +153,7 @@ def a_run(example: tuple[str, Any]) -> None:
                 assert e.message
         read_resolved(a_copy() / "config.toml")
     finally:
-        if name == "seal.json":
+        if original is None:
             path.unlink()
         else:
             path.write_bytes(original)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import subprocess
+import sys
 from email.message import Message
 from pathlib import Path
 from typing import Any
@@ -54,3 +57,37 @@ def test_classifiers_speak_where_there_is_no_expression() -> None:
 def test_the_bill_lists_what_is_needed_and_nothing_of_the_tests() -> None:
     listed = {c["name"] for c in script().bill(script().needed())["components"]}
     assert {"torch", "numpy", "captum", "shap", "lime", "typer"} <= listed and not {"pytest", "ruff"} & listed
+
+
+@pytest.mark.parametrize(
+    ("code", "out", "err", "exit_code", "says"),
+    [
+        (0, "No known vulnerabilities found", "", 0, "No known vulnerabilities"),
+        (0, "Name Skip Reason\nwrapt  Dependency not found on PyPI and could not be audited: wrapt", "", 3, "1 of "),
+        (1, "x 1.0 PYSEC-1", "Found 1 known vulnerability in 1 package", 1, "PYSEC-1"),
+        (1, "", "Traceback ...\nConnectionError: no route", 3, "were not looked up"),
+        (1, "", "No module named pip_audit", 3, "pip-audit is missing"),
+    ],
+)
+def test_what_was_not_looked_up_is_said_and_is_no_success(
+    code: int,
+    out: str,
+    err: str,
+    exit_code: int,
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Licences and the bill are written all the same."""
+    audit = script()
+    answer = subprocess.CompletedProcess([], code, out, err)
+    monkeypatch.setattr(audit.subprocess, "run", lambda *_, **__: answer)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["dependencies.py", "--sbom", "bill.json"])
+    assert audit.main() == exit_code
+    said = capsys.readouterr().out
+    assert says in said and "typer" in said
+    assert len(json.loads(Path("bill.json").read_text(encoding="utf-8"))["components"]) > 30
+    monkeypatch.setattr(sys, "argv", ["dependencies.py", "--offline"])
+    assert audit.main() == 0
