@@ -53,10 +53,11 @@ class _Linear:
 
         One is taken off those by the kurtosis, which is read off the same groups.
         """
-        squares = float(np.sum(self.influence**2))
-        if squares <= 0:
+        largest = float(np.abs(self.influence).max(initial=0.0))
+        if not largest:
             return max(self.effective - 1, 1.0)
-        kurtosis = self.groups * float(np.sum(self.influence**4)) / squares**2
+        squares = (self.influence / largest) ** 2
+        kurtosis = self.groups * float(np.sum(squares**2)) / float(np.sum(squares)) ** 2
         by_kurtosis = 2 * self.groups / max(kurtosis - 1, 1e-9) - 1
         return max(min(self.effective - 1, by_kurtosis), 1.0)
 
