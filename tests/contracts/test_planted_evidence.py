@@ -37,12 +37,7 @@ SETTINGS: dict[str, tuple[str, dict[str, str], dict[str, object]]] = {
 }
 
 
-# Not seen again since SHAP and LIME learn a stand-in: words and columns (pictures were, and hold).
-_AGAIN = ("planted-keyword", "planted-columns")
-_PARAMS = [pytest.param(name, marks=[pytest.mark.unproven] if name in _AGAIN else []) for name in SETTINGS]
-
-
-@pytest.fixture(scope="module", params=_PARAMS)
+@pytest.fixture(scope="module", params=list(SETTINGS))
 def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     """A model fine-tuned on planted evidence, explained by every method that promises to find it."""
     folder: Path = tmp_path_factory.mktemp("planted")
