@@ -81,6 +81,16 @@ def test_values_come_back_to_the_bit(run: Run) -> None:
     assert pq.read_table(run.path / "tuned" / "predictions.parquet")["target"].null_count == 1
 
 
+@pytest.mark.parametrize("facts", [b"{\xfe\xff", b"no json", b"[]", b"7", b'{"kind": "class", "labels": 3}'])
+def test_predictions_with_damaged_facts_are_named(run: Run, facts: bytes) -> None:
+    write_predictions(run, "onnx", CLASSES)
+    path = run.path / "onnx" / "predictions.parquet"
+    pq.write_table(pq.read_table(path).replace_schema_metadata({b"workbench": facts}), path)
+    with pytest.raises(ArtefactError, match=r"onnx/predictions\.parquet is damaged") as e:
+        read_predictions(run, "onnx")
+    assert "predict" in e.value.hint
+
+
 def test_equal_predictions_are_equal_bytes(run: Run) -> None:
     for model in ("base", "tuned"):
         write_predictions(run, model, CLASSES)
