@@ -98,7 +98,7 @@ def read_predictions(run: Run, model: str) -> Predictions:
         index = {label: k for k, label in enumerate(labels)}
         targets = np.array([-1 if t is None else index[t] for t in table["target"].to_pylist()], dtype=np.int64)
         logits = np.column_stack([table[f"logit.{label}"].to_numpy() for label in labels])
-    except (KeyError, TypeError, ValueError, AttributeError, pa.ArrowException) as e:  # ValueError: no UTF-8, no JSON
+    except (KeyError, TypeError, ValueError, pa.ArrowException) as e:  # ValueError: no UTF-8, no JSON
         raise ArtefactError(
             f"{run.path / model / 'predictions.parquet'} {'lacks' if isinstance(e, KeyError) else 'is damaged:'} {e}",
             hint="run `workbench predict` again",

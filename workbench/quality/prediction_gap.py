@@ -41,16 +41,14 @@ def prediction_gaps(
     strongest = np.argsort(order)[None, :] < np.array(counts)[:, None]
     masks, places = np.unique(np.concatenate([~strongest, strongest]), axis=0, return_inverse=True)
     (shown,) = probe.score(np.ones((1, m), dtype=bool))
-    gaps = np.array([_gap(probe, mask, shown) for mask in masks])[places.ravel()].reshape(2, -1).mean(axis=1)
+    moved = np.abs(_by_row(probe, masks) - shown)
+    gaps = np.average(moved, axis=1, weights=probe.weights)[places.ravel()].reshape(2, -1).mean(axis=1)
     return {"prediction_gap_important": float(gaps[0]), "prediction_gap_unimportant": float(gaps[1])}
 
 
-def _gap(probe: Probe, mask: np.ndarray, shown: float) -> float:
+def _by_row(probe: Probe, masks: np.ndarray) -> np.ndarray:
+    """The answers to (n, M) masks with each background row, (n, repeats)."""
     model = probe.answer if probe.model is None else probe.model
-    asker, batch = Asker(), dict(probe.hide(mask[None]))
-    step = max(1, probe.rows)
-    parts = [
-        asker.run(model, {name: v[start : start + step] for name, v in batch.items()})
-        for start in range(0, probe.repeats, step)
-    ]
-    return float(np.average(np.abs(probe.answers(np.concatenate(parts)) - shown), weights=probe.weights))
+    asker, step = Asker(), max(1, probe.rows // probe.repeats)
+    parts = [asker.run(model, dict(probe.hide(masks[start : start + step]))) for start in range(0, len(masks), step)]
+    return probe.answers(np.concatenate(parts)).reshape(len(masks), probe.repeats)
