@@ -10,7 +10,7 @@ import torch
 from games import additive, continuous, shapley_by_definition
 
 from workbench.errors import ExplainError
-from workbench.explainers import run_explainer
+from workbench.explainers import quadrature, run_explainer
 from workbench.explainers.paths import GRADIENT_SHAP, INTEGRATED_GRADIENTS
 from workbench.probe import Probe
 from workbench.types import Attribution
@@ -216,6 +216,20 @@ def test_no_more_rows_than_the_batch_are_in_memory_and_batches_do_not_change_val
     reference = explain(continuous(lambda X: model(X)[:, 0], np.ones(4), baselines))
     assert np.abs(found.values - reference.values).max() < 1e-6
     assert found.params["steps"] == reference.params["steps"]
+
+
+def test_paths_weighed_together_or_one_by_one_have_equal_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some baselines' paths are cut alike, others are halved where the step lies."""
+    ends = np.array([[0.9, 0.3], [0.95, 0.1], [-1.0, 0.2], [-0.5, -2.0], [0.8, 0.4]])
+    probe = continuous(lambda X: torch.tanh(40 * X[:, 0]) + X[:, 1] ** 3, np.ones(2), ends)
+    together = explain(probe)
+    monkeypatch.setattr(quadrature, "_BLOCK", 1)
+    alone = explain(probe)
+    assert np.abs(alone.values - together.values).max() < TIGHT
+    apart = [explain(continuous(lambda X: torch.tanh(40 * X[:, 0]) + X[:, 1] ** 3, np.ones(2), e[None])) for e in ends]
+    assert (
+        np.abs(np.mean([a.values for a in apart], axis=0) - together.values).max() < 0.02 * abs(together.values).max()
+    )
 
 
 def test_a_model_without_gradients_is_refused_with_an_alternative() -> None:
