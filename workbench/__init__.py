@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 # Read by OpenMP when torch is loaded. As it comes, threads that have nothing to do keep their core
-# busy; on a machine that is shared, small steps then take twenty times as long.
+# busy; on a machine that is shared, small steps then take many times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _WHERE = {
