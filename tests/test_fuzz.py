@@ -307,12 +307,8 @@ def test_a_few(name: str) -> None:
     fuzz(name, FAST)
 
 
-# Its last finding was mended after its last whole run.
-MENDED = [pytest.param(n, marks=pytest.mark.unproven) if n == "run" else n for n in TARGETS]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("name", MENDED)
+@pytest.mark.parametrize("name", TARGETS)
 def test_many(name: str) -> None:
     fuzz(name, TARGETS[name][2])
 
