@@ -7,9 +7,10 @@ time, `stages` (those of each stage, the report's among them) and `gigabytes` at
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
+
+from memory import peak_bytes
 
 from workbench.engines.progress import Progress
 from workbench.pipeline import run_config
@@ -32,8 +33,12 @@ def main(config: str, *overrides: str) -> None:
     run = run_config(config, overrides, device="cpu", progress=timed)
     ends = [*(at for _, at in timed.begun[1:]), time.process_time()]
     stages = {name: end - at for (name, at), end in zip(timed.begun, ends, strict=True)}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    found = {"run": str(run.path), "seconds": time.process_time(), "stages": stages, "gigabytes": peak}
+    found = {
+        "run": str(run.path),
+        "seconds": time.process_time(),
+        "stages": stages,
+        "gigabytes": peak_bytes() / 1024**3,
+    }
     print(json.dumps(found))
 
 

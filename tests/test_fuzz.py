@@ -6,7 +6,6 @@ A few examples of each target in the fast tier, 20,000 together in the slow one.
 from __future__ import annotations
 
 import json
-import resource
 import shutil
 import tempfile
 import time
@@ -19,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from memory import forget_peak, peak_bytes
 from runs import made
 
 from workbench.backbones.onnx_file import check_file
@@ -293,9 +293,9 @@ def fuzz(name: str, examples: int) -> None:
             assert e.message and e.exit_code in (2, 3, 4, 6), e
         assert time.process_time() - begun < SECONDS
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = forget_peak()
     attempt()
-    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < BYTES
+    assert peak_bytes() - before < BYTES
 
 
 def test_twenty_thousand_examples_are_asked_for() -> None:

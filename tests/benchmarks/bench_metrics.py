@@ -8,12 +8,12 @@ number of resamples.
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from typing import Any
 
 import numpy as np
+from memory import forget_peak, peak_bytes
 from sklearn import metrics as sk
 
 from workbench.metrics.classification import classification_measures
@@ -88,14 +88,14 @@ def main() -> None:
     alone: Any = plain_labels if several else plain
     p, q = make(n, classes, 1), make(n, classes, 2)
     rng = np.random.default_rng(0)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = forget_peak()
     start, cpu = time.perf_counter(), time.process_time()
     measures = evaluate(p, resamples=RESAMPLES)
     seconds, worked = time.perf_counter() - start, time.process_time() - cpu
     numbers = len(measures) + sum(len(m.per_class) for m in measures)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = peak_bytes()
     print(f"{n:,} rows, {classes} {kind}, {RESAMPLES} resamples: {len(measures)} measures, {numbers} numbers")
-    memory = f"peak memory {peak / 1e6:.2f} GB ({(peak - before) / 1e6:.2f} GB more)"
+    memory = f"peak memory {peak / 1e9:.2f} GB ({(peak - before) / 1e9:.2f} GB more)"
     print(f"all measures   {seconds:8.1f} s ({worked:.1f} s of processor), {memory}")
     start = time.perf_counter()
     against(p, q, resamples=RESAMPLES)

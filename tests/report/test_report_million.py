@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +19,7 @@ from sample_run import build_sample
 pytestmark = pytest.mark.slow
 
 _BUILD = """
-import json, re, resource, sys
-from pathlib import Path
+import json, sys
 from workbench.report.build import build_report
 from workbench.run import Run
 build_report(Run.open(sys.argv[1]), max_mb=3)  # imports, and what is read once
@@ -30,11 +30,11 @@ def counted(frame, event, argument):
 sys.setprofile(counted)
 path = build_report(Run.open(sys.argv[2]), max_mb=3)
 sys.setprofile(None)
-status = Path("/proc/self/status")  # ru_maxrss would count what the parent held when it forked
-own = re.search(r"VmHWM:\\s+(\\d+)", status.read_text()) if status.exists() else None
-peak = 1024 * (int(own[1]) if own else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-print(json.dumps({"calls": calls, "peak": peak, "bytes": path.stat().st_size}))
+sys.path.insert(0, sys.argv[3])
+from memory import peak_bytes
+print(json.dumps({"calls": calls, "peak": peak_bytes(), "bytes": path.stat().st_size}))
 """
+_TESTS = Path(__file__).parents[1]
 _FEW, _MANY = 20_000, 80_000  # test examples; both above what is listed
 
 
@@ -46,7 +46,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             patch.setitem(sample_stages.SIZES, "test", n)
             build_sample(folder / name, "table")
     for name in ("few", "many"):
-        command = [sys.executable, "-c", _BUILD, str(folder / "few"), str(folder / name)]
+        command = [sys.executable, "-c", _BUILD, str(folder / "few"), str(folder / name), str(_TESTS)]
         costs[name] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         costs[name]["page"] = (folder / name / "report.html").read_text(encoding="utf-8")
     return costs
