@@ -47,7 +47,9 @@ def test_a_text_of_ten_megabytes_is_explained(text: str, unread: int, tmp_path: 
     assert found["seconds"] < SECONDS and found["gigabytes"] < GIGABYTES, found
     (case,) = json.loads(Path(found["run"], "cases.json").read_text(encoding="utf-8"))["cases"]
     assert case["cut"] == unread
-    assert len(case["text"]) == (len(text) if not unread else case["features"][-1]["span"][1] + 1000)
+    assert len(case["text"]) == case["features"][-1]["span"][1] + (1000 if unread else 0) < 2000
+    assert [case["text"][slice(*f["span"])] for f in case["features"]] == [f["name"] for f in case["features"]]
+    assert Path(found["run"], "report.html").stat().st_size < 3e6
 
 
 @pytest.mark.slow

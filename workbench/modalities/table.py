@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import ConfigError
-from workbench.types import Column, Feature
+from workbench.types import Column, Feature, brief
 
 FILLERS = {
     "background": "values of training rows (the mean answer over them)",
@@ -136,7 +136,7 @@ def show(value: Any, column: Column) -> str:
     if value is None or value != value:
         return "missing"
     if column.kind == "categorical":
-        return str(value)
+        return brief(str(value))
     return f"{float(value):.6g}" + (f" {column.unit}" if column.unit else "")
 
 

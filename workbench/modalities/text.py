@@ -16,7 +16,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from workbench.errors import ArtefactError, ConfigError
-from workbench.types import Feature
+from workbench.types import Feature, brief
 
 FILLERS = {
     "mask": "the tokenizer's mask token",
@@ -177,7 +177,7 @@ def segment(text: str, preparation: TextPreparation, **_: Any) -> Words:
     number = np.cumsum(seen & ~joined) - 1  # of the feature that a word belongs to
     ends = {int(number[w]): spans[w][1] for w in np.flatnonzero(seen)}
     begins = [spans[w][0] for w in np.flatnonzero(seen & ~joined)]
-    features = tuple(Feature(text[b : ends[i]], span=(b, ends[i])) for i, b in enumerate(begins))
+    features = tuple(Feature(brief(text[b : ends[i]]), span=(b, ends[i])) for i, b in enumerate(begins))
     return Words(
         features,
         np.array(encoding.ids, dtype=np.int64),

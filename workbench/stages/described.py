@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from workbench.data.fingerprint import target_name
+from workbench.types import brief
 
 _UNREAD = 1000  # characters of a text that are kept after the last word that the model reads
 
@@ -36,11 +37,28 @@ def describe_case(asked: Any, number: int, case: dict[str, Any]) -> dict[str, An
         "features": [{"name": f.name, "value": f.value, "span": f.span} for f in cut.features],
     }
     if task.modality_name == "text":
-        end = cut.features[-1].span[1] + _UNREAD if cut.cut else None  # of a book, not all that was never read
-        text |= {"text": example.input[:end], "cut": cut.cut}
+        shown, spans = _legible(example.input, cut)
+        text |= {"text": shown, "cut": cut.cut}
+        text["features"] = [f | {"span": span} for f, span in zip(text["features"], spans, strict=True)]
     if task.modality_name == "image":
         text |= _pictures(asked, number, cut)
     return text
+
+
+def _legible(text: str, cut: Any) -> tuple[str, list[tuple[int, int]]]:
+    """A text as a reader wants it, and where its words then are.
+
+    Endless words and the spaces between words are cut in their middle; of a book, not all that was never read.
+    """
+    pieces, spans, at, length = [], [], 0, 0
+    for feature in cut.features:
+        start, end = feature.span
+        between = brief(text[at:start])
+        spans.append((length + len(between), length + len(between) + len(feature.name)))
+        pieces += [between, feature.name]
+        at, length = end, spans[-1][1]
+    rest = text[at : at + _UNREAD] if cut.cut else brief(text[at:], _UNREAD)
+    return "".join([*pieces, rest]), spans
 
 
 def _pictures(asked: Any, number: int, cut: Any) -> dict[str, Any]:

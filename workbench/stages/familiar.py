@@ -25,7 +25,7 @@ from workbench.explainers.neighbours import COSINE, LEAVES, nearest, share_neare
 from workbench.records import parquet_bytes, read_table
 from workbench.run import Run
 from workbench.stages.session import Session
-from workbench.types import Dataset
+from workbench.types import Dataset, brief
 
 EMBEDDINGS, EXCERPTS = "tuned/embeddings.safetensors", "tuned/excerpts.parquet"
 SHOWN = 3  # neighbours
@@ -87,7 +87,8 @@ def excerpt(value: Any, modality: str) -> str:
     if modality == "text":
         return str(value) if len(value) <= _LETTERS else f"{str(value)[: _LETTERS - 1]}…"
     if modality == "table":
-        return json.dumps({k: None if v is None or v != v else v for k, v in value.items()}, ensure_ascii=False)
+        cells = {k: None if v is None or v != v else brief(v) if isinstance(v, str) else v for k, v in value.items()}
+        return json.dumps(cells, ensure_ascii=False)
     image = Image.fromarray(read_image(value))
     image.thumbnail((_PIXELS, _PIXELS), Image.Resampling.LANCZOS)
     sink = io.BytesIO()
