@@ -53,7 +53,7 @@ def test_permutation_rise_of_a_linear_model_is_known() -> None:
 def test_a_root_is_taken_of_the_mean_not_the_other_way_round() -> None:
     rng = np.random.default_rng(2)
     own, shuffled = rng.random(40), rng.random((3, 40)) * 4
-    found = o.permutation_rise(own, shuffled, rng, combine=lambda a: np.sqrt(a.mean(axis=-1)), resamples=50)
+    found = o.permutation_rise(own, shuffled, rng, score=np.sqrt, resamples=50)
     assert found.value == pytest.approx(np.mean([np.sqrt(s.mean()) for s in shuffled]) - np.sqrt(own.mean()))
 
 

@@ -12,8 +12,8 @@ from workbench.types import Estimate
 RESAMPLES = 2000
 FEWEST = 3  # examples behind an interval
 
-# (n,) losses or squared errors of examples, or (R, n) of resampled ones, to the score: lower is better.
-Combine = Callable[[np.ndarray], np.ndarray]
+# The mean of losses to the score, of which lower is better: itself, or its root for squared errors.
+Score = Callable[[np.ndarray], np.ndarray]
 
 
 def mean_estimate(values: np.ndarray, rng: np.random.Generator, *, resamples: int = RESAMPLES) -> Estimate:
@@ -47,7 +47,7 @@ def permutation_rise(
     shuffled: np.ndarray,
     rng: np.random.Generator,
     *,
-    combine: Combine = lambda losses: losses.mean(axis=-1),
+    score: Score = lambda mean: mean,
     resamples: int = RESAMPLES,
 ) -> Estimate:
     """How much a score gets worse when one column is shuffled (Breiman 2001; Fisher 2019).
@@ -55,23 +55,22 @@ def permutation_rise(
     Args:
         own: (n,) losses of the examples as they are.
         shuffled: (S, n) losses of the same examples after each of S shuffles.
-        combine: losses along the last axis to the score, lower is better: the mean, or its
-            root for squared errors.
+        score: of a mean loss: the mean itself, or its root for squared errors.
 
     Returns:
-        Mean over the shuffles of combine(shuffled) - combine(own), with a 95 % interval over
+        Mean over the shuffles of score(shuffled) - score(own), with a 95 % interval over
         both the examples and the shuffles (both drawn again).
     """
     own, shuffled = np.asarray(own, dtype=np.float64), np.atleast_2d(np.asarray(shuffled, dtype=np.float64))
     n, times = len(own), len(shuffled)
-    value = float((combine(shuffled) - combine(own)).mean())
+    value = float((score(shuffled.mean(axis=1)) - score(own.mean())).mean())
     if n < FEWEST:
         return Estimate(value, n=n, reason=f"{n} examples: no interval")
-    drawn = np.empty(resamples)
+    both, drawn = np.vstack([own, shuffled]), np.empty(resamples)
     for b in range(resamples):
-        rows = rng.integers(0, n, n)
-        again = shuffled[rng.integers(0, times, times)][:, rows]
-        drawn[b] = (combine(again) - combine(own[rows])).mean()
+        times_drawn = np.bincount(rng.integers(0, n, n), minlength=n)
+        means = (both * times_drawn).sum(axis=1) / n  # row by row alike, so that equal losses differ by nothing
+        drawn[b] = (score(means[1:])[rng.integers(0, times, times)] - score(means[0])).mean()
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Estimate(value, float(low), float(high), n, "bootstrap-percentile")
 

@@ -7,6 +7,7 @@ Scripts and styles are allowed by their hash, so no text from data can ever run.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,7 +96,10 @@ def render(
         brand: what the page is; empty: a report.
         summary: its line of facts; None: what was trained on what.
     """
-    sections = [_section(view, *entry) for entry in table or _sections()]
+    with ThreadPoolExecutor(1) as beside:
+        if not table:  # a run's report draws charts; their script is made meanwhile, by code that leaves Python alone
+            beside.submit(packed_bundle)
+        sections = [_section(view, *entry) for entry in table or _sections()]
     first = _with_gaps(sections[0], sections)
     first = replace(first, blocks=(*(damaged(p) for p in (view.problems,) if p), *first.blocks))
 

@@ -98,13 +98,15 @@ def _permutation(view: RunView, about: Mapping[str, Any]) -> Block:
         if clear
         else _("none clearly above zero")
     )
+    n, of = found["n"], found.get("of") or found["n"]
+    drawn = f"{n:,}" if n == of else _("{n:,} drawn by lot from {of:,}").format(n=n, of=of)
     return Chart(
         charts.importance(pd.DataFrame(rows), f"{_(_WORSE[name])}{unit}"),
         _("How much worse the model does when a column is shuffled, {worse}: {spoken}").format(
             worse=_(_WORSE[name]), spoken=spoken
         ),
-        _("How much worse it does when a column is shuffled: {said} (test split, n {n:,}, {shuffles}).").format(
-            said=said, n=found["n"], shuffles=count(found["shuffles"], "{n} shuffle", "{n} shuffles")
+        _("How much worse it does when a column is shuffled: {said} (test split, n {n}, {shuffles}).").format(
+            said=said, n=drawn, shuffles=count(found["shuffles"], "{n} shuffle", "{n} shuffles")
         ),
         height=300,
     )

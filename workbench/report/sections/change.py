@@ -144,7 +144,10 @@ def _turned(view: RunView) -> list[Block]:
     flips = view.comparison["flips"]
     if before is None or after is None:
         return []
-    both = before[["id", "target", "predicted"]].merge(after[["id", "predicted"]], on="id", suffixes=("", "_after"))
+    if before["id"].equals(after["id"]):  # as in every run of one split; a million rows need not be sought
+        both = before[["id", "target", "predicted"]].assign(predicted_after=after["predicted"])
+    else:
+        both = before[["id", "target", "predicted"]].merge(after[["id", "predicted"]], on="id", suffixes=("", "_after"))
     both = both[both["target"].notna()]
     was, now = both["predicted"] == both["target"], both["predicted_after"] == both["target"]
     total = max(1, len(both))
