@@ -1,4 +1,4 @@
-"""Foreign text inside XML, Markdown and CSV: shown as text, never as markup or a formula."""
+"""Foreign text as it is shown: of a readable length, and inside XML, Markdown and CSV never as markup or a formula."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 _FORMULA = ("=", "+", "-", "@", "|", "%", "−", "＝", "＋", "－", "＠")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def brief(text: str, most: int = 200) -> str:
+    """A word or a cell as it is shown: its beginning and its end where it has more than `most` characters."""
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[len(text) - most // 4 :]}"
 
 
 def xml_text(text: object) -> str:

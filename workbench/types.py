@@ -273,11 +273,6 @@ class Feature:
     span: tuple[int, int] | None = None  # characters of a text: [start, end)
 
 
-def brief(text: str, most: int = 200) -> str:
-    """A word or a cell as it is shown: its beginning and its end where it has more than `most` characters."""
-    return text if len(text) <= most else f"{text[: most // 2]}…{text[len(text) - most // 4 :]}"
-
-
 @dataclass(frozen=True)
 class Attribution:
     """The answer of one explainer to one question about one example.

@@ -10,8 +10,8 @@ import pytest
 import tiny
 
 from workbench.errors import ArtefactError, ConfigError
+from workbench.markup import brief
 from workbench.modalities import text
-from workbench.types import brief
 
 SENTENCES = (
     "the unbelievable cat sat",

@@ -5,8 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import metrics as sk
 
-from workbench.report.performance import POINTS, area, confidence, confusion, detection_errors, known, roc
+from workbench.report.performance import (
+    POINTS,
+    area,
+    average_precision,
+    confidence,
+    confusion,
+    detection_errors,
+    known,
+    precision_recall,
+    roc,
+)
 
 
 def _frame(n: int, seed: int = 0) -> pd.DataFrame:
@@ -87,3 +98,26 @@ def test_a_perfect_order_has_no_errors_to_trade() -> None:
 def test_a_handful_of_errors_makes_no_line() -> None:
     frame = pd.DataFrame({"target": ["no", "yes", "no", *["yes"] * 7], "score.yes": np.arange(10.0)})
     assert detection_errors(frame, "yes") is None
+
+
+@pytest.mark.parametrize("steps", [15, 40, 10**9])
+def test_curves_are_those_of_scikit_learn(steps: int) -> None:
+    frame = _frame(100)
+    frame["score.yes"] = (frame["score.yes"] * steps).round() / steps  # with ties, few or many
+    truth, score = (frame["target"] == "yes").to_numpy(), frame["score.yes"].to_numpy()
+    curves = {"roc": roc(frame, "yes"), "pr": precision_recall(frame, "yes"), "det": detection_errors(frame, "yes")}
+    assert all(c is not None for c in curves.values())
+    false_alarms, found, _ = sk.roc_curve(truth, score, drop_intermediate=False)
+    places = list(zip(false_alarms, found, strict=True))
+    assert all(np.isclose(places, p, atol=1e-12).all(axis=1).any() for p in curves["roc"].to_numpy())
+    assert np.trapezoid(curves["roc"]["found"], curves["roc"]["false_alarms"]) == pytest.approx(
+        sk.roc_auc_score(truth, score), abs=1e-12
+    )
+    right, found, _ = sk.precision_recall_curve(truth, score, drop_intermediate=True)
+    np.testing.assert_allclose(curves["pr"], np.stack([found, right], axis=1)[-2::-1], atol=1e-12)
+    false_alarms, missed, _ = sk.det_curve(truth, score)
+    inside = (false_alarms > 0) & (false_alarms < 1) & (missed > 0) & (missed < 1)
+    drawn = np.stack([false_alarms, missed], axis=1)[inside][::-1]
+    np.testing.assert_allclose(curves["det"][["false_alarms", "missed"]][-len(drawn) :], drawn, atol=1e-12)
+    assert area(frame, "yes") == pytest.approx(sk.roc_auc_score(truth, score), abs=1e-12)
+    assert average_precision(frame, "yes") == pytest.approx(sk.average_precision_score(truth, score), abs=1e-12)

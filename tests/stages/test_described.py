@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from workbench.markup import brief
 from workbench.stages.described import _legible
-from workbench.types import Feature, brief
+from workbench.types import Feature
 
 
 def test_what_is_short_stays_and_what_is_long_keeps_its_ends() -> None:

@@ -15,7 +15,8 @@ from workbench.metrics.calibration import Reliability, reliability
 from workbench.metrics.confusion import confusion_matrix
 from workbench.types import ClassScores
 
-__all__ = ["Curve", "Reliability", "class_curves", "confusion_matrix", "pr_curve", "reliability", "roc_curve"]
+__all__ = ["Curve", "Reliability", "Staircase", "class_curves", "confusion_matrix", "pr_curve", "reliability",
+           "roc_curve", "staircase"]  # fmt: skip
 
 Floats = NDArray[np.float64]
 
@@ -47,7 +48,8 @@ def roc_curve(scores: ArrayLike, positive: ArrayLike, points: int = MOST_POINTS)
     Points are dropped so that the areas cut off on both sides of the curve cancel; the area
     under the drawn curve stays within 1e-4 of the exact one.
     """
-    tp, fp, p, n = _staircase(scores, positive)
+    counted = staircase(scores, positive)
+    tp, fp, p, n = counted.tp, counted.fp, counted.positives, counted.n
     if p == 0 or p == n:
         return _empty(p, n)
     x, y = np.concatenate([[0.0], fp / (n - p)]), np.concatenate([[0.0], tp / p])
@@ -62,7 +64,8 @@ def pr_curve(scores: ArrayLike, positive: ArrayLike, points: int = MOST_POINTS) 
     The area under the steps is the average precision exactly: where steps are merged, their
     precision is averaged over the recall they cover.
     """
-    tp, fp, p, n = _staircase(scores, positive)
+    counted = staircase(scores, positive)
+    tp, fp, p, n = counted.tp, counted.fp, counted.positives, counted.n
     if p == 0 or p == n:
         return _empty(p, n)
     gained = np.diff(tp, prepend=0) / p
@@ -96,14 +99,28 @@ def class_curves(predictions: ClassScores, kind: str, points: int = MOST_POINTS)
     return {known.labels[k]: draw(known.probabilities[:, k], known.targets == k, points) for k in classes}
 
 
-def _staircase(scores: ArrayLike, positive: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64], int, int]:
-    """True and false positives at every threshold, strictest first; positives and examples."""
+@dataclass(frozen=True, slots=True)
+class Staircase:
+    """Counts at every distinct score as the threshold, the strictest first: called is what scores at least as high.
+
+    `tp`, `fp` (t,) true and false positives; `threshold` (t,); `positives`, `n` of all examples.
+    """
+
+    tp: NDArray[np.int64]
+    fp: NDArray[np.int64]
+    threshold: Floats
+    positives: int
+    n: int
+
+
+def staircase(scores: ArrayLike, positive: ArrayLike) -> Staircase:
+    """True and false positives of scores (n,) at every threshold."""
     s, y = np.asarray(scores, dtype=np.float64), np.asarray(positive).astype(bool)
     order = np.argsort(-s, kind="stable")
     s, y = s[order], y[order]
     last = np.flatnonzero(np.append(np.diff(s) != 0, True)) if len(s) else np.empty(0, dtype=np.int64)
     tp = np.cumsum(y, dtype=np.int64)[last]
-    return tp, last + 1 - tp, int(y.sum()), len(y)
+    return Staircase(tp, last + 1 - tp, s[last], int(y.sum()), len(y))
 
 
 def _empty(positives: int, n: int) -> Curve:
@@ -117,7 +134,7 @@ def _empty(positives: int, n: int) -> Curve:
 
 def _thin(x: Floats, y: Floats, points: int) -> NDArray[np.int64]:
     """Indices of at most `points` vertices of a rising line that keep the area under it."""
-    keep = _corners(x, y)
+    keep = corners(x, y)
     most = 5 * points
     if len(keep) > most:
         # Long lines first: vertices evenly spaced along x + y, both of which only rise.
@@ -140,7 +157,7 @@ def _thin(x: Floats, y: Floats, points: int) -> NDArray[np.int64]:
     return keep
 
 
-def _corners(x: Floats, y: Floats) -> NDArray[np.int64]:
+def corners(x: Floats, y: Floats) -> NDArray[np.int64]:
     """Indices of the vertices where a line turns; the others change nothing."""
     dx, dy = np.diff(x), np.diff(y)
     turns = np.abs(dx[:-1] * dy[1:] - dx[1:] * dy[:-1]) > 1e-15

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix_at_thresholds
 
 from workbench.metrics.confusion import divide
+from workbench.metrics.curves import staircase
 from workbench.metrics.settings import Settings
 from workbench.metrics.shares import shares
 from workbench.types import Estimate
@@ -107,8 +107,9 @@ def choose_thresholds(scores: Floats, positive: Mask, wanted: Wanted) -> list[Ch
         rules.append(("cost_validation", ratio, lambda c: _cheapest(c, ratio), ""))
     problem = _problem(scores, positive)
     if not problem:
-        tn, fp, fn, tp, threshold = confusion_matrix_at_thresholds(positive.astype(int), scores)
-        candidates = _Candidates(tn, fp, fn, tp, threshold)
+        steps = staircase(scores, positive)
+        missed, spared = steps.positives - steps.tp, steps.n - steps.positives - steps.fp
+        candidates = _Candidates(spared, steps.fp, missed, steps.tp, steps.threshold)
     for rule, parameter, pick, otherwise in rules:
         place = None if problem else pick(candidates)
         if place is None:

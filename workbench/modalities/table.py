@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import ConfigError
-from workbench.types import Column, Feature, brief
+from workbench.markup import brief
+from workbench.types import Column, Feature
 
 FILLERS = {
     "background": "values of training rows (the mean answer over them)",

@@ -16,7 +16,8 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from workbench.errors import ArtefactError, ConfigError
-from workbench.types import Feature, brief
+from workbench.markup import brief
+from workbench.types import Feature
 
 FILLERS = {
     "mask": "the tokenizer's mask token",

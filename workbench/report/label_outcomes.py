@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import multilabel_confusion_matrix
 
 from workbench.language import N_, stored
 from workbench.language import gettext as _
@@ -159,6 +158,8 @@ def _threshold(entry: dict[str, Any] | None) -> Cell:
 
 def _counts(view: RunView, rows: pd.DataFrame) -> list[Block]:
     """True and false, given and not: four counts a label."""
+    from sklearn.metrics import multilabel_confusion_matrix
+
     truth, given, _scores = truth_and_answers(rows)
     matrices = multilabel_confusion_matrix(truth, given)  # rows: does not hold, holds; columns: not given, given
     if len(view.labels) <= _MAPS:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.metrics.curves import Staircase, corners, staircase
+
 POINTS = 120  # of a drawn curve
 _FEWEST = 5  # thresholds of a curve of errors
 
@@ -51,14 +53,13 @@ def roc(predictions: pd.DataFrame, label: str) -> pd.DataFrame | None:
 
     None where the split holds only that class or none of it, so that the curve is not defined.
     """
-    from sklearn.metrics import roc_curve
-
-    rows = known(predictions)
-    truth = truth_of(rows, label)
-    if truth.all() or not truth.any():
+    steps = _steps(predictions, label)
+    if steps.positives in (0, steps.n):
         return None
-    false_alarms, found, _ = roc_curve(truth, rows[f"score.{label}"])
-    false_alarms, found = _thinned(false_alarms, found)
+    false_alarms = np.concatenate([[0.0], steps.fp / (steps.n - steps.positives)])
+    found = np.concatenate([[0.0], steps.tp / steps.positives])
+    turns = corners(false_alarms, found)
+    false_alarms, found = _thinned(false_alarms[turns], found[turns])
     return pd.DataFrame({"false_alarms": false_alarms, "found": found})
 
 
@@ -70,17 +71,16 @@ def detection_errors(predictions: pd.DataFrame, label: str) -> pd.DataFrame | No
     where fewer than five are left, which make no line. Source: Martin et al., Eurospeech 1997, 1895-1898.
     """
     from scipy.special import ndtri
-    from sklearn.metrics import det_curve
 
-    rows = known(predictions)
-    truth = truth_of(rows, label)
-    if truth.all() or not truth.any():
+    steps = _steps(predictions, label)
+    if steps.positives in (0, steps.n):
         return None
-    false_alarms, missed, _ = det_curve(truth, rows[f"score.{label}"])
+    false_alarms = steps.fp / (steps.n - steps.positives)
+    missed = (steps.positives - steps.tp) / steps.positives
     drawn = (false_alarms > 0) & (false_alarms < 1) & (missed > 0) & (missed < 1)
     if drawn.sum() < _FEWEST:
         return None
-    x, y = _thinned(false_alarms[drawn][::-1], missed[drawn][::-1])  # from the strictest threshold on
+    x, y = _thinned(false_alarms[drawn], missed[drawn])
     return pd.DataFrame({"false_alarms": x, "missed": y, "x": ndtri(x), "y": ndtri(y)})
 
 
@@ -95,32 +95,32 @@ def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def precision_recall(predictions: pd.DataFrame, label: str) -> pd.DataFrame | None:
     """Precision over recall of one class: `found`, `right`, thinned; None where the class has no example."""
-    from sklearn.metrics import precision_recall_curve
-
-    rows = known(predictions)
-    truth = truth_of(rows, label)
-    if not truth.any():
+    steps = _steps(predictions, label)
+    if not steps.positives:
         return None
-    right, found, _ = precision_recall_curve(truth, rows[f"score.{label}"], drop_intermediate=True)
-    right, found = right[-2::-1], found[-2::-1]  # from the highest threshold down, without the point at no call
+    gains = np.diff(steps.tp) > 0
+    ends = np.flatnonzero(np.concatenate([[True], gains]) | np.concatenate([gains, [True]]))  # of falls between gains
+    right, found = (steps.tp / (steps.tp + steps.fp))[ends], (steps.tp / steps.positives)[ends]
     right, found = _thinned(right, found)
     return pd.DataFrame({"found": found, "right": right})
 
 
 def average_precision(predictions: pd.DataFrame, label: str) -> float:
     """Mean precision over the steps of recall, from every point."""
-    from sklearn.metrics import average_precision_score
-
-    rows = known(predictions)
-    return float(average_precision_score(truth_of(rows, label), rows[f"score.{label}"]))
+    steps = _steps(predictions, label)
+    return float(np.sum(np.diff(steps.tp, prepend=0) * steps.tp / (steps.tp + steps.fp)) / steps.positives)
 
 
 def area(predictions: pd.DataFrame, label: str) -> float:
     """Area under the ROC curve of one class against the rest, from every point (not the thinned curve)."""
-    from sklearn.metrics import roc_auc_score
+    steps = _steps(predictions, label)
+    x, y = (np.concatenate([[0], counts]).astype(float) for counts in (steps.fp, steps.tp))
+    return float(np.trapezoid(y, x) / (x[-1] * y[-1]))
 
+
+def _steps(predictions: pd.DataFrame, label: str) -> Staircase:
     rows = known(predictions)
-    return float(roc_auc_score(truth_of(rows, label), rows[f"score.{label}"]))
+    return staircase(rows[f"score.{label}"], truth_of(rows, label))
 
 
 def truth_of(rows: pd.DataFrame, label: str) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from workbench.data.fingerprint import target_name
-from workbench.types import brief
+from workbench.markup import brief
 
 _UNREAD = 1000  # characters of a text that are kept after the last word that the model reads
 

@@ -22,10 +22,11 @@ from workbench.data.fingerprint import target_name
 from workbench.data.pictures import read_image
 from workbench.errors import ArtefactError
 from workbench.explainers.neighbours import COSINE, LEAVES, nearest, share_nearer, sharing_leaves, unit
+from workbench.markup import brief
 from workbench.records import parquet_bytes, read_table
 from workbench.run import Run
 from workbench.stages.session import Session
-from workbench.types import Dataset, brief
+from workbench.types import Dataset
 
 EMBEDDINGS, EXCERPTS = "tuned/embeddings.safetensors", "tuned/excerpts.parquet"
 SHOWN = 3  # neighbours
