@@ -25,7 +25,6 @@ FROM_TORCH = ("base/attributions/integrated-gradients", "explanation_shift", "on
 
 
 @pytest.mark.slow
-@pytest.mark.unproven
 @pytest.mark.parametrize("kind", ["texts", "pictures", "classes"])
 def test_equal_runs_are_equal_byte_for_byte(kind: str, tmp_path: Path) -> None:
     config = write_data(kind, tmp_path)
