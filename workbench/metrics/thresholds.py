@@ -53,10 +53,10 @@ class Choice:
 class _Candidates:
     """Counts at every distinct validation score, the strictest threshold first."""
 
-    tn: Floats
-    fp: Floats
-    fn: Floats
-    tp: Floats
+    tn: NDArray[np.int64]
+    fp: NDArray[np.int64]
+    fn: NDArray[np.int64]
+    tp: NDArray[np.int64]
     threshold: Floats
 
     @property
@@ -217,4 +217,4 @@ def _last(kept: Mask) -> int | None:
 
 
 def _cheapest(c: _Candidates, ratio: float) -> int:
-    return _best(-(ratio * c.fp + c.fn) / (ratio + 1))
+    return _best(-(ratio * c.fp.astype(np.float64) + c.fn) / (ratio + 1))
