@@ -71,9 +71,19 @@ def test_a_table_is_drawn_and_told(tmp_path: Path) -> None:
     assert len(charts) == 2 + 1 + 2 + 2 and all(labels)
     assert "high values raise the answer (rank correlation +1.00)" in labels[2]
     assert "1 of 2 columns clearly above zero" in charts[1].caption
+    assert "(test split, n 5, 5 shuffles)" in charts[1].caption
     numbers = next(b for b in flat(section.blocks) if isinstance(b, Table))
     assert [row[0].text for row in numbers.rows] == ["age", "colour"] and numbers.rows[0][1].note == "2.90 to 3.10"
     assert any("Permutation importance" in line for line in section.how)
+
+
+def test_a_sample_of_the_test_split_is_said_to_be_one(tmp_path: Path) -> None:
+    view = table_run(tmp_path)
+    view.json("global.json")["permutation"] |= {"n": 10_000, "of": 1_000_000}
+    section = overall(view)
+    assert section is not None
+    captions = [b.caption for b in flat(section.blocks) if isinstance(b, Chart)]
+    assert sum("(test split, n 10,000 drawn by lot from 1,000,000, 5 shuffles)" in c for c in captions) == 1
 
 
 def test_the_swarm_says_how_high_the_value_is(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from safetensors.numpy import load_file
 
 from workbench.modalities.image import ImagePreparation
 from workbench.pipeline import run_config
+from workbench.records import read_predictions
+from workbench.stages import columns
 from workbench.stages.rationales import framed
 from workbench.stages.session import Session
 
@@ -34,6 +36,16 @@ def test_a_table_has_importance_curves_and_shuffles(kind: str) -> None:
     assert ((rows["number"].notna()) != (rows["category"].notna())).all()
     if kind == "values":
         assert found["permutation"]["scores"] == ["rmse"] and found["columns"][0]["name"] == "size"  # price = 30 size
+
+
+def test_columns_of_many_rows_are_shuffled_in_some_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session.open(made("values").path, device="cpu")
+    after = read_predictions(session.run, "onnx")
+    n = int((after.splits == "test").sum())
+    monkeypatch.setattr(columns, "MOST", n - 2)
+    found = columns.permutation_importance(session, after, np.random.default_rng(0))
+    assert (found["n"], found["of"]) == (n - 2, n)
+    assert all(c["rmse"]["n"] == n - 2 for c in found["columns"])
 
 
 def test_partial_dependence_is_the_mean_answer_of_the_deployed_file() -> None:
