@@ -20,7 +20,7 @@ from sample_run import KINDS, build_sample
 
 from workbench.errors import ArtefactError, StageError
 from workbench.report.build import build_report, render
-from workbench.report.pages import vega_bundle
+from workbench.report.bundle import vega_bundle
 from workbench.report.sections import SECTIONS
 from workbench.report.view import RunView
 from workbench.run import Run
@@ -155,6 +155,14 @@ def test_what_is_missing_is_said(copied: Callable[[str], Run], name: str) -> Non
     page = opened(build_report(run).read_text(encoding="utf-8"))
     assert "could not be built" not in page
     assert OPTIONAL[name] in _plain(page)
+
+
+def test_the_script_of_the_charts_is_the_same_where_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    beside = vega_bundle()
+    assert "vegaEmbed" in beside and len(beside) > 500_000
+    for broken in ("/no/such/python", "/bin/false", ""):
+        monkeypatch.setattr(sys, "executable", broken)
+        assert vega_bundle.__wrapped__() == beside
 
 
 def test_a_bare_manifest_still_gives_a_page(copied: Callable[[str], Run]) -> None:

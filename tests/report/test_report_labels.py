@@ -10,7 +10,7 @@ import pytest
 
 from workbench.report.label_outcomes import decided, f1_beside, label_blocks, wrong_labels
 from workbench.report.label_sets import NONE, labels_of, truth_and_answers, with_sets, written
-from workbench.report.performance import area, roc
+from workbench.report.performance import area, roc, steps_of
 from workbench.report.sections.change import _labels
 from workbench.report.shapes import Fold, Heatmap, Pair, Table
 from workbench.types import Estimate, Measure
@@ -70,8 +70,8 @@ def test_a_set_is_one_answer() -> None:
 def test_curves_are_of_one_label() -> None:
     rows = with_sets(frame())
     known = rows[rows["target"].notna()]
-    assert area(rows, "a") == pytest.approx(np.mean([0.9 > 0.2, 0.9 > 0.3, 0.05 > 0.2, 0.05 > 0.3]))
-    curve = roc(rows, "b")
+    assert area(steps_of(rows, "a")) == pytest.approx(np.mean([0.9 > 0.2, 0.9 > 0.3, 0.05 > 0.2, 0.05 > 0.3]))
+    curve = roc(steps_of(rows, "b"))
     assert curve is not None and len(known) == 4 and curve["found"].iloc[-1] == 1
 
 

@@ -17,6 +17,7 @@ from workbench.report.performance import (
     known,
     precision_recall,
     roc,
+    steps_of,
 )
 
 
@@ -46,24 +47,24 @@ def test_area_is_the_share_of_pairs_in_order() -> None:
     frame = _frame(80)
     yes, no = (frame["score.yes"][frame["target"] == label].to_numpy() for label in ("yes", "no"))
     pairs = (yes[:, None] > no[None, :]).mean() + 0.5 * (yes[:, None] == no[None, :]).mean()
-    assert area(frame, "yes") == pytest.approx(pairs)
+    assert area(steps_of(frame, "yes")) == pytest.approx(pairs)
 
 
 def test_thinned_roc_stays_close_to_the_whole_curve() -> None:
     frame = _frame(5000)
-    curve = roc(frame, "yes")
+    curve = roc(steps_of(frame, "yes"))
     assert curve is not None
     assert len(curve) <= POINTS
     assert curve.iloc[0].tolist() == [0, 0]
     assert curve.iloc[-1].tolist() == [1, 1]
     assert np.all(np.diff(curve["false_alarms"]) >= 0) and np.all(np.diff(curve["found"]) >= 0)
-    assert np.trapezoid(curve["found"], curve["false_alarms"]) == pytest.approx(area(frame, "yes"), abs=0.005)
+    assert np.trapezoid(curve["found"], curve["false_alarms"]) == pytest.approx(area(steps_of(frame, "yes")), abs=0.005)
 
 
 def test_roc_of_a_class_that_is_not_there_is_undefined() -> None:
     frame = _frame(20).assign(target="no")
-    assert roc(frame, "yes") is None
-    assert roc(frame, "no") is None
+    assert roc(steps_of(frame, "yes")) is None
+    assert roc(steps_of(frame, "no")) is None
 
 
 def test_confidence_is_the_largest_probability() -> None:
@@ -78,7 +79,7 @@ def test_errors_of_normal_scores_lie_on_a_straight_line() -> None:
     names = np.array(["no", "yes"], dtype=object)
     score = rng.normal(size=40_000) + 2 * truth
     frame = pd.DataFrame({"target": names[truth.astype(int)], "score.yes": score})
-    curve = detection_errors(frame, "yes")
+    curve = detection_errors(steps_of(frame, "yes"))
     assert curve is not None and len(curve) <= POINTS
     middle = curve[(curve["false_alarms"] > 0.01) & (curve["missed"] > 0.01)]
     assert len(middle) > 10 and (middle["x"] + middle["y"]).to_numpy() == pytest.approx(-2, abs=0.08)
@@ -91,13 +92,13 @@ def test_errors_of_normal_scores_lie_on_a_straight_line() -> None:
 
 def test_a_perfect_order_has_no_errors_to_trade() -> None:
     frame = pd.DataFrame({"target": ["no"] * 5 + ["yes"] * 5, "score.yes": np.arange(10.0)})
-    assert detection_errors(frame, "yes") is None
-    assert detection_errors(frame.assign(target="no"), "yes") is None
+    assert detection_errors(steps_of(frame, "yes")) is None
+    assert detection_errors(steps_of(frame.assign(target="no"), "yes")) is None
 
 
 def test_a_handful_of_errors_makes_no_line() -> None:
     frame = pd.DataFrame({"target": ["no", "yes", "no", *["yes"] * 7], "score.yes": np.arange(10.0)})
-    assert detection_errors(frame, "yes") is None
+    assert detection_errors(steps_of(frame, "yes")) is None
 
 
 @pytest.mark.parametrize("steps", [15, 40, 10**9])
@@ -105,7 +106,8 @@ def test_curves_are_those_of_scikit_learn(steps: int) -> None:
     frame = _frame(100)
     frame["score.yes"] = (frame["score.yes"] * steps).round() / steps  # with ties, few or many
     truth, score = (frame["target"] == "yes").to_numpy(), frame["score.yes"].to_numpy()
-    curves = {"roc": roc(frame, "yes"), "pr": precision_recall(frame, "yes"), "det": detection_errors(frame, "yes")}
+    counted = steps_of(frame, "yes")
+    curves = {"roc": roc(counted), "pr": precision_recall(counted), "det": detection_errors(counted)}
     assert all(c is not None for c in curves.values())
     false_alarms, found, _ = sk.roc_curve(truth, score, drop_intermediate=False)
     places = list(zip(false_alarms, found, strict=True))
@@ -119,5 +121,5 @@ def test_curves_are_those_of_scikit_learn(steps: int) -> None:
     inside = (false_alarms > 0) & (false_alarms < 1) & (missed > 0) & (missed < 1)
     drawn = np.stack([false_alarms, missed], axis=1)[inside][::-1]
     np.testing.assert_allclose(curves["det"][["false_alarms", "missed"]][-len(drawn) :], drawn, atol=1e-12)
-    assert area(frame, "yes") == pytest.approx(sk.roc_auc_score(truth, score), abs=1e-12)
-    assert average_precision(frame, "yes") == pytest.approx(sk.average_precision_score(truth, score), abs=1e-12)
+    assert area(counted) == pytest.approx(sk.roc_auc_score(truth, score), abs=1e-12)
+    assert average_precision(counted) == pytest.approx(sk.average_precision_score(truth, score), abs=1e-12)

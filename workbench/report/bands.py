@@ -11,20 +11,21 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from workbench.metrics.curves import Staircase
+
 BINS = 400
 DRAWS = 500
 _PLACES = np.linspace(0, 1, 51)
 
 
-def bands(truth: np.ndarray, scores: np.ndarray, *, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
+def bands(steps: Staircase, *, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Bands of the ROC (`x` false alarms) and of precision over recall (`x` found): `x`, `low`, `high`.
 
     Args:
-        truth: whether each example is of the class, (n,) bool; both kinds must occur.
-        scores: its probability of the class, (n,).
+        steps: counts at every score; examples of the class and others must occur.
         seed: of the draws.
     """
-    own, other = _counts(truth, scores)
+    own, other = _counts(steps)
     rng = np.random.default_rng(seed)
     found, alarms = (_drawn(rng, counts) for counts in (own, other))
     positives, negatives = int(own.sum()), int(other.sum())
@@ -36,13 +37,14 @@ def bands(truth: np.ndarray, scores: np.ndarray, *, seed: int = 0) -> tuple[pd.D
     return _middle(roc), _middle(precision)[1:]  # with nothing found, precision is not defined
 
 
-def _counts(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _counts(steps: Staircase) -> tuple[np.ndarray, np.ndarray]:
     """Examples of the class and others in steps of the score, from the highest down."""
-    edges = np.unique(scores)
-    if len(edges) > BINS:
-        edges = np.unique(np.quantile(scores, np.linspace(0, 1, BINS), method="inverted_cdf"))
-    step = np.searchsorted(edges, scores, side="right") - 1
-    own, other = (np.bincount(step[chosen], minlength=len(edges))[::-1] for chosen in (truth, ~truth))
+    own, other = np.diff(steps.tp, prepend=0), np.diff(steps.fp, prepend=0)
+    if len(own) <= BINS:
+        return own, other
+    upward = (own + other)[::-1].cumsum()
+    lowest = np.unique(np.searchsorted(upward, np.linspace(0, 1, BINS) * steps.n))  # of each gathered step
+    own, other = (np.add.reduceat(counts[::-1], lowest)[::-1] for counts in (own, other))
     return own, other
 
 

@@ -7,7 +7,8 @@ Scripts and styles are allowed by their hash, so no text from data can ever run.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import StageError, WorkbenchError
 from workbench.language import ENGLISH, speaking, stored
 from workbench.language import gettext as _
+from workbench.report.bundle import vega_bundle
 from workbench.report.damage import damaged
 from workbench.report.flips import most_explained
 from workbench.report.gaps import SPOKEN_FOR
 from workbench.report.limits import STEPS, Limits
 from workbench.report.machine import write_for_machines
-from workbench.report.pages import environment, hashed, packed_bundle, page, vega_bundle
+from workbench.report.pages import environment, hashed, packed_bundle, page
 from workbench.report.redaction import RedactedView
 from workbench.report.shapes import Chart, Finding, Findings, Fold, Pair, Prose, Section
 from workbench.report.view import RunView
@@ -96,10 +98,13 @@ def render(
         brand: what the page is; empty: a report.
         summary: its line of facts; None: what was trained on what.
     """
-    with ThreadPoolExecutor(1) as beside:
-        if not table:  # a run's report draws charts; their script is made meanwhile, by code that leaves Python alone
+    with ThreadPoolExecutor(2) as beside:
+        if not table:  # while the sections are imported: what most of them read, and the script of their charts
             beside.submit(packed_bundle)
-        sections = [_section(view, *entry) for entry in table or _sections()]
+            reading = beside.submit(_read_ahead, view)
+            table = _sections()
+            wait([reading])
+        sections = [_section(view, *entry) for entry in table]
     first = _with_gaps(sections[0], sections)
     first = replace(first, blocks=(*(damaged(p) for p in (view.problems,) if p), *first.blocks))
 
@@ -118,6 +123,13 @@ def render(
         sections=sections[1:],
         lean=_left_out(view),
     )
+
+
+def _read_ahead(view: RunView) -> None:
+    """The predictions that the report draws; what cannot be read is said in the places that need it."""
+    with suppress(WorkbenchError):
+        for model in dict.fromkeys(("base", view.shipped)):
+            view.predictions(model, "test")
 
 
 def _with_gaps(first: Section, sections: list[Section]) -> Section:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from workbench.language import N_
 from workbench.language import gettext as _
+from workbench.metrics.curves import Staircase
 from workbench.report import charts, error_charts
 from workbench.report.bands import bands
 from workbench.report.performance import (
@@ -18,8 +19,8 @@ from workbench.report.performance import (
     detection_errors,
     known,
     precision_recall,
-    ranked,
     roc,
+    steps_of,
     truth_of,
 )
 from workbench.report.shapes import Block, Cell, Chart, Fold, HeatCell, Heatmap, Pair, Prose, Table
@@ -151,10 +152,10 @@ def curves(view: RunView) -> list[Block]:
     labels = view.labels[1:2] if len(view.labels) == 2 and not view.multilabel else view.labels
     if not frames:
         return []
-    last = list(frames.values())[-1]
-    truths = {label: truth_of(known(last), label) for label in labels}
+    last = known(list(frames.values())[-1])
+    truths = {label: truth_of(last, label) for label in labels}
     undefined = [label for label, truth in truths.items() if truth.all() or not truth.any()]
-    areas = {label: area(last, label) for label in labels if label not in undefined}
+    areas = {label: area(steps_of(last, label)) for label in labels if label not in undefined}
     hardest = sorted(areas, key=lambda label: (areas[label], labels.index(label)))[:_CURVES]
     blocks: list[Block] = []
     if hardest:
@@ -168,8 +169,9 @@ def curves(view: RunView) -> list[Block]:
             "Bands: the middle 95 % of the curves when the test examples are drawn anew 500 "
             "times, class by class. Dashed: calling at random."
         )
-        blocks += [Prose((said,), heading=title), *(Pair(_both(frames, label, areas[label])) for label in hardest)]
-        if traded := [chart for label in hardest if (chart := _errors(frames, label))]:
+        steps = {label: {who: steps_of(frame, label) for who, frame in frames.items()} for label in hardest}
+        blocks += [Prose((said,), heading=title), *(Pair(_both(steps[label], label)) for label in hardest)]
+        if traded := [chart for label in hardest if (chart := _errors(steps[label], label))]:
             both = [Pair((a, b)) for a, b in zip(traded[::2], traded[1::2], strict=False)]
             rest = traded[2 * len(both) :]
             blocks.append(Fold(_("Misses over false alarms (DET)"), (*both, *rest)))
@@ -181,18 +183,16 @@ def curves(view: RunView) -> list[Block]:
     return blocks
 
 
-def _both(frames: dict[str, pd.DataFrame], label: str, value: float) -> tuple[Chart, Chart]:
-    """The two charts of a class."""
-    frames = {who: ranked(frame, label) for who, frame in frames.items()}
-    last = list(frames.values())[-1]
-    truth = truth_of(last, label)
-    of_roc, of_precision = bands(truth, last[f"score.{label}"].to_numpy(dtype=float))
+def _both(steps: dict[str, Staircase], label: str) -> tuple[Chart, Chart]:
+    """The two charts of a class, of the models by name."""
+    last = list(steps.values())[-1]
+    of_roc, of_precision = bands(last)
 
-    def lines(curve: Callable[[pd.DataFrame, str], pd.DataFrame | None]) -> pd.DataFrame:
-        found = (c.assign(who=who) for who, f in frames.items() if (c := curve(f, label)) is not None)
+    def lines(curve: Callable[[Staircase], pd.DataFrame | None]) -> pd.DataFrame:
+        found = (c.assign(who=who) for who, own in steps.items() if (c := curve(own)) is not None)
         return pd.concat(found, ignore_index=True).round(5)
 
-    mean, share = average_precision(last, label), float(truth.mean())
+    value, mean, share = area(last), average_precision(last), last.positives / last.n
     return (
         Chart(
             charts.roc(lines(roc), of_roc, label),
@@ -213,9 +213,9 @@ def _both(frames: dict[str, pd.DataFrame], label: str, value: float) -> tuple[Ch
     )
 
 
-def _errors(frames: dict[str, pd.DataFrame], label: str) -> Chart | None:
+def _errors(steps: dict[str, Staircase], label: str) -> Chart | None:
     """The one error over the other, on axes on which normal scores give straight lines."""
-    found = {who: curve for who, f in frames.items() if (curve := detection_errors(f, label)) is not None}
+    found = {who: curve for who, own in steps.items() if (curve := detection_errors(own)) is not None}
     if not found:
         return None
     drawn = pd.concat([c.assign(who=who) for who, c in found.items()], ignore_index=True).round(5)

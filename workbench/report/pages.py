@@ -16,6 +16,7 @@ from markupsafe import Markup
 from workbench.assets import asset
 from workbench.language import ENGLISH, gettext, language
 from workbench.report import scale
+from workbench.report.bundle import vega_bundle
 from workbench.report.casebook import Casebook
 from workbench.report.words import clean, count
 
@@ -46,15 +47,6 @@ def page(environment: jinja2.Environment, template: str, script_hashes: tuple[st
 def hashed(text: str) -> str:
     """How a policy names a script or a style."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-@cache
-def vega_bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script; they are part of vl-convert."""
-    import vl_convert
-
-    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    return f"(()=>{{{bundle}}})();"
 
 
 @cache

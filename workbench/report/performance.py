@@ -22,15 +22,10 @@ def known(predictions: pd.DataFrame) -> pd.DataFrame:
     return predictions[there].reset_index(drop=True)
 
 
-def ranked(predictions: pd.DataFrame, label: str) -> pd.DataFrame:
-    """What the curves of one class need, `target.<label>` and its score, from the highest score down.
-
-    Sorting again what is sorted costs next to nothing: a million scores are sorted once and not for every curve.
-    """
-    rows, score = known(predictions), f"score.{label}"
-    truth, values = truth_of(rows, label), rows[score].to_numpy(dtype=float)
-    order = np.argsort(-values, kind="stable")
-    return pd.DataFrame({"target": truth[order], f"target.{label}": truth[order], score: values[order]})
+def steps_of(predictions: pd.DataFrame, label: str) -> Staircase:
+    """What every curve of one class is drawn from; its scores, which may be a million, are sorted here alone."""
+    rows = known(predictions)
+    return staircase(rows[f"score.{label}"].to_numpy(dtype=float), truth_of(rows, label))
 
 
 def said(predictions: pd.DataFrame | None, ids: Iterable[str], column: str) -> dict[str, Any]:
@@ -48,12 +43,11 @@ def confusion(predictions: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
     return np.asarray(counts.reindex(index=labels, columns=labels, fill_value=0), dtype=int)
 
 
-def roc(predictions: pd.DataFrame, label: str) -> pd.DataFrame | None:
+def roc(steps: Staircase) -> pd.DataFrame | None:
     """ROC of one class against the rest: `false_alarms`, `found`, thinned to at most `POINTS`.
 
     None where the split holds only that class or none of it, so that the curve is not defined.
     """
-    steps = _steps(predictions, label)
     if steps.positives in (0, steps.n):
         return None
     false_alarms = np.concatenate([[0.0], steps.fp / (steps.n - steps.positives)])
@@ -63,7 +57,7 @@ def roc(predictions: pd.DataFrame, label: str) -> pd.DataFrame | None:
     return pd.DataFrame({"false_alarms": false_alarms, "found": found})
 
 
-def detection_errors(predictions: pd.DataFrame, label: str) -> pd.DataFrame | None:
+def detection_errors(steps: Staircase) -> pd.DataFrame | None:
     """Misses over false alarms of one class (DET): both as shares and as normal deviates, thinned.
 
     Columns `false_alarms`, `missed`, and `x`, `y`, the normal quantiles of both. Thresholds at which
@@ -72,7 +66,6 @@ def detection_errors(predictions: pd.DataFrame, label: str) -> pd.DataFrame | No
     """
     from scipy.special import ndtri
 
-    steps = _steps(predictions, label)
     if steps.positives in (0, steps.n):
         return None
     false_alarms = steps.fp / (steps.n - steps.positives)
@@ -93,9 +86,8 @@ def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return x[keep], y[keep]
 
 
-def precision_recall(predictions: pd.DataFrame, label: str) -> pd.DataFrame | None:
+def precision_recall(steps: Staircase) -> pd.DataFrame | None:
     """Precision over recall of one class: `found`, `right`, thinned; None where the class has no example."""
-    steps = _steps(predictions, label)
     if not steps.positives:
         return None
     gains = np.diff(steps.tp) > 0
@@ -105,22 +97,15 @@ def precision_recall(predictions: pd.DataFrame, label: str) -> pd.DataFrame | No
     return pd.DataFrame({"found": found, "right": right})
 
 
-def average_precision(predictions: pd.DataFrame, label: str) -> float:
+def average_precision(steps: Staircase) -> float:
     """Mean precision over the steps of recall, from every point."""
-    steps = _steps(predictions, label)
     return float(np.sum(np.diff(steps.tp, prepend=0) * steps.tp / (steps.tp + steps.fp)) / steps.positives)
 
 
-def area(predictions: pd.DataFrame, label: str) -> float:
+def area(steps: Staircase) -> float:
     """Area under the ROC curve of one class against the rest, from every point (not the thinned curve)."""
-    steps = _steps(predictions, label)
     x, y = (np.concatenate([[0], counts]).astype(float) for counts in (steps.fp, steps.tp))
     return float(np.trapezoid(y, x) / (x[-1] * y[-1]))
-
-
-def _steps(predictions: pd.DataFrame, label: str) -> Staircase:
-    rows = known(predictions)
-    return staircase(rows[f"score.{label}"], truth_of(rows, label))
 
 
 def truth_of(rows: pd.DataFrame, label: str) -> np.ndarray:

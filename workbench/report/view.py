@@ -162,7 +162,8 @@ class RunView:
         if frame is None or not split:
             return frame
         if f"{key}:{split}" not in self._read:
-            self._read[f"{key}:{split}"] = frame[frame["split"] == split].reset_index(drop=True)
+            chosen = frame["split"] == split
+            self._read[f"{key}:{split}"] = frame if chosen.all() else frame[chosen].reset_index(drop=True)
         found: pd.DataFrame = self._read[f"{key}:{split}"]
         return found
 
