@@ -29,7 +29,6 @@ def a_million(path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.unproven
 def test_a_million_predictions(tmp_path: Path) -> None:
     config = write_data("classes", tmp_path)
     a_million(tmp_path / "test.csv")

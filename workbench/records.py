@@ -152,7 +152,7 @@ class AttributionWriter:
         self._cases, self._maps = Items(self._paths["json"], "cases"), Tensors(self._paths["safetensors"])
         self._partial = Partial(self._paths["parquet"])
         schema = _SCHEMA.with_metadata({"workbench": json.dumps(self._facts, ensure_ascii=False)})
-        self._waiting: list[pa.RecordBatch] = []
+        self._waiting: list[list[Any]] = [[] for _ in _SCHEMA]  # columns
         self._table: Any = None  # where it could not be opened
         with self._named():
             self._table = pq.ParquetWriter(self._partial.path, schema, compression="zstd")
@@ -165,11 +165,11 @@ class AttributionWriter:
             [a.question.id] * m,
             [f.name for f in a.features],
             range(m),
-            *([None] * m if v is None else np.asarray(v, dtype=np.float64) for v in (a.values, a.low, a.high)),
+            *([None] * m if v is None else np.asarray(v, dtype=np.float64).tolist() for v in (a.values, a.low, a.high)),
         ]
-        arrays = [pa.array(c, type=f.type) for c, f in zip(columns, _SCHEMA, strict=True)]
-        self._waiting.append(pa.record_batch(arrays, schema=self._table.schema))
-        if sum(len(b) for b in self._waiting) >= _AT_ONCE:
+        for waiting, column in zip(self._waiting, columns, strict=True):
+            waiting += column
+        if len(self._waiting[0]) >= _AT_ONCE:
             self._flush()
         case = {
             "question": a.question.id,
@@ -195,10 +195,11 @@ class AttributionWriter:
             raise refused from e
 
     def _flush(self) -> None:
-        if self._waiting:
+        if self._waiting[0]:
+            arrays = [pa.array(c, type=f.type) for c, f in zip(self._waiting, _SCHEMA, strict=True)]
             with self._named():
-                self._table.write_table(pa.Table.from_batches(self._waiting))
-        self._waiting = []
+                self._table.write_table(pa.table(arrays, schema=self._table.schema))
+        self._waiting = [[] for _ in _SCHEMA]
 
     def close(self) -> None:
         """Put the files in their places."""

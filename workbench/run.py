@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import ArtefactError, StageError, UsageError
+from workbench.jsontext import json_text
 from workbench.locking import LOCK, cannot_write, hold
 
 SCHEMA = 1
@@ -47,7 +48,7 @@ def digest(value: Any) -> str:
 
 def json_bytes(value: Any) -> bytes:
     """A JSON value as this program writes it; NaN and infinity are refused."""
-    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return (json_text(value) + "\n").encode()
 
 
 def hash_file(path: Path) -> str:

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from workbench.jsontext import json_text
 from workbench.locking import cannot_write
 from workbench.run import json_bytes
 
@@ -110,7 +111,7 @@ class Items:
 
     def add(self, item: Any, name: str | None = None) -> None:
         """The next item; with a name in a mapping."""
-        text = json.dumps(item, indent=1, ensure_ascii=False, allow_nan=False).replace("\n", "\n  ")
+        text = json_text(item, level=2)
         head = "" if name is None else f"{json.dumps(name, ensure_ascii=False)}: "
         self._spill.write(f"{',' if self._n else ''}\n  {head}{text}".encode())
         self._n += 1

@@ -28,6 +28,7 @@ ORDER = {
     "config_text": 0.2,
     "locking": 0.2,
     "chromium": 0.3,
+    "jsontext": 0.3,
     "config_audit": 0.3,
     "run": 1,
     "config": 1,

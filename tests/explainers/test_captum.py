@@ -71,7 +71,7 @@ def test_trap_deep_lift_passes_unknown_layers_through_and_is_refused() -> None:
 
     module = Functional()
     _, delta = DeepLift(module).attribute(
-        torch.as_tensor(X[None]), torch.as_tensor(BASELINES[:1]), return_convergence_delta=True
+        torch.as_tensor(X[None]).requires_grad_(), torch.as_tensor(BASELINES[:1]), return_convergence_delta=True
     )
     assert abs(float(delta)) > 0.05  # and no error, and no warning that says so
     with pytest.raises(Refusal, match="not complete on this model"):

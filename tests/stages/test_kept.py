@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -89,10 +90,26 @@ def test_a_part_comes_back_as_it_was_kept(tmp_path: Path, monkeypatch: pytest.Mo
     assert not (tmp_path / "p").exists()
 
 
+@pytest.mark.parametrize(
+    ("columns", "background", "budget", "expected"),
+    [(30, 32, 512, 16), (30, 100, 512, 16), (4, 4, 512, 256), (9, 32, 512, 16), (7, 32, 512, 64), (30, 32, 128, 64)],
+)
+def test_a_part_asks_no_more_than_sixteen_of_the_largest(
+    columns: int, background: int, budget: int, expected: int
+) -> None:
+    """512 masks of 32 background rows are the largest by default; 2^7 = 128 masks leave room for four times as many."""
+    of = SimpleNamespace(background={"numeric": np.zeros((background, columns))}, budget=budget)
+    cases = [{"cut": SimpleNamespace(features=[None] * columns)}]
+    assert stage.Asked._together(of, cases) == expected  # type: ignore[arg-type]
+    of.background = None
+    assert stage.Asked._together(of, cases) == stage.TOGETHER  # type: ignore[arg-type]
+
+
 def test_explaining_goes_on_with_the_part_that_was_broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = (*TINY, f"out={str(tmp_path)!r}", "explain.samples=9", "explain.methods=['shap','lime']")
     whole = copy_of("values", tmp_path)
     monkeypatch.setattr(stage, "TOGETHER", 2)
+    monkeypatch.setattr(stage, "_MOST_TOGETHER", 2)
     pipeline.run_config(config_of("values"), options, device="cpu", progress=Progress(quiet=True))
     expected = contents(whole)
     assert not list(whole.path.rglob(".explained"))

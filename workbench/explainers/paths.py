@@ -64,13 +64,15 @@ def integrated_gradients(
     tolerance = absolute
     open_paths = paths
     while open_paths:
-        missing = [(path, place) for path in open_paths for place in range(len(path.answers), len(path.at))]
-        rows = np.array([path.row for path, _ in missing])
-        at = np.array([max(path.at[place], first) for path, place in missing])
-        for index, answers, products in along(form, rows, at):
-            for i, answer, product, total in zip(index, answers.tolist(), products, sums(products), strict=True):
-                missing[i][0].add(answer, product, total)
-        evaluations += len(missing)
+        missing = [path.at[len(path.answers) :] for path in open_paths]
+        rows = np.repeat([path.row for path in open_paths], [len(at) for at in missing])
+        found = list(along(form, rows, np.maximum(np.concatenate(missing), first)))
+        answers, products = np.concatenate([a for _, a, _ in found]).tolist(), [row for *_, p in found for row in p]
+        slopes, start = [total for *_, p in found for total in sums(p)], 0
+        for path, at in zip(open_paths, missing, strict=True):
+            path.add(*(own[start : start + len(at)] for own in (answers, products, slopes)))
+            start += len(at)
+        evaluations += start
         base = float(form.mean(np.array([path.base for path in paths])))
         tolerance = max(absolute, relative * abs(score - base))
         look(open_paths)

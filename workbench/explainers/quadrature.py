@@ -56,11 +56,11 @@ class Path:
         """The answer at the baseline."""
         return self.answers[1]
 
-    def add(self, answer: float, product: np.ndarray, slope: float) -> None:
-        """The next point's answer, its product and the sum of that."""
-        self.answers.append(answer)
-        self.slopes.append(slope)
-        self.products.append(product)
+    def add(self, answers: list[float], products: list[np.ndarray], slopes: list[float]) -> None:
+        """The next points' answers, their products and the sums of these."""
+        self.answers += answers
+        self.slopes += slopes
+        self.products += products
         self._known.clear()
 
     def misses(self) -> np.ndarray:

@@ -30,6 +30,8 @@ from workbench.types import Attribution, Predictions, Question
 
 CUTS = 64  # cases whose cut into features is kept
 TOGETHER = 16  # cases whose banks are asked at once, so that memory does not grow with their number
+_MOST_TOGETHER = 256  # rows of a table, while all of them together ask no more than sixteen of the largest do
+_LARGEST = 512 * 32  # model inputs that the bank of a table's row asks by default: masks times background rows
 _PARTS = "onnx/.explained"  # where parts lie until all is explained
 Picked = list[tuple[int, str]]  # rows of the predictions, and why
 
@@ -203,14 +205,23 @@ class Asked:
         settings = self.session.config.explain
         self.deadline = time.monotonic() + settings.max_seconds if settings.max_seconds else None
         cases, self.cases = self.cases, []
-        for start in range(0, len(cases), TOGETHER):
-            part = cases[start : start + TOGETHER]
+        together = self._together(cases)
+        for start in range(0, len(cases), together):
+            part = cases[start : start + together]
             if start and self.deadline is not None and time.monotonic() > self.deadline:
                 reason = f"the {settings.max_seconds:g} seconds of explain.max_seconds were over"
                 self.left_out += [{"id": c["id"], "reason": reason} for c in cases[start:]]
                 return
             self.cases += part
             yield start, part
+
+    def _together(self, cases: list[dict[str, Any]]) -> int:
+        """How many cases make a part: rows of few columns have small banks, and more of them fit."""
+        if self.background is None or not cases:
+            return TOGETHER
+        masks = min(2 ** len(cases[0]["cut"].features), self.budget)
+        inputs = masks * len(next(iter(self.background.values())))
+        return max(TOGETHER, min(_MOST_TOGETHER, TOGETHER * _LARGEST // inputs))
 
     def grown(self, part: list[dict[str, Any]], models: Models) -> list[list[Bank]]:
         """Of some cases the banks, one a side of `models`; all are asked at once."""

@@ -1,0 +1,46 @@
+"""Explain a run and watch this process's memory: a program.
+
+`python explaining.py RUN LOG` explains a run to its end. To LOG goes a line for every thousand cases: how many are
+explained, and the bytes that are held.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from workbench.engines.progress import Progress, Task
+from workbench.pipeline import run_stage
+
+EVERY = 1000
+
+
+class Watched(Progress):
+    """Progress that notes the memory as it goes."""
+
+    def __init__(self, log: Path) -> None:
+        super().__init__(quiet=True)
+        self._log, self._done, self._process = log, 0, psutil.Process()
+
+    @contextmanager
+    def task(self, what: str, total: float) -> Iterator[Task]:
+        if what == "explaining":
+            yield self
+        else:
+            with super().task(what, total) as other:
+                yield other
+
+    def advance(self, n: float = 1, note: str = "") -> None:
+        """One case of one model: each is one of the model before and one of the model after."""
+        self._done += 1
+        if self._done % (2 * EVERY) == 0:
+            with self._log.open("a") as file:
+                file.write(f"{self._done // 2} {self._process.memory_info().rss}\n")
+
+
+if __name__ == "__main__":
+    run_stage(sys.argv[1], "explain", device="cpu", progress=Watched(Path(sys.argv[2])))
