@@ -1,7 +1,7 @@
 """Explain a run and watch this process's memory: a program.
 
-`python explaining.py RUN LOG` explains a run to its end. To LOG goes a line for every thousand cases: how many are
-explained, and the bytes that are held.
+`python explaining.py RUN LOG KEY=VALUE...` explains a run to its end, with changes of its config. To LOG goes a line
+for every thousand cases: how many are explained, and the bytes that are held.
 """
 
 from __future__ import annotations
@@ -43,4 +43,4 @@ class Watched(Progress):
 
 
 if __name__ == "__main__":
-    run_stage(sys.argv[1], "explain", device="cpu", progress=Watched(Path(sys.argv[2])))
+    run_stage(sys.argv[1], "explain", tuple(sys.argv[3:]), device="cpu", progress=Watched(Path(sys.argv[2])))

@@ -84,6 +84,19 @@ def test_what_a_reason_lacks_goes_to_the_others() -> None:
     assert len(choose_cases(after, after, samples=100)) == 40
 
 
+@pytest.mark.parametrize("n", [7, 8, 40])
+def test_every_value_can_be_asked_for(n: int) -> None:
+    rng = np.random.default_rng(1)
+    targets, names = rng.normal(size=n), np.array([f"e{i}" for i in range(n)], dtype=object)
+    after = Values(names, np.array(["test"] * n, dtype=object), targets, targets + rng.normal(size=n))
+    before = Values(names, after.splits, targets, rng.normal(size=n))
+    chosen = choose_cases(before, after, samples=n)
+    assert [row for row, _ in chosen] == list(range(n))
+    error = np.abs(after.values - targets)
+    of = {why: [error[row] for row, w in chosen if w == why] for why in ("wrong", "right")}
+    assert min(of["wrong"]) >= np.median(error) >= max(of["right"])
+
+
 @pytest.mark.parametrize("samples", [0, 1, 2, 3, 5])
 def test_small_wishes_are_met_exactly(samples: int) -> None:
     before, after = crowd()

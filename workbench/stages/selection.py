@@ -110,10 +110,10 @@ def _rank_values(before: Values, after: Values, test: np.ndarray, rng: np.random
     moved = np.abs(after.values[test] - before.values[test])
     half, quarter = len(by_error) // 2, max(len(by_error) // 4, 1)
     return {
-        "wrong": by_error[::-1][:quarter],
+        "wrong": by_error[half:][::-1],
         "changed": test[np.argsort(-moved, kind="stable")][:quarter],
         "unsure": rng.permutation(by_error[max(half - quarter // 2, 0) : half + quarter // 2 + 1]),
-        "right": by_error[:quarter],
+        "right": by_error[:half],
     }
 
 

@@ -1,0 +1,92 @@
+"""A hundred thousand explained rows: interrupted halfway and resumed, in memory that does not grow with them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from runs import TINY
+
+from workbench import pipeline
+from workbench.engines.progress import Progress
+from workbench.records import read_table
+from workbench.run import Run
+
+PROGRAM = Path(__file__).with_name("explaining.py")
+N = 100_000
+SETTLED = 10_000  # cases after which memory must stay as it is
+BYTES = 1500  # that a further case may hold: its name and its place in the two files of banks
+
+
+def data(folder: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for name, n in (("rows.csv", 600), ("test.csv", N)):
+        rows = np.round(rng.normal(size=(n, 4)), 3)
+        lines = ["a,b,c,d,y", *(",".join(map(str, r)) + f",{r[0] - r[1]:.3f}" for r in rows)]
+        (folder / name).write_text("\n".join(lines))
+    config = folder / "many.toml"
+    config.write_text(
+        'task = "tabular-regression"\nname = "many"\n'
+        '[data]\nsource = "rows.csv"\ntest = "test.csv"\ntarget = "y"\n'
+        '[explain]\nmethods = ["shap"]\nbackground = 4\n'
+    )
+    return config
+
+
+def logged(log: Path) -> list[tuple[int, int]]:
+    """Cases that were explained and bytes that were held."""
+    lines = log.read_text().splitlines() if log.exists() else []
+    return [(int(n), int(held)) for n, held in map(str.split, lines)]
+
+
+def started(run: Path, log: Path) -> subprocess.Popen[bytes]:
+    """The explaining, in a process of its own."""
+    command = [sys.executable, str(PROGRAM), str(run), str(log), f"explain.samples={N}"]
+    return subprocess.Popen(command, cwd=PROGRAM.parent, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+
+def wait_for(process: subprocess.Popen[bytes], log: Path, n: int) -> None:
+    """Until a number of cases is explained."""
+    while not (found := logged(log)) or found[-1][0] < n:
+        assert process.poll() is None, "it ended too soon"
+        time.sleep(0.2)
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_rows(tmp_path: Path) -> None:
+    options = (*TINY, f"out={str(tmp_path)!r}")
+    run = pipeline.run_config(data(tmp_path), options, device="cpu", progress=Progress(quiet=True))
+    first, second = tmp_path / "first", tmp_path / "second"
+    process = started(run.path, first)
+    wait_for(process, first, N // 2)
+    process.kill()
+    process.wait()
+    parts = {p.name: p.stat().st_mtime_ns for p in (run.path / "onnx/.explained").iterdir() if p.name[0] != "."}
+    assert 256 * len(parts) >= N // 2 - 256
+    assert len(Run.open(run.path).read_json("cases.json")["cases"]) == 2  # what was there stands until all is done
+
+    process = started(run.path, second)
+    wait_for(process, second, N * 3 // 4)
+    now = {p.name: p.stat().st_mtime_ns for p in (run.path / "onnx/.explained").iterdir()}
+    assert parts.items() <= now.items()  # none was made again
+    assert process.wait() == 0 and logged(second)[-1][0] == N
+    for log in (first, second):
+        held = [now for n, now in logged(log) if n >= SETTLED]
+        assert max(held) - held[0] < BYTES * (logged(log)[-1][0] - SETTLED), held
+
+    run = Run.open(run.path)
+    assert run.verify() == [] and not list(run.path.rglob(".explained"))
+    cases = run.read_json("cases.json")["cases"]
+    assert len({c["id"] for c in cases}) == N
+    for model in ("base", "onnx"):
+        values = read_table(run, f"{model}/attributions/shap.parquet").to_pandas()
+        about = run.read_json(f"{model}/attributions/shap.json")["cases"]
+        sums = values.groupby("id")["value"].sum()
+        assert len(values) == 4 * N and len(sums) == len(about) == N
+        expected = np.array([about[i]["score"] - about[i]["base_score"] for i in sums.index])
+        np.testing.assert_allclose(sums.to_numpy(), expected, atol=1e-6)
