@@ -27,14 +27,16 @@ def check_gradients(
     """Compare gradients on real examples at several batch sizes, padded rows included.
 
     The gradient is that of the scores weighted by random numbers, so every score counts. Where
-    it differs by more than `TOLERANCE`, autograd is asked again at inputs moved by a millionth:
-    at a kink (of a ReLU, of a maximum) it jumps itself, and no gradient is more right than another.
+    it differs by more than `TOLERANCE`, both are asked again at inputs moved by a millionth: at a kink
+    (of a ReLU, of a maximum) autograd's own gradient jumps, and none is more right than another. A picture
+    of 224 pixels in a network of ReLUs mostly lies at one. There the two have to agree beside it, but for
+    a quarter of the examples, which may lie among kinks so dense that they never do.
 
     Returns:
         The content of `gradients` in parity.json but for the graph's own facts.
     """
     rng = np.random.default_rng(seed)
-    worst, n, kinks = 0.0, 0, 0
+    worst, n, kinks, beside = 0.0, 0, 0, 0
     per_batch = []
     for size in SIZES:
         errors: list[float] = []
@@ -48,19 +50,22 @@ def check_gradients(
                 raise ExportError("a gradient is not finite", hint="look for extreme values in the data")
             error = _relative(found, expected)
             for row in np.flatnonzero(error > TOLERANCE):
-                if _jumps(trained, batch, weights, int(row), expected[row], float(error[row]), rng):
-                    error[row], kinks = 0.0, kinks + 1
+                one = {k: v[row : row + 1] for k, v in batch.items()}, weights[row : row + 1]
+                jumps, agrees = _beside(trained, deployed, *one, expected[row], float(error[row]), rng)
+                if jumps:
+                    error[row], kinks, beside = 0.0, kinks + 1, beside + agrees
             errors += error.tolist()
         per_batch.append({"batch": size, "padded": bool(padded), "max_error": max(errors, default=0.0)})
         worst, n = max(worst, *errors), n + len(errors)
     correlation = binding(deployed, encoded, rows[:8], rng)
-    found_equal = worst <= TOLERANCE and kinks <= max(1, n // 4)
+    found_equal = worst <= TOLERANCE and kinks - beside <= max(1, n // 4)
     return {
         "passed": bool(found_equal and correlation >= LEAST_CORRELATION),
         "tolerance": TOLERANCE,
         "n": n,
         "max_error": worst,
         "at_kinks": kinks,
+        "agree_beside": beside,
         "per_batch": per_batch,
         "binding": {"correlation": correlation, "least": LEAST_CORRELATION, "directions": DIRECTIONS, "step": STEP},
     }
@@ -83,24 +88,28 @@ def _relative(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return np.asarray(away / np.maximum(length, 1e-12))
 
 
-def _jumps(
+def _beside(
     trained: TorchBackbone,
+    deployed: GradientBackbone,
     batch: Mapping[str, np.ndarray],
     weights: np.ndarray,
-    row: int,
     expected: np.ndarray,
     error: float,
     rng: np.random.Generator,
-) -> bool:
-    """Whether autograd's own gradient changes about as much when the input is moved by a millionth."""
-    one, own = {k: v[row : row + 1] for k, v in batch.items()}, weights[row : row + 1]
-    size = float(trained.coordinates(one).detach().abs().mean())
+) -> tuple[bool, bool]:
+    """One example moved by a millionth: does autograd's own gradient change about as much, do the two agree there?"""
+    x = deployed.coordinates(batch)
+    size, slopes = float(np.abs(x).mean()), deployed.slopes(batch)
+    jumps = agrees = False
     for scale in (1, 10):
         for _ in range(_DRAWS):
             moved = (_JITTER * scale * size * rng.standard_normal((1, *expected.shape))).astype(np.float32)
-            if float(_relative(autograd(trained, one, own, moved), expected[None])[0]) >= error / 4:
-                return True
-    return False
+            own = autograd(trained, batch, weights, moved)
+            jumps = jumps or float(_relative(own, expected[None])[0]) >= error / 4
+            agrees = agrees or float(_relative(slopes(x + moved, weights[0])[1], own)[0]) <= TOLERANCE
+            if jumps and agrees:
+                return True, True
+    return jumps, agrees
 
 
 def binding(deployed: GradientBackbone, encoded: Any, rows: np.ndarray, rng: np.random.Generator) -> float:
