@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SHARED := -n auto --dist loadfile
 test slow unproven coverage: export OMP_NUM_THREADS = 1
 
-.PHONY: demo test slow unproven coverage lint types bench audit clean
+.PHONY: demo test slow unproven coverage lint types bench audit release clean
 
 demo: $(VENV)/.demo
 	$(BIN)/workbench demo
@@ -37,6 +37,14 @@ bench: $(VENV)/.test
 audit: $(VENV)/.test
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[audit]'
 	$(BIN)/python .ci/dependencies.py --sbom dist/sbom.cdx.json
+
+# What a release is: the wheel, the source, the bill of materials of what they stand on, and the hashes of all three.
+DIST ?= dist
+release: $(VENV)/.test
+	rm -rf $(DIST)
+	$(BIN)/python -m build --no-isolation --outdir $(DIST) .
+	$(BIN)/python .ci/dependencies.py --offline --sbom $(DIST)/workbench.cdx.json
+	cd $(DIST) && sha256sum * > SHA256SUMS
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -70,6 +73,26 @@ def test_templates_and_fixtures_are_inside_and_nothing_else_is(wheel: Path) -> N
     assert modules <= names
     assert {n.split("/")[0] for n in names} == {"workbench", f"workbench-{workbench.__version__}.dist-info"}
     assert f"workbench-{workbench.__version__}.dist-info/licenses/LICENSE" in names
+
+
+def test_a_release_has_its_bill_of_materials_and_hashes(tmp_path: Path) -> None:
+    folder, here = tmp_path / "dist", Path(sys.prefix)
+    words = ["make", "-C", str(CHECKOUT), "-o", f"{here}/.test", "release", f"VENV={here}", f"DIST={folder}"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    kinds = {p.name.removeprefix(f"workbench-{workbench.__version__}") for p in folder.iterdir()}
+    assert kinds == {"-py3-none-any.whl", ".tar.gz", "workbench.cdx.json", "SHA256SUMS"}
+    hashes = dict(reversed(line.split()) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    assert hashes == {
+        p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir() if p.name != "SHA256SUMS"
+    }
+    bill = json.loads((folder / "workbench.cdx.json").read_text(encoding="utf-8"))
+    assert bill["bomFormat"] == "CycloneDX" and bill["metadata"]["component"]["version"] == workbench.__version__
+    assert {"torch", "captum", "shap", "lime", "onnxruntime-gpu"} <= {c["name"] for c in bill["components"]}
+    with tarfile.open(folder / f"workbench-{workbench.__version__}.tar.gz") as archive:
+        names = {n.partition("/")[2] for n in archive.getnames()}
+    assert {"workbench/cli.py", "tests/runs.py", "constraints.txt", "Makefile", "LICENSE"} <= names
+    assert not any(n.startswith((".venv", "reports/digits", ".git/")) for n in names)
 
 
 def test_it_runs_from_anywhere(python: Path, tmp_path: Path) -> None:
