@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from workbench.backbones.gradient_parity import check_gradients
+from workbench.stages.gradients import _reason
 
 WIDTH, UNITS = 12, 20
 rng = np.random.default_rng(0)
@@ -79,3 +80,11 @@ def test_a_wrong_gradient_agrees_nowhere(factor: float, monkeypatch: pytest.Monk
     monkeypatch.setattr("workbench.backbones.gradient_parity.binding", lambda *_: 1.0)
     found = checked(Deployed(factor))
     assert not found["passed"] and found["agree_beside"] == 0 and found["at_kinks"] > found["n"] / 2
+
+
+def test_the_reason_says_what_was_not_proved() -> None:
+    binding = {"correlation": 0.9999, "least": 0.999}
+    found = {"max_error": 1e-6, "tolerance": 1e-4, "n": 52, "at_kinks": 40, "agree_beside": 12, "binding": binding}
+    assert "at 28 of 52 examples" in _reason(found) and "largest" not in _reason(found)
+    assert "largest relative difference 2.0e-04, allowed 1e-04" in _reason(found | {"max_error": 2e-4})
+    assert "correlation with central differences 0.9000" in _reason(found | {"binding": binding | {"correlation": 0.9}})

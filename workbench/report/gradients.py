@@ -34,6 +34,8 @@ def gradient_facts(parity: dict[str, Any]) -> tuple[tuple[str, Cell], ...]:
     )
     if kinks:
         note += _(", {kinks:,} of them at a kink where autograd's own gradient jumps").format(kinks=kinks)
+    if found.get("agree_beside"):
+        note += _(" (moved by a millionth, {n:,} of these agree as well)").format(n=found["agree_beside"])
     return (
         (_("Gradients, largest error"), word(number(found["max_error"], digits=4), note)),
         (
