@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from offline import no_network
 from report.test_report_language import data_of, left_in_english
 
 from workbench.assets import asset
@@ -39,11 +40,13 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Reports:
     @cache
     def pages(name: str) -> dict[str, Path]:
         config = asset("fixtures", "demo", f"{name}.toml")
-        run = run_config(config, (*SMALL, f"out={str(folder)!r}"), device="cpu")
         found = {}
-        for lang in LANGUAGES:
-            found[lang] = folder / f"{name}.{lang}.html"
-            found[lang].write_bytes(build_report(run, lang=lang).read_bytes())
+        with no_network() as tried:
+            run = run_config(config, (*SMALL, f"out={str(folder)!r}"), device="cpu")
+            for lang in LANGUAGES:
+                found[lang] = folder / f"{name}.{lang}.html"
+                found[lang].write_bytes(build_report(run, lang=lang).read_bytes())
+        assert tried == []
         return found
 
     return lambda name, lang: pages(name)[lang]
