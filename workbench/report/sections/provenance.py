@@ -28,6 +28,7 @@ def provenance(view: RunView) -> Section:
         (_("Workbench's commit"), _commit(git)),
         (_("Hash of the config"), Cell(str(manifest.get("config_sha256", _("not recorded"))), kind="code")),
         (_("To run it again"), Cell("workbench run config.toml", _("config.toml stands beside this report"), "code")),
+        (_("Made again"), word(_again(view))),
         (_("To check the files"), Cell("workbench verify .", _("compares every file with the hashes below"), "code")),
     ]
     blocks: list[Block] = [Facts(tuple(identity))]
@@ -67,10 +68,23 @@ def provenance(view: RunView) -> Section:
                 (Table(_("Files"), (_("File"), "SHA-256"), hashes),),
             )
         )
-    finding = _("{n} with their hashes; the same config, data and seed give the same bytes.").format(
-        n=count(len(files), "{n} file", "{n} files")
-    )
+    finding = _("{n} with their hashes.").format(n=count(len(files), "{n} file", "{n} files"))
     return Section("provenance", _("Provenance"), finding, tuple(blocks))
+
+
+def _again(view: RunView) -> str:
+    """What may be expected of a run that is made again, by where this one was made (docs/reliability.md)."""
+    used = [str((view.manifest.get("device") or {}).get("torch", ""))]
+    used += [str(name) for name in (view.json("onnx/providers.json") or {}).get("used", [])]
+    if any(name.lower().startswith(("cuda", "tensorrt")) for name in used):
+        return _(
+            "A GPU adds up in an order of its own: the same config, data and seed give the same numbers but for their "
+            "last digits."
+        )
+    return _(
+        "The same config, data and seed give the same bytes on the same kind of processor. With another number of "
+        "threads what torch's gradients touch may differ in its last digits."
+    )
 
 
 def _commit(git: dict[str, object] | None) -> Cell:
