@@ -1,7 +1,7 @@
 """Explain a run and watch this process's memory: a program.
 
-`python explaining.py RUN LOG KEY=VALUE...` explains a run to its end, with changes of its config. To LOG goes a line
-for every thousand cases: how many are explained, and the bytes that are held.
+`python explaining.py RUN LOG KEY=VALUE... [--every=N]` explains a run to its end, with changes of its config. To LOG
+goes a line for every N cases (1000): how many are explained, and the bytes that are held.
 """
 
 from __future__ import annotations
@@ -16,15 +16,13 @@ import psutil
 from workbench.engines.progress import Progress, Task
 from workbench.pipeline import run_stage
 
-EVERY = 1000
-
 
 class Watched(Progress):
     """Progress that notes the memory as it goes."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, every: int) -> None:
         super().__init__(quiet=True)
-        self._log, self._done, self._process = log, 0, psutil.Process()
+        self._log, self._every, self._done, self._process = log, every, 0, psutil.Process()
 
     @contextmanager
     def task(self, what: str, total: float) -> Iterator[Task]:
@@ -37,10 +35,16 @@ class Watched(Progress):
     def advance(self, n: float = 1, note: str = "") -> None:
         """One case of one model: each is one of the model before and one of the model after."""
         self._done += 1
-        if self._done % (2 * EVERY) == 0:
+        if self._done % (2 * self._every) == 0:
             with self._log.open("a") as file:
                 file.write(f"{self._done // 2} {self._process.memory_info().rss}\n")
 
 
+def main(run: str, log: str, *options: str) -> None:
+    every = next((int(o.partition("=")[2]) for o in options if o.startswith("--every=")), 1000)
+    changes = tuple(o for o in options if not o.startswith("--"))
+    run_stage(run, "explain", changes, device="cpu", progress=Watched(Path(log), every))
+
+
 if __name__ == "__main__":
-    run_stage(sys.argv[1], "explain", tuple(sys.argv[3:]), device="cpu", progress=Watched(Path(sys.argv[2])))
+    main(*sys.argv[1:])
