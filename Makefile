@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# One process a core, each with one thread; a module's tests share its runs.
+# One process a core, each with one thread; a module's tests share its runs. The slow ones begin with the longest,
+# see tests/conftest.py, and not with the modules of the most tests.
 SHARED := -n auto --dist loadfile
 test slow unproven coverage: export OMP_NUM_THREADS = 1
 
@@ -15,7 +16,7 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest $(SHARED)
 
 slow: $(VENV)/.test
-	$(BIN)/python -m pytest $(SHARED) -m "slow and not unproven"
+	$(BIN)/python -m pytest $(SHARED) --no-loadscope-reorder -m "slow and not unproven"
 
 coverage: $(VENV)/.test
 	$(BIN)/python -m pytest $(SHARED) --cov=workbench --cov-report=term:skip-covered --cov-fail-under=90
