@@ -70,7 +70,8 @@ def integrated_gradients(
         answers, products = np.concatenate([a for _, a, _ in found]).tolist(), [row for *_, p in found for row in p]
         slopes, start = [total for *_, p in found for total in sums(p)], 0
         for path, at in zip(open_paths, missing, strict=True):
-            path.add(*(own[start : start + len(at)] for own in (answers, products, slopes)))
+            own = slice(start, start + len(at))
+            path.add(answers[own], products[own], slopes[own])
             start += len(at)
         evaluations += start
         base = float(form.mean(np.array([path.base for path in paths])))
