@@ -105,6 +105,7 @@ def test_a_hundred_thousand_rows(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.unproven
 def test_methods_of_all_kinds_hold_as_little(run: Run, tmp_path: Path) -> None:
     """Gradients on paths, a surrogate and Shapley values; a line of the log for every hundred cases."""
     methods = "explain.methods=['shap','lime','integrated-gradients']"
