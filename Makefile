@@ -42,10 +42,10 @@ audit: $(VENV)/.test
 # What a release is: the wheel, the source, the bill of materials of what they stand on, and the hashes of all three.
 DIST ?= dist
 release: $(VENV)/.test
-	rm -rf $(DIST)
+	rm -f $(DIST)/workbench-* $(DIST)/workbench.cdx.json $(DIST)/SHA256SUMS
 	$(BIN)/python -m build --no-isolation --outdir $(DIST) .
 	$(BIN)/python .ci/dependencies.py --offline --sbom $(DIST)/workbench.cdx.json
-	cd $(DIST) && sha256sum * > SHA256SUMS
+	cd $(DIST) && sha256sum workbench-* workbench.cdx.json > SHA256SUMS
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
