@@ -58,9 +58,8 @@ def wait_for(process: subprocess.Popen[bytes], log: Path, n: int) -> None:
         time.sleep(0.2)
 
 
-def constant(log: Path) -> bool:
+def constant(lines: list[tuple[int, int]]) -> bool:
     """Whether a further case costs next to nothing."""
-    lines = logged(log)
     (n, held), *rest = lines[SETTLED - 1 :]
     return all(now - held < BYTES * (done - n) + SLACK for done, now in rest)
 
@@ -89,7 +88,10 @@ def test_a_hundred_thousand_rows(run: Run, tmp_path: Path) -> None:
     now = {p.name: p.stat().st_mtime_ns for p in (run.path / "onnx/.explained").iterdir()}
     assert parts.items() <= now.items()  # none was made again
     assert process.wait() == 0 and logged(second)[-1][0] == N
-    assert constant(first) and constant(second), (logged(first), logged(second))
+    assert constant(logged(first)), logged(first)
+    # Taking up what is there needs no model; those are loaded where it ends, once.
+    taken, made = ([line for line in logged(second) if (line[0] <= N // 2) is early] for early in (True, False))
+    assert constant(taken) and constant(made), logged(second)
 
     run = Run.open(run.path)
     later = run.verify()  # the stages after it have not been done again, and that is all that is wrong
@@ -112,4 +114,4 @@ def test_methods_of_all_kinds_hold_as_little(run: Run, tmp_path: Path) -> None:
     methods = "explain.methods=['shap','lime','integrated-gradients']"
     process = started(run.path, tmp_path / "log", "explain.samples=3000", methods, "--every=100")
     assert process.wait() == 0 and logged(tmp_path / "log")[-1][0] == 3000
-    assert constant(tmp_path / "log"), logged(tmp_path / "log")
+    assert constant(logged(tmp_path / "log")), logged(tmp_path / "log")
