@@ -10,6 +10,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from workbench.backbones.export import quiet
 from workbench.backbones.tabular_layers import bin_edges
 from workbench.backbones.tabular_net import TabularNet, recommended
 from workbench.errors import DataError
@@ -79,16 +80,17 @@ class Exported(torch.nn.Module):
 
 def export(model: TabularNet, path: Path, numeric: np.ndarray, categorical: np.ndarray) -> onnxruntime.InferenceSession:
     batch = torch.export.Dim("batch")
-    program = torch.onnx.export(
-        Exported(model).eval(),
-        tensors(numeric[:5], categorical[:5]),
-        dynamo=True,
-        opset_version=20,
-        input_names=["numeric", "categorical"],
-        output_names=["logits"],
-        dynamic_shapes={"numeric": {0: batch}, "categorical": {0: batch}},
-        verbose=False,
-    )
+    with quiet():
+        program = torch.onnx.export(
+            Exported(model).eval(),
+            tensors(numeric[:5], categorical[:5]),
+            dynamo=True,
+            opset_version=20,
+            input_names=["numeric", "categorical"],
+            output_names=["logits"],
+            dynamic_shapes={"numeric": {0: batch}, "categorical": {0: batch}},
+            verbose=False,
+        )
     program.save(path)
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 

@@ -130,7 +130,8 @@ def binding(deployed: GradientBackbone, encoded: Any, rows: np.ndarray, rng: np.
         lean = gradient[0] / max(float(np.sqrt((gradient[0].astype(np.float64) ** 2).sum())), 1e-12)
         shares = rng.uniform(-1, 1, DIRECTIONS).reshape(-1, *[1] * (directions.ndim - 1))
         directions = directions + shares * lean
-        step = STEP * float(np.sqrt((x.astype(np.float64) ** 2).sum()))
+        # A row at the centre of every column lies at the origin: its step is that of coordinates of size one.
+        step = STEP * (float(np.sqrt((x.astype(np.float64) ** 2).sum())) or float(np.sqrt(x.size)))
         ends = np.concatenate([x + step * directions, x - step * directions]).astype(np.float32)
         answers = deployed.scores_at(batch, ends).astype(np.float64) @ weights
         measured = (answers[:DIRECTIONS] - answers[DIRECTIONS:]) / (2 * step)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -130,7 +131,9 @@ def _load_weights(inner: nn.Module, path: Path) -> None:
     if not path.is_file():
         raise ArtefactError(f"backbone.weights: no file {path}", hint="the path is taken from the config's folder")
     try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's notes on a pickle's protocol: what it cannot read is refused
+            state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except Exception as e:  # safetensors, pickle and zip files each have their own
         raise ArtefactError(
             f"backbone.weights: {path.name} cannot be read as plain tensors: {_why_no_tensors(e)}",
