@@ -15,6 +15,7 @@ import pytest
 from runs import TINY, config_of, copy_of, made
 from typer.testing import CliRunner, Result
 
+import workbench
 from workbench import registry
 from workbench.cli import app
 from workbench.config import read_config
@@ -51,6 +52,12 @@ class TestHelp:
         loaded = set(done.stdout.split())
         assert "workbench.cli" in loaded and "Usage:" in done.stdout
         assert not loaded & {"torch", "transformers", "numpy", "scipy", "pandas", "pydantic", "jinja2", "PIL", "captum"}
+
+    def test_the_module_is_the_command_and_says_its_version(self) -> None:
+        words = [sys.executable, "-m", "workbench", "--version"]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        assert done.stdout == f"workbench {workbench.__version__}\n" and not done.stderr
+        assert call("--version").stdout == done.stdout
 
     def test_no_command_shows_the_help_and_a_wrong_option_is_wrong_usage(self) -> None:
         runner = CliRunner()

@@ -47,7 +47,7 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def call(python: Path, folder: Path, *words: str) -> str:
     done = subprocess.run(
-        [str(python), "-P", "-m", "workbench.cli", *words],
+        [str(python), "-P", "-m", "workbench", *words],
         cwd=folder,
         env={"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(folder)},
         capture_output=True,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from workbench import cli_keeping
+from workbench import __version__, cli_keeping
 from workbench.cli_audit import audit
 from workbench.cli_export import export
 from workbench.cli_report import report
@@ -29,11 +29,25 @@ from workbench.terminal import (
 
 app = typer.Typer(
     name="workbench",
-    help="Fine-tune, export, evaluate and explain a model, and answer for it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"workbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def workbench(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Fine-tune, export, evaluate and explain a model, and answer for it."""
 
 
 @app.command()

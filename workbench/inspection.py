@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -38,15 +39,22 @@ def inspect_one(
     Returns:
         The document, with `page` and `document`, the paths of the two files.
     """
-    from workbench.report.inspect import DOCUMENT, PAGE, write_inspection
     from workbench.stages.inspect import inspect
 
     with tempfile.TemporaryDirectory(prefix="workbench-inspect-") as folder:
-        found = inspect(path, folder, id=id, value=input, before=before, device=device, progress=progress)
+        asked: dict[str, Any] = {"id": id, "value": input, "before": before, "device": device, "progress": progress}
+        found = inspect(path, folder, **asked, meanwhile=_import_report)
+        from workbench.report.inspect import DOCUMENT, PAGE, write_inspection
+
         name = Run.open(path).manifest.get("name", Path(path).name)
         where = Path(path) / "inspect" / _folder_name(found.id) if out is None else Path(out)
         document = write_inspection(found.run, found.id, where, name=str(name), lang=lang)
     return {"page": str(where / PAGE), "document": str(where / DOCUMENT), **document}
+
+
+def _import_report() -> None:
+    """Half a second of imports that need one core, while the model computes."""
+    importlib.import_module("workbench.report.inspect")
 
 
 def _folder_name(id: str) -> str:

@@ -8,7 +8,7 @@ same scalar (the logit of the predicted class, or the value) go to
 * lime's explainer at its defaults, shap.Explainer (texts, pictures) or shap.KernelExplainer row by
   row (tables) at theirs, and captum's integrated gradients at 50 steps, all on torch in float32;
 * `workbench explain`'s path: one bank on the deployed file, LIME and SHAP from it, integrated
-  gradients until they converge.
+  gradients until they converge, through the file where the run proved its gradients.
 
 The error of each method is the relative L2 distance to its own limit: Shapley values and the LIME
 surrogate of all 2^M masks (or of a large bank where there are too many), integrated gradients of
@@ -271,6 +271,7 @@ def main() -> None:
         m = len(case["cut"].features)
         widths.append(m)
         torch_probe, deployed = asked.probe(case, "tuned"), asked.probe(case, "onnx")
+        sloped = asked.probe(case, asked.model_for(case, INTEGRATED_GRADIENTS, "onnx", "tuned"))  # as the stage does
         asker = Asker()
         job = Growing([deployed], asked.budget, asked.seed(case))
         bank = clock.time("workbench bank", lambda: grow([job], enough=asked._precise, asker=asker)[0][0])  # noqa: B023
@@ -281,7 +282,7 @@ def main() -> None:
         ours = {
             "shap": clock.time("workbench shap", lambda: run_explainer(SHAPLEY, deployed, bank=bank, seed=0)),  # noqa: B023
             "lime": clock.time("workbench lime", lambda: run_explainer(LIME, deployed, bank=bank, seed=0)),  # noqa: B023
-            "captum": clock.time("workbench captum", lambda: run_explainer(INTEGRATED_GRADIENTS, torch_probe, seed=0)),  # noqa: B023
+            "captum": clock.time("workbench captum", lambda: run_explainer(INTEGRATED_GRADIENTS, sloped, seed=0)),  # noqa: B023
         }
         clock.count("workbench captum", ours["captum"].evaluations)
         theirs: dict[str, np.ndarray | None] = {}

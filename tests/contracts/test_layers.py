@@ -68,6 +68,7 @@ ORDER = {
     "cli_audit": 6.2,
     "cli_keeping": 6.5,
     "cli": 7,
+    "__main__": 8,
 }
 # Above level 1, only the stages read data; a modality decodes its pictures as the data room does.
 READS_DATA = {"modalities.image": {"data.pictures"}}

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import difflib
 import shutil
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -62,6 +63,7 @@ def inspect(
     before: bool | None = None,
     device: str = "auto",
     progress: Progress | None = None,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Inspected:
     """Explain one example of a run's data, or a new input, with every configured method.
 
@@ -74,6 +76,7 @@ def inspect(
             text, where that takes as long again, or torch is not installed. What it decides is said of
             the run's own examples, and of new rows and pictures where torch is there.
         device: "auto", "cpu" or "cuda".
+        meanwhile: done by a thread of its own while the deployed file computes.
 
     Raises:
         UsageError: there is no such id, or neither or both of `id` and `value` are given.
@@ -116,6 +119,8 @@ def inspect(
         raise DataError(f"{example.id!r} cannot be explained: {reason}", hint="give an input of two parts or more")
     familiar = Familiar(home.run) if home.run.has(EMBEDDINGS) and home.run.has(EXCERPTS) else None
     contrasts = Contrasts(one, asked, familiar)
+    if meanwhile is not None:
+        threading.Thread(target=meanwhile, name="meanwhile", daemon=True).start()
     told = {example.id: _ahead(one, contrasts)}
     known = predicted is not None or models.with_base
     if known and not home.audited:
