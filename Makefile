@@ -7,7 +7,11 @@ BIN := $(VENV)/bin
 SHARED := -n auto --dist loadfile
 test slow unproven coverage: export OMP_NUM_THREADS = 1
 
-.PHONY: demo test slow unproven coverage lint types bench audit release clean
+# Other frameworks' exporters have an environment of their own; where it is, the slow tier exports with them anew.
+EXPORTERS := .exporters
+slow: export WORKBENCH_EXPORTERS ?= $(abspath $(wildcard $(EXPORTERS)/bin/python))
+
+.PHONY: demo test slow unproven coverage lint types bench audit release exporters clean
 
 demo: $(VENV)/.demo
 	$(BIN)/workbench demo
@@ -47,6 +51,13 @@ release: $(VENV)/.test
 	$(BIN)/python .ci/dependencies.py --offline --sbom $(DIST)/workbench.cdx.json
 	cd $(DIST) && sha256sum workbench-* workbench.cdx.json > SHA256SUMS
 
+exporters: $(EXPORTERS)/.made
+
+$(EXPORTERS)/.made: fixtures/exporters.txt
+	$(PYTHON) -m venv $(EXPORTERS)
+	$(EXPORTERS)/bin/pip install --quiet -r $<
+	touch $@
+
 $(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[demo]'
@@ -58,4 +69,4 @@ $(VENV)/.test: pyproject.toml constraints.txt
 	touch $(VENV)/.demo $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(EXPORTERS) build dist *.egg-info

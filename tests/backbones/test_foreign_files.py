@@ -133,7 +133,7 @@ def test_a_pipeline_takes_its_columns_one_by_one_texts_among_them(folder: Path =
 @pytest.mark.parametrize("framework", ["keras", "tensorflow", "sklearn", "xgboost"])
 def test_files_that_are_exported_now_are_asked_alike(framework: str, tmp_path: Path) -> None:
     """By the exporters of `WORKBENCH_EXPORTERS` (a Python that has them), else by those that are installed here."""
-    python = os.environ.get("WORKBENCH_EXPORTERS", sys.executable)
+    python = os.environ.get("WORKBENCH_EXPORTERS") or sys.executable
     command = [python, str(ROOT / "fixtures" / "make_foreign.py"), str(tmp_path), framework]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment, check=False)
