@@ -18,6 +18,10 @@ from workbench.errors import Unsupported
 RNG = np.random.default_rng(0)
 W = {
     "conv": RNG.normal(size=(6, 2, 3, 3)).astype(np.float32),
+    "whole": RNG.normal(size=(5, 4, 3, 2)).astype(np.float32),
+    "each": RNG.normal(size=(4, 1, 2, 3)).astype(np.float32),
+    "place": RNG.normal(size=(3, 4, 1, 1)).astype(np.float32),
+    "row": RNG.normal(size=(3, 4, 1, 3)).astype(np.float32),
     "up": RNG.normal(size=(4, 3, 3, 3)).astype(np.float32),
     "matrix": RNG.normal(size=(5, 3)).astype(np.float32),
     "vector": RNG.normal(size=(5,)).astype(np.float32),
@@ -106,6 +110,36 @@ CASES: dict[str, Any] = {
         [W["conv"]],
         {"strides": [1, 3], "dilations": [2, 1], "group": 2},
         lambda x: F.conv2d(x, T["conv"], stride=(1, 3), dilation=(2, 1), groups=2),
+        MAP,
+    ),
+    "Conv of one step": (
+        [W["conv"]],
+        {"pads": [0, 1, 2, 1], "dilations": [1, 2], "group": 2},
+        lambda x: F.conv2d(F.pad(x, (1, 1, 0, 2)), T["conv"], dilation=(1, 2), groups=2),
+        MAP,
+    ),
+    "Conv of all channels": (
+        [W["whole"]],
+        {"pads": [1, 1, 1, 1]},
+        lambda x: F.conv2d(x, T["whole"], padding=1),
+        MAP,
+    ),
+    "Conv of each channel": (
+        [W["each"]],
+        {"group": 4},
+        lambda x: F.conv2d(x, T["each"], groups=4),
+        MAP,
+    ),
+    "Conv of single places, with more around them than they reach": (
+        [W["place"]],
+        {"pads": [1, 0, 1, 0]},
+        lambda x: F.conv2d(x, T["place"], padding=(1, 0)),
+        MAP,
+    ),
+    "Conv of rows": (
+        [W["row"]],
+        {"pads": [0, 1, 0, 0]},
+        lambda x: F.conv2d(F.pad(x, (1, 0)), T["row"]),
         MAP,
     ),
     "ConvTranspose": (

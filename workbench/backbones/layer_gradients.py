@@ -107,16 +107,48 @@ def _conv(t: Tape, node: onnx.NodeProto, g: Sequence[str]) -> list[str | None]:
     kernel = t.sizes(weight, spatial)
     strides, dilations, pads = _window(t, node, kernel)
     there, here = t.sizes(x, spatial), t.sizes(node.output[0], spatial)
-    n = len(kernel)
+    n, group = len(kernel), int(attribute(node, "group", 1))
+    rest: list[None] = [None] * (len(node.input) - 1)
+    reach = [dilations[i] * (kernel[i] - 1) for i in range(n)]
+    if strides == [1] * n and all(pads[i] <= reach[i % n] for i in range(2 * n)):
+        # A convolution too, by the kernel turned about: runtimes have far better code for it than for ConvTranspose.
+        turned = _turned(t, weight, group, t.sizes(x, [1])[0])
+        around = [reach[i % n] - pads[i] for i in range(2 * n)]
+        found = t.op("Conv", g[0], turned, dilations=dilations, pads=around, kernel_shape=kernel, group=group)
+        return [found, *rest]
     missing = [
         there[i] - ((here[i] - 1) * strides[i] - pads[i] - pads[n + i] + dilations[i] * (kernel[i] - 1) + 1)
         for i in range(n)
     ]
     found = t.op(
         "ConvTranspose", g[0], weight, strides=strides, dilations=dilations, pads=pads, kernel_shape=kernel,
-        output_padding=missing, group=attribute(node, "group", 1),
+        output_padding=missing, group=group,
     )  # fmt: skip
-    return [found, *[None] * (len(node.input) - 1)]
+    return [found, *rest]
+
+
+def _turned(t: Tape, weight: str, group: int, channels: int) -> str:
+    """A convolution's kernel (out, in / groups, *kernel) as its gradient's (in, out / groups, *kernel), back to front.
+
+    It is left to the runtime to do this once, when it loads the file, which so holds the weights once.
+    """
+    shape = t.shape(weight)
+    spatial, kernel = list(range(2, len(shape))), t.sizes(weight, range(2, len(shape)))
+    each = t.sizes(weight, [0])[0] // group
+    if group == 1:
+        turned = t.op("Transpose", weight, perm=[1, 0, *spatial])
+    elif each == channels // group == 1:
+        turned = weight
+    else:
+        parted = t.op("Reshape", weight, t.ints(group, each, channels // group, *kernel))
+        swapped = t.op("Transpose", parted, perm=[0, 2, 1, *(a + 1 for a in spatial)])
+        turned = t.op("Reshape", swapped, t.ints(channels, each, *kernel))
+    wide = [a for a, size in zip(spatial, kernel, strict=True) if size > 1]
+    if not wide:
+        return turned
+    # From the last entry to before the first; ONNX counts an end of -1 from behind, so the end lies far below.
+    ends = t.ints(*[-(2**31)] * len(wide))
+    return t.op("Slice", turned, t.ints(*[-1] * len(wide)), ends, t.ints(*wide), t.ints(*[-1] * len(wide)))
 
 
 def _conv_transpose(t: Tape, node: onnx.NodeProto, g: Sequence[str]) -> list[str | None]:
