@@ -265,6 +265,8 @@ def main() -> None:
     low, high = options.words
     cases = [c for c in asked.cases if low <= len(c["cut"].features) <= high][: options.cases]
     session.onnx.outputs(asked.probe(cases[0], "onnx").hide(np.ones((1, len(cases[0]["cut"].features)), bool)))
+    form = asked.probe(cases[0], asked.model_for(cases[0], INTEGRATED_GRADIENTS, "onnx", "tuned")).differentiable()
+    form.slopes(form.point)  # both files are loaded now, as torch's module is
     widths = []
     equal: dict[str, list[float]] = {"shap": [], "lime": [], "lime, all parts": []}
     for case in cases:

@@ -7,7 +7,7 @@ cropping.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -137,6 +137,10 @@ class Segments:
     frame: np.ndarray
     label: np.ndarray
     method: str
+    # What is shown and what stands for it, by preparation and filler: every batch of masks needs both.
+    _layers: dict[Any, tuple[np.ndarray, np.ndarray]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
 
 def encode(inputs: Sequence[Any], preparation: ImagePreparation) -> EncodedImages:
@@ -207,8 +211,11 @@ def hide(
     cut: Segments, masks: np.ndarray, preparation: ImagePreparation, *, filler: str, background: Any = None
 ) -> dict[str, np.ndarray]:
     """`pixel_values` with the segments of each (n, M) mask kept and the others filled."""
-    shown = preparation.normalise(cut.frame[None])[0]
-    hidden = preparation.normalise(filling(cut.frame, preparation, filler)[None])[0]
+    if (preparation, filler) not in cut._layers:
+        frames = (cut.frame, filling(cut.frame, preparation, filler))
+        shown, hidden = (preparation.normalise(frame[None])[0] for frame in frames)
+        cut._layers[preparation, filler] = shown, hidden
+    shown, hidden = cut._layers[preparation, filler]
     keep = masks[:, cut.label][:, None]
     return {"pixel_values": np.where(keep, shown, hidden)}
 

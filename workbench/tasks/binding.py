@@ -21,6 +21,7 @@ from workbench.types import Example, Question
 # Model inputs at once: enough to keep the processor busy, few enough to stay in its caches.
 _ROWS = {"text": 128, "image": 64, "table": 8192}
 _GRADIENT_ROWS = {"text": 32, "image": 32, "table": 4096}
+_FEWEST, _PIXELS = 8, 8 * 224**2  # of large pictures: more at once are no faster and take as much more memory
 _PADDED = "the padding token in the word's place"  # gradients can neither shorten a text nor hide a place
 
 
@@ -75,7 +76,7 @@ def bind(
                 modality.pool(cut, a, preparation.order) if background is not None else modality.pool(cut, a)
             ),
             dense=getattr(modality, "dense", None),
-            batch=_GRADIENT_ROWS[task.modality_name],
+            batch=_at_once(task, backbone, preparation, _GRADIENT_ROWS[task.modality_name]),
             filler=_PADDED if filler in ("delete", "pad") else "",
             weights=weights,
         )
@@ -134,7 +135,7 @@ def bind(
         answer=lambda batch: read(model(batch)),
         filler=modality.FILLERS[filler],
         repeats=repeats,
-        rows=_ROWS[task.modality_name],
+        rows=_at_once(task, backbone, preparation, _ROWS[task.modality_name]),
         differentiable=differentiable if gradients else None,
         weights=weights,
         module=backbone.module if torch else None,
@@ -148,6 +149,14 @@ def bind(
         lengths=(lambda masks: modality.lengths(cut, masks)) if filler == "delete" else None,
         padding=modality.padding(preparation) if hasattr(modality, "padding") else {},
     )
+
+
+def _at_once(task: Task, backbone: Any, preparation: Any, most: int) -> int:
+    """Model inputs of a batch: `most`, but of large pictures fewer, except on a GPU, which more keep busy."""
+    providers = getattr(backbone, "providers", None) or [str(getattr(backbone, "device", "cpu"))]
+    if task.modality_name != "image" or not providers[0].lower().startswith("cpu"):
+        return most
+    return min(most, max(_FEWEST, _PIXELS // (preparation.height * preparation.width)))
 
 
 def _answers(
