@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import tempfile
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +42,30 @@ def inspect_one(
     Returns:
         The document, with `page` and `document`, the paths of the two files.
     """
-    from workbench.stages.inspect import inspect
+    with _loading(Path(path), device, input is not None) as ahead:
+        from workbench.stages.inspect import inspect
 
-    with tempfile.TemporaryDirectory(prefix="workbench-inspect-") as folder:
         asked: dict[str, Any] = {"id": id, "value": input, "before": before, "device": device, "progress": progress}
-        found = inspect(path, folder, **asked, meanwhile=_import_report)
-        from workbench.report.inspect import DOCUMENT, PAGE, write_inspection
+        with tempfile.TemporaryDirectory(prefix="workbench-inspect-") as folder:
+            found = inspect(path, folder, **asked, ahead=ahead, meanwhile=_import_report)
+            from workbench.report.inspect import DOCUMENT, PAGE, write_inspection
 
-        name = Run.open(path).manifest.get("name", Path(path).name)
-        where = Path(path) / "inspect" / _folder_name(found.id) if out is None else Path(out)
-        document = write_inspection(found.run, found.id, where, name=str(name), lang=lang)
+            name = Run.open(path).manifest.get("name", Path(path).name)
+            where = Path(path) / "inspect" / _folder_name(found.id) if out is None else Path(out)
+            document = write_inspection(found.run, found.id, where, name=str(name), lang=lang)
     return {"page": str(where / PAGE), "document": str(where / DOCUMENT), **document}
+
+
+@contextlib.contextmanager
+def _loading(run: Path, device: str, wanted: bool) -> Iterator[Future[Any] | None]:
+    """The run's deployed file, on its way while half a second of imports goes on; None where it is not wanted."""
+    if not wanted:
+        yield None
+        return
+    from workbench.backbones.ahead import load_ahead
+
+    with ThreadPoolExecutor(1) as pool:  # ended here: an error that is printed while it loads would not be seen
+        yield load_ahead(run, device, pool)
 
 
 def _import_report() -> None:

@@ -136,6 +136,20 @@ def test_equal_models_give_equal_bytes_without_traces_of_the_machine(made: Any) 
     onnx.checker.check_model(onnx.load_from_string(m.content), full_check=True)
 
 
+def test_embeddings_are_asked_once_and_a_few_are_kept(made: Any) -> None:
+    m = made("bert")
+    file = m.with_gradients()
+    graph, asked = file.graph, []
+    plain = graph.run
+    graph.run = lambda batch, outputs: asked.append(outputs) or plain(batch, outputs)  # type: ignore[method-assign]
+    rows = [m.encoded.batch([i]) for i in range(6)]
+    first = [file.coordinates(r) for r in rows]
+    np.testing.assert_array_equal(file.coordinates(dict(reversed(rows[5].items()))), first[5])
+    assert len(asked) == 6 and not np.array_equal(first[4], first[5])
+    np.testing.assert_array_equal(file.coordinates(rows[0]), first[0])  # forgotten, and asked anew
+    assert len(asked) == 7 and len(file._embedded) == 4
+
+
 @pytest.mark.parametrize("name", [*NAMES, pytest.param("distilbert", marks=pytest.mark.slow)])
 def test_the_gradient_graph_equals_autograd(made: Any, name: str) -> None:
     """At several batch sizes and lengths, padded rows included, and against the file's own central differences."""

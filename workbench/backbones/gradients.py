@@ -16,6 +16,7 @@ from workbench.probe import LayerMap
 from workbench.run import hash_file
 
 TOLERANCE = 1e-3  # of the scores of both files on one input: enough to see that they belong together
+_KEPT, _SMALL = 4, 4 << 20  # batches whose embeddings are remembered, and of how many bytes: an example and its fillers
 
 
 class GradientBackbone(OnnxBackbone):
@@ -42,6 +43,7 @@ class GradientBackbone(OnnxBackbone):
         super().__init__(path, device=device, threads=threads)
         self.facts = facts
         self._graph_path, self._threads, self._checked = graph, threads, False
+        self._embedded: dict[Any, np.ndarray] = {}
 
     @cached_property
     def graph(self) -> OnnxBackbone:
@@ -74,7 +76,16 @@ class GradientBackbone(OnnxBackbone):
         """The continuous coordinates of a batch: pixels, embedded tokens or embedded columns."""
         if not self.inner:
             return np.asarray(batch[self.facts["coordinates"]], dtype=np.float32)
-        return self.graph.run(self._feed(batch, None, None), ["embedded"])[0]
+        # ONNX Runtime computes the whole graph whatever is asked of it, and methods ask for the same example's in turn.
+        key = tuple((name, batch[name].shape, np.ascontiguousarray(batch[name]).tobytes()) for name in sorted(batch))
+        if key in self._embedded:
+            return self._embedded[key]
+        found = self.graph.run(self._feed(batch, None, None), ["embedded"])[0]
+        if found.nbytes <= _SMALL:
+            for oldest in list(self._embedded)[: len(self._embedded) - _KEPT + 1]:
+                del self._embedded[oldest]
+            self._embedded[key] = found
+        return found
 
     def embeddings(self, batch: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """The input of the head as one vector an example (n, d), and the scores (n, K)."""

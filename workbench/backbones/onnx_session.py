@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ LayerNormalization SkipLayerNormalization EmbedLayerNormalization SimplifiedLaye
 LSTM GRU RNN TreeEnsemble TreeEnsembleClassifier TreeEnsembleRegressor SVMClassifier SVMRegressor
 """
 HEAVY = frozenset(_HEAVY.split())
+_MUTED = threading.RLock()
 _WORDS = {CPU: "the CPU", CUDA: "the GPU, by CUDA", TENSORRT: "the GPU, by TensorRT"}
 
 
@@ -178,16 +180,17 @@ def runtime_reason(error: Exception) -> str:
 
 @contextlib.contextmanager
 def muted() -> Iterator[None]:
-    """Hold back what native code prints on stderr while libraries load."""
-    try:
-        saved = os.dup(2)
-    except OSError:
-        yield
-        return
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
+    """Hold back what native code prints on stderr while libraries load; one thread at a time, as all share it."""
+    with _MUTED:
         try:
+            saved = os.dup(2)
+        except OSError:
             yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+            return
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            try:
+                yield
+            finally:
+                os.dup2(saved, 2)
+                os.close(saved)

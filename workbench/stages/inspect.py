@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import difflib
 import shutil
-import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -63,6 +63,7 @@ def inspect(
     before: bool | None = None,
     device: str = "auto",
     progress: Progress | None = None,
+    ahead: Future[Any] | None = None,
     meanwhile: Callable[[], object] | None = None,
 ) -> Inspected:
     """Explain one example of a run's data, or a new input, with every configured method.
@@ -76,7 +77,8 @@ def inspect(
             text, where that takes as long again, or torch is not installed. What it decides is said of
             the run's own examples, and of new rows and pictures where torch is there.
         device: "auto", "cpu" or "cuda".
-        meanwhile: done by a thread of its own while the deployed file computes.
+        ahead: the deployed file that is being loaded (`workbench.backbones.ahead`).
+        meanwhile: done by a thread of its own while the deployed file answers to masks.
 
     Raises:
         UsageError: there is no such id, or neither or both of `id` and `value` are given.
@@ -90,7 +92,7 @@ def inspect(
     if id and _is_stored(home.run, id):
         return Inspected(home.run, id, True)
     predicted = _predictions(home, id) if id else None
-    models = Models(home)
+    models = Models(home, ahead)
     if home.audited and given_before:
         raise UsageError("--before: this run audits a model that was not trained here", hint="leave it out")
     if given_before and not models.torch:
@@ -119,9 +121,7 @@ def inspect(
         raise DataError(f"{example.id!r} cannot be explained: {reason}", hint="give an input of two parts or more")
     familiar = Familiar(home.run) if home.run.has(EMBEDDINGS) and home.run.has(EXCERPTS) else None
     contrasts = Contrasts(one, asked, familiar)
-    if meanwhile is not None:
-        threading.Thread(target=meanwhile, name="meanwhile", daemon=True).start()
-    told = {example.id: _ahead(one, contrasts)}
+    told = {example.id: _ahead(one, contrasts, meanwhile)}
     known = predicted is not None or models.with_base
     if known and not home.audited:
         write_predictions(one.run, "base", predicted[0] if predicted else one.predict("base"))
@@ -133,7 +133,7 @@ def inspect(
     return Inspected(one.run, example.id, False)
 
 
-def _ahead(one: One, contrasts: Contrasts) -> dict[str, Any]:
+def _ahead(one: One, contrasts: Contrasts, meanwhile: Callable[[], object] | None) -> dict[str, Any]:
     """What the deployed file can say while torch is still being loaded beside it.
 
     The masks that the explanations and their tests will put to it are put here; it remembers
@@ -141,7 +141,10 @@ def _ahead(one: One, contrasts: Contrasts) -> dict[str, Any]:
     """
     one_sided = replace(one, before=False).like(one)
     asked = Asked(one_sided)
-    ((case, (bank,)),) = asked.banks(one_sided.sides)
+    with ThreadPoolExecutor(1) as beside:  # ended before anything else is imported: two threads could meet there
+        if meanwhile is not None:
+            beside.submit(meanwhile)
+        ((case, (bank,)),) = asked.banks(one_sided.sides)
     told = contrasts.turns(case, bank)
     probe = asked.probe(case, "onnx")
     chance = run_explainer(registry.load("controls", CONTROL), probe, bank=bank, seed=one.config.seed)

@@ -21,8 +21,8 @@ class Models:
     file cannot serve, the one before where `with_base`.
     """
 
-    def __init__(self, home: Session) -> None:
-        self._home = home
+    def __init__(self, home: Session, ahead: Future[Any] | None = None) -> None:
+        self._home, self._ahead = home, ahead
         self.table = home.task.modality_name == "table"
         self.torch = _is_installed("torch")
         self.with_base = False
@@ -39,6 +39,8 @@ class Models:
         """The deployed file, asked each input once."""
         if self._home.audited:
             return Remembered(self._home.onnx)
+        if self._ahead is not None:
+            return Remembered(self._ahead.result())
         return Remembered(deployed(self._home.run.path / "onnx", self._home.device, self._home.gradients))
 
     @cached_property
