@@ -82,8 +82,8 @@ class GradientBackbone(OnnxBackbone):
             return self._embedded[key]
         found = self.graph.run(self._feed(batch, None, None), ["embedded"])[0]
         if found.nbytes <= _SMALL:
-            for oldest in list(self._embedded)[: len(self._embedded) - _KEPT + 1]:
-                del self._embedded[oldest]
+            while len(self._embedded) >= _KEPT:
+                del self._embedded[next(iter(self._embedded))]
             self._embedded[key] = found
         return found
 
