@@ -191,6 +191,7 @@ def test_a_text_is_explained_after_customisation_alone_unless_asked(
         found = workbench.inspect_one(run.path, out=tmp_path / "a", **given)
     assert "reason" in found["methods"]["before"]["shap"] and found["before"] is None
     page = (tmp_path / "a" / "inspect.html").read_text()
+    assert "The most probable answers" in page and "not in its first" not in page  # no column of what was not asked
     assert "not known" in page and "asking that model needs torch" in page
     both = workbench.inspect_one(run.path, out=tmp_path / "b", before=True, **given)
     assert both["before"]["label"] in ("yes", "no") and "values" in both["methods"]["before"]["shap"]

@@ -147,10 +147,10 @@ def _turned(sides: list[str]) -> str:
 
 
 def _answers(view: RunView, case: Mapping[str, Any]) -> Table | None:
-    sides = view.sides
+    tops = {who: (case.get(who) or {}).get("top") or [] for who in view.sides}
+    sides = [who for who in view.sides if tops[who]]  # of a new text the model before may not have been asked
     head = tuple(map(view.called, sides))
     caption = _("Answers of the two models") if len(sides) > 1 else _("The most probable answers")
-    tops = {who: (case.get(who) or {}).get("top") or [] for who in sides}
     labels = list(dict.fromkeys(str(label) for who in reversed(sides) for label, _p in tops[who]))[:5]
     if not labels:
         return None
