@@ -34,6 +34,7 @@ OTHERS = (
     *("backbones/own.py", "backbones/devices.py", "backbones/tabular_config.py", "backbones/onnx_session.py"),
     *sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / "backbones").glob("torch_*.py")),
     *("backbones/elementwise_gradients.py", "backbones/layer_gradients.py", "backbones/moving_gradients.py"),
+    "backbones/convolution_gradients.py",
 )
 # Parts of errors and hints that are put together before they are raised, names of data, and patterns.
 NOT_SAID = frozenset(
