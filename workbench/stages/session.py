@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,6 +25,7 @@ STAGES = tuple(name for name in MADE_OF if name != "adopt")
 AUDIT = tuple(name for name in MADE_OF if name not in ("finetune", "export", "compare", "flips", "variants", "shift"))
 _VARIANTS = {"dtypes", "latency_seconds"}  # keys of [export] that the deployed file itself does not depend on
 _TURNS = {"immutable", "ranges", "change"}  # keys of [explain] that counterfactuals alone depend on
+_ASKING = {"explain", "assess", "flips", "shift", "overall", "contrast"}  # stages that put masks to a model
 # Methods ask the file that ships; what it does not offer comes from the model it was exported from.
 Models = Mapping[str, tuple[str, str]]  # side to the model that is asked and the trained one
 PARITY, GRAPH = "onnx/parity.json", "onnx/explain.onnx"
@@ -289,6 +291,20 @@ def do_stage(
             return False
         session.progress.say(f"{stage}: an earlier version made this run without {missing[0]}, so it is done again")
     session.progress.say(f"{stage} ...")
-    with session.run.stage(stage, key, outputs, inputs) as entry:
+    with session.run.stage(stage, key, outputs, inputs) as entry, _threads(stage):
         work(entry)
     return True
+
+
+def _threads(stage: str) -> contextlib.AbstractContextManager[object]:
+    """One thread of the BLAS where matrices are small.
+
+    Two wait for one another, and for the threads of the model, longer than they work: explaining a table took a sixth
+    longer.
+    """
+    if stage not in _ASKING:
+        return contextlib.nullcontext()
+    import scipy.linalg  # noqa: F401 - only a library that is loaded can be told
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, user_api="blas")
