@@ -122,6 +122,7 @@ def run_in_turn(
 
 def _main(request: Path, data: Path) -> dict[str, Any]:
     from workbench.backbones.onnx import OnnxBackbone
+    from workbench.backbones.onnx_session import SPINNING
 
     asked = json.loads(request.read_text(encoding="utf-8"))
     batches: dict[int, dict[int, dict[str, np.ndarray]]] = {}
@@ -136,7 +137,8 @@ def _main(request: Path, data: Path) -> dict[str, Any]:
         before = _memory("VmRSS")
         _forget_peak()
         begun = time.perf_counter()
-        backbone = OnnxBackbone(Path(path), device=asked["device"], threads=asked["threads"])
+        as_it_comes = {SPINNING: "1"}  # deployed, the runtime's threads do not wait passively
+        backbone = OnnxBackbone(Path(path), device=asked["device"], threads=asked["threads"], entries=as_it_comes)
         loaded = time.perf_counter() - begun
         backbone.outputs(largest)
         peak = _memory("VmHWM")

@@ -31,14 +31,17 @@ class OnnxBackbone:
         path: the ONNX file.
         device: "cpu", "cuda" or "auto" (CUDA where there truly is one).
         threads: of one operator; 0 leaves it to the runtime.
+        entries: further entries of the session's configuration.
 
     Raises:
         ArtefactError: the file is missing, damaged or not a model.
         StageError: CUDA was asked for and is not there.
     """
 
-    def __init__(self, path: Path, *, device: str = "auto", threads: int = 0) -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, *, device: str = "auto", threads: int = 0, entries: Mapping[str, str] | None = None
+    ) -> None:
+        self.path, self._entries = path, entries
         self.contents = check_file(path)
         if "logits" not in {v.name for v in self.contents.outputs}:
             given = ", ".join(v.name for v in self.contents.outputs)
@@ -54,7 +57,7 @@ class OnnxBackbone:
         self.shapes: dict[str, list[int | str]] = {i.name: list(i.shape) for i in self._session.get_inputs()}
 
     def _open(self, path: Path, device: str, threads: int) -> Any:
-        return open_session(path, device, threads)
+        return open_session(path, device, threads, entries=self._entries)
 
     @property
     def metadata(self) -> dict[str, Any]:

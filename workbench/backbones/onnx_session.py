@@ -29,6 +29,9 @@ LayerNormalization SkipLayerNormalization EmbedLayerNormalization SimplifiedLaye
 LSTM GRU RNN TreeEnsemble TreeEnsembleClassifier TreeEnsembleRegressor SVMClassifier SVMRegressor
 """
 HEAVY = frozenset(_HEAVY.split())
+# Threads wait passively between batches, as OpenMP's do here (docs/decisions.md).
+SPINNING = "session.intra_op.allow_spinning"
+_OWN = {SPINNING: "0"}
 _MUTED = threading.RLock()
 _WORDS = {CPU: "the CPU", CUDA: "the GPU, by CUDA", TENSORRT: "the GPU, by TensorRT"}
 
@@ -71,7 +74,7 @@ def open_session(
         options.log_severity_level = 4  # a failing run raises; it need not print as well
         options.intra_op_num_threads = threads
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-        for key, value in (entries or {}).items():
+        for key, value in {**_OWN, **(entries or {})}.items():
             options.add_session_config_entry(key, value)
         if wanted == "cuda":
             ort.preload_dlls()

@@ -14,6 +14,7 @@ import numpy as np
 from workbench import __version__, registry
 from workbench.config import Config, read_resolved
 from workbench.engines.progress import Progress
+from workbench.engines.threads import one_blas_thread
 from workbench.errors import ArtefactError, DataError
 from workbench.run import CONFIG, Run, digest, hash_file
 from workbench.stages.reads import MADE_OF, READS
@@ -291,20 +292,9 @@ def do_stage(
             return False
         session.progress.say(f"{stage}: an earlier version made this run without {missing[0]}, so it is done again")
     session.progress.say(f"{stage} ...")
-    with session.run.stage(stage, key, outputs, inputs) as entry, _threads(stage):
+    with (
+        session.run.stage(stage, key, outputs, inputs) as entry,
+        one_blas_thread() if stage in _ASKING else contextlib.nullcontext(),
+    ):
         work(entry)
     return True
-
-
-def _threads(stage: str) -> contextlib.AbstractContextManager[object]:
-    """One thread of the BLAS where matrices are small.
-
-    Two wait for one another, and for the threads of the model, longer than they work: explaining a table took a sixth
-    longer.
-    """
-    if stage not in _ASKING:
-        return contextlib.nullcontext()
-    import scipy.linalg  # noqa: F401 - only a library that is loaded can be told
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(1, user_api="blas")

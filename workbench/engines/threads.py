@@ -1,0 +1,17 @@
+"""How many threads the libraries of linear algebra use."""
+
+from __future__ import annotations
+
+import contextlib
+
+
+def one_blas_thread() -> contextlib.AbstractContextManager[object]:
+    """Within, one thread of the BLAS, for matrices that are small.
+
+    Two wait for one another, and for the threads of the model, longer than they work: explaining a table took a sixth
+    longer.
+    """
+    import scipy.linalg  # noqa: F401 - only a library that is loaded can be told
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, user_api="blas")
