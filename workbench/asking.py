@@ -123,7 +123,7 @@ class _Queue:
         step = max(1, self._rows // repeats)
         for start in range(0, len(order), step):
             part = order[start : start + step]
-            batch = dict(probe.hide(masks[part]))
+            batch = dict((probe.compose or probe.hide)(masks[part]))
             places = (part[:, None] * repeats + np.arange(repeats)).ravel()
             first, inverse = _distinct(batch) if self._padding else (np.arange(len(places)), np.arange(len(places)))
             if len(first) < len(places):
@@ -180,8 +180,15 @@ def _join(batches: Sequence[Batch], padding: Mapping[str, Any]) -> Batch:
             widest = max(a.shape[1] for a in arrays)
             value = padding.get(name, 0)
             arrays = [np.pad(a, ((0, 0), (0, widest - a.shape[1])), constant_values=value) for a in arrays]
-        joined[name] = np.concatenate(arrays)
+        joined[name] = np.concatenate(arrays) if isinstance(arrays[0], np.ndarray) else _stacked(arrays)
     return joined
+
+
+def _stacked(tensors: Sequence[Any]) -> Any:
+    """Tensors of a device below each other, there."""
+    import torch
+
+    return torch.cat(list(tensors))
 
 
 def _rows(batch: Batch, start: int, stop: int) -> Batch:

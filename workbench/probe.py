@@ -174,6 +174,8 @@ class Probe:
         lengths: masks to (n,) input lengths, where hiding features shortens the input.
         padding: value by input name that fills up the shorter of joined inputs; empty where all
             inputs are of one size. Only inputs of tokens are looked through for repetitions.
+        compose: as `hide`, made where the model computes: tensors of that device, so that of an
+            explanation only masks go there and only scores come back. None: `hide` is what there is.
     """
 
     question: Question
@@ -196,6 +198,7 @@ class Probe:
     read: Callable[[np.ndarray], np.ndarray] | None = None
     lengths: Callable[[np.ndarray], np.ndarray] | None = None
     padding: Mapping[str, Any] = field(default_factory=dict)
+    compose: Callable[[np.ndarray], dict[str, Any]] | None = None
 
     @property
     def offers(self) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,12 @@ import pytest
 import tiny
 
 from workbench import registry
+from workbench.asking import Asker
 from workbench.backbones import tabular
+from workbench.backbones.devices import cuda_devices
+from workbench.backbones.export import export_onnx
+from workbench.backbones.onnx import OnnxBackbone
+from workbench.backbones.onnx_gpu import BoundBackbone
 from workbench.explainers import run_explainer
 from workbench.explainers.paths import INTEGRATED_GRADIENTS
 from workbench.modalities import table
@@ -180,3 +186,42 @@ def test_rows_of_a_table_count_by_their_weights(bound: Any) -> None:
     truth = float(b.backbone.outputs(b.background)[:, 1] @ weights)
     assert probe.score(nothing)[0] == pytest.approx(truth, rel=1e-5)
     assert run_explainer(INTEGRATED_GRADIENTS, probe, seed=0).base_score == pytest.approx(truth, rel=1e-4)
+
+
+def on_device(bound: Any, folder: Path, device: str) -> tuple[Probe, Probe, Any]:
+    """The question of a picture to its exported file: as arrays, and with the masks composed on a device."""
+    case = bound("resnet")
+    path = folder / "model.onnx"
+    example = case.modality.encode([case.input], case.preparation).batch([0, 0, 0, 0, 0])
+    path.write_bytes(export_onnx(case.backbone, example, {}, 20))
+    plain, there = OnnxBackbone(path, device="cpu"), BoundBackbone(path, device=device)
+    probes = []
+    for backbone in (plain, there):
+        probes.append(
+            bind(
+                case.task, backbone, case.preparation, Example("e", case.input, 0, "test"), case.question, case.cut,
+                filler="blur",
+            )
+        )  # fmt: skip
+    return probes[0], probes[1], there
+
+
+@pytest.mark.parametrize(
+    "device",
+    ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, pytest.mark.skipif(not cuda_devices(), reason="no GPU")])],
+)
+def test_masks_alone_go_to_the_device(bound: Any, tmp_path: Path, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the model is asked is composed where it computes, in batches that are joined there too."""
+    plain, there, backbone = on_device(bound, tmp_path, device)
+    asked = []
+    run = backbone.outputs_of
+    monkeypatch.setattr(backbone, "outputs_of", lambda tensors: asked.append(tensors["pixel_values"]) or run(tensors))
+    masks = np.random.default_rng(1).uniform(size=(70, len(plain.features))) > 0.4
+    asker = Asker()
+    parts = asker.ask([(there, masks[:3]), (there, masks[3:])])  # the first waits for the second
+    expected = Asker().ask([(plain, masks)])[0]
+    tolerance = 1e-5 if device == "cpu" else 1e-3
+    np.testing.assert_allclose(np.concatenate(parts), expected, rtol=tolerance, atol=tolerance)
+    assert asker.evaluations == 70 == sum(map(len, asked)) and {t.device.type for t in asked} == {device}
+    by_hand = plain.hide(masks[:3])["pixel_values"]
+    np.testing.assert_allclose(asked[0][:3].cpu().numpy(), by_hand, rtol=1e-6)

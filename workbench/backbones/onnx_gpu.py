@@ -75,8 +75,10 @@ class BoundBackbone(OnnxBackbone):
     def _open(self, path: Path, device: str, threads: int) -> Any:
         return open_session(path, device, threads, tensorrt=self._tensorrt, cuda_options=self._options)
 
-    def outputs(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Scores of a batch: (n, K) float32."""
+    def outputs(self, batch: Mapping[str, Any]) -> np.ndarray:
+        """Scores of a batch of arrays, or of torch tensors on the device: (n, K) float32."""
+        if not all(isinstance(v, np.ndarray) for v in batch.values()):
+            return self._outputs_of_tensors(batch)
         feed = self.feed(batch)
         shapes = {k: list(v.shape) for k, v in feed.items()}
         rows = len(next(iter(feed.values())))
@@ -151,8 +153,14 @@ class BoundBackbone(OnnxBackbone):
 
     # -- explanation without leaving the device -------------------------------------------
 
-    def masked_pictures(self, masks: np.ndarray, label: Any, picture: Any, filler: Any) -> Any:
-        """Scores of a picture with segments hidden, composed and run on the device.
+    def placed(self, *arrays: np.ndarray) -> tuple[Any, ...]:
+        """Arrays as torch tensors on the device."""
+        import torch
+
+        return tuple(torch.from_numpy(np.ascontiguousarray(a)).to(self._where) for a in arrays)
+
+    def composed(self, masks: np.ndarray, label: Any, picture: Any, filler: Any) -> Any:
+        """A picture with segments hidden, composed on the device.
 
         Args:
             masks: (n, M) booleans, True keeps a segment.
@@ -161,12 +169,26 @@ class BoundBackbone(OnnxBackbone):
             filler: (C, H, W) torch float32 on the device: what stands for a hidden segment.
 
         Returns:
-            (n, K) torch float32 on the device.
+            (n, C, H, W) torch float32 on the device.
         """
         import torch
 
         keep = torch.from_numpy(np.ascontiguousarray(masks)).to(label.device)[:, label]  # (n, H, W)
-        return self.outputs_of({self.inputs[0]: torch.where(keep[:, None], picture, filler)})
+        return torch.where(keep[:, None], picture, filler)
+
+    def masked_pictures(self, masks: np.ndarray, label: Any, picture: Any, filler: Any) -> Any:
+        """Scores (n, K) of what `composed` gives, torch float32 on the device."""
+        return self.outputs_of({self.inputs[0]: self.composed(masks, label, picture, filler)})
+
+    def _outputs_of_tensors(self, batch: Mapping[str, Any]) -> np.ndarray:
+        shapes = {k: list(v.shape) for k, v in batch.items()}
+        try:
+            found = self.outputs_of(batch).cpu().numpy()
+        except StageError:
+            raise
+        except Exception as e:  # as of arrays
+            raise StageError(f"ONNX Runtime could not run {self.path.name} on {shapes}: {runtime_reason(e)}") from e
+        return checked_scores(found, shapes, self.path)
 
     def outputs_of(self, tensors: Mapping[str, Any]) -> Any:
         """Scores (n, K) of torch tensors, which are bound where they lie; the scores stay there too.

@@ -207,15 +207,20 @@ def filling(frame: np.ndarray, preparation: ImagePreparation, filler: str) -> np
     return gaussian_filter(frame.astype(np.float32), sigma=(sigma, sigma, 0))
 
 
-def hide(
-    cut: Segments, masks: np.ndarray, preparation: ImagePreparation, *, filler: str, background: Any = None
-) -> dict[str, np.ndarray]:
-    """`pixel_values` with the segments of each (n, M) mask kept and the others filled."""
+def layers(cut: Segments, preparation: ImagePreparation, filler: str) -> tuple[np.ndarray, np.ndarray]:
+    """What is shown and what stands behind it, each (3, height, width) float32 as the model takes it."""
     if (preparation, filler) not in cut._layers:
         frames = (cut.frame, filling(cut.frame, preparation, filler))
         shown, hidden = (preparation.normalise(frame[None])[0] for frame in frames)
         cut._layers[preparation, filler] = shown, hidden
-    shown, hidden = cut._layers[preparation, filler]
+    return cut._layers[preparation, filler]
+
+
+def hide(
+    cut: Segments, masks: np.ndarray, preparation: ImagePreparation, *, filler: str, background: Any = None
+) -> dict[str, np.ndarray]:
+    """`pixel_values` with the segments of each (n, M) mask kept and the others filled."""
+    shown, hidden = layers(cut, preparation, filler)
     keep = masks[:, cut.label][:, None]
     return {"pixel_values": np.where(keep, shown, hidden)}
 

@@ -53,6 +53,13 @@ def bind(
     def hide(masks: np.ndarray) -> dict[str, np.ndarray]:
         return modality.hide(cut, masks, preparation, filler=filler, background=background)
 
+    placed: list[Any] = []  # the picture, its filler and its segments, once they are on a device
+
+    def compose(masks: np.ndarray) -> dict[str, Any]:
+        if not placed:
+            placed.extend(backbone.placed(cut.label, *modality.layers(cut, preparation, filler)))
+        return {backbone.inputs[0]: backbone.composed(masks, *placed)}
+
     def read(scores: np.ndarray) -> np.ndarray:
         return np.asarray(task.scalar(scores, question))
 
@@ -132,6 +139,7 @@ def bind(
         example_id=example.id,
         features=cut.features,
         hide=hide,
+        compose=compose if picture_in and hasattr(backbone, "composed") else None,
         answer=lambda batch: read(model(batch)),
         filler=modality.FILLERS[filler],
         repeats=repeats,
