@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from workbench.config_audit import Audit
-from workbench.config_text import Candidate, Dtype, Section, absolute, override, read_toml, with_usual_methods
+from workbench.config_text import Candidate, Dtype, OnGpu, Section, absolute, override, read_toml, with_usual_methods
 from workbench.config_text import config_error as _config_error
 from workbench.errors import ArtefactError, ConfigError
 from workbench.places import Region
@@ -114,6 +114,7 @@ class Predict(Section):
 
     batch_size: int = Field(64, ge=1, description="examples at once")
     shard_size: int = Field(2048, ge=1, description="examples a resumable shard")
+    gpu: OnGpu = Field("plain", description="on a GPU: `graphs` replays recorded kernels, `tensorrt` compiles first")
 
 
 class Evaluate(Section):

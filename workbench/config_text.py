@@ -23,6 +23,7 @@ class Section(BaseModel):
 # Keys of [export]: how the file is written, and the number formats of its variants.
 Candidate = Literal["dynamo", "dynamo-20", "dynamo-23", "fused-17", "fastest"]
 Dtype = Literal["fp32", "fp16", "bf16", "int8"]
+OnGpu = Literal["plain", "graphs", "tensorrt"]
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import tiny
 import torch
 
+from workbench.backbones import onnx_gpu
 from workbench.backbones.devices import cuda_devices
 from workbench.backbones.export import export_onnx, tracing_batch
 from workbench.backbones.onnx import OnnxBackbone
@@ -74,6 +76,21 @@ def test_pictures_are_hidden_on_the_device_as_by_hand(tmp_path: Path) -> None:
     found = bound.masked_pictures(masks, *(torch.from_numpy(v) for v in (label, picture, filler)))
     expected = OnnxBackbone(made.path, device="cpu").outputs({bound.inputs[0]: by_hand})
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("how", ["plain", "graphs", "tensorrt"])
+def test_a_run_says_how_a_gpu_runs_its_file(made: Made, how: str, tmp_path: Path, monkeypatch: Any) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(onnx_gpu, "BoundBackbone", lambda path, **options: asked.update(options, path=path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    onnx_gpu.opened(made.path, "cuda", how)
+    assert (asked["path"], asked["device"]) == (made.path, "cuda")
+    assert asked.get("graphs", False) == (how == "graphs")
+    engines = asked.get("tensorrt")
+    assert (engines is not None) == (how == "tensorrt")
+    if engines is not None:
+        assert engines.is_dir() and engines.parent == tmp_path / "workbench" / "tensorrt"
+        assert engines.name == hashlib.sha256(made.path.read_bytes()).hexdigest()[:16]
 
 
 @pytest.mark.gpu

@@ -102,6 +102,16 @@ def test_a_card_that_the_runtime_cannot_use_is_an_error_where_it_was_asked_for(
     assert "pip install" in caught.value.hint
 
 
+def test_tensorrt_that_does_not_start_is_an_error_as_it_was_asked_for(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_session, "choose_device", lambda device: "cuda")
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    with pytest.raises(StageError, match=r"predict\.gpu = 'tensorrt'.*libnvinfer") as caught:
+        open_session(path, "auto", tensorrt=tmp_path)
+    assert "pip install tensorrt" in caught.value.hint
+
+
 def test_the_runtimes_messages_become_plain() -> None:
     said = "[ONNXRuntimeError] : 1 : FAIL : Load model from /a/m.onnx failed:/onnxruntime_src/onnxruntime/core/x.cc:25 "
     assert runtime_reason(RuntimeError(said + "void f(int, X&) Unsupported thing: 3")) == "Unsupported thing: 3"

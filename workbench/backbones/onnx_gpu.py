@@ -8,6 +8,7 @@ explanation only masks go up and only scores come down.
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from workbench.backbones.devices import choose_device
 from workbench.backbones.onnx import OnnxBackbone, checked_scores
 from workbench.backbones.onnx_session import open_session, runtime_reason
 from workbench.errors import StageError
+from workbench.run import hash_file
 
 OUTPUT = "logits"
 _BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)  # rows; a batch is filled up to the next of them
@@ -220,3 +222,16 @@ class BoundBackbone(OnnxBackbone):
         binding.synchronize_outputs()
         self.check_provider()
         return found
+
+
+def opened(path: Path, device: str, how: str) -> BoundBackbone:
+    """A file on a GPU as `predict.gpu` says: "plain", with "graphs", or by "tensorrt".
+
+    TensorRT's engines are made for one file on one card and are kept by the file's hash in the user's cache.
+    """
+    if how != "tensorrt":
+        return BoundBackbone(path, device=device, graphs=how == "graphs")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    engines = cache / "workbench" / "tensorrt" / hash_file(path)[:16]
+    engines.mkdir(parents=True, exist_ok=True)
+    return BoundBackbone(path, device=device, tensorrt=engines)

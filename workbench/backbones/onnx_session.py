@@ -78,6 +78,8 @@ def open_session(
             options.add_session_config_entry(key, value)
         if wanted == "cuda":
             ort.preload_dlls()
+            if tensorrt is not None:  # its builder has no option of its own to compute in fp32 what is fp32
+                os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
         providers = providers_for(wanted, tensorrt, cuda_options)
         try:
             session = ort.InferenceSession(str(path), options, providers=providers)
@@ -90,6 +92,11 @@ def open_session(
     session.disable_fallback()
     if device == "cuda" and session.get_providers()[0] == CPU:
         raise StageError(f"--device cuda: {_could_not_start()}", hint=cuda_hint())
+    if wanted == "cuda" and tensorrt is not None and session.get_providers()[0] != TENSORRT:
+        raise StageError(
+            "predict.gpu = 'tensorrt': ONNX Runtime could not start TensorRT (libnvinfer.so.10)",
+            hint="pip install tensorrt, or set predict.gpu to 'plain' or 'graphs'",
+        )
     return session
 
 

@@ -224,9 +224,9 @@ class Session:
 
             return ForeignBackbone(path, device=self.device)
         if self.torch_device == "cuda":
-            from workbench.backbones.onnx_gpu import BoundBackbone
+            from workbench.backbones.onnx_gpu import opened
 
-            return BoundBackbone(path, device=self.device)
+            return opened(path, self.device, self.config.predict.gpu)
         from workbench.backbones.gradients import deployed
 
         return deployed(self.run.path / "onnx", self.device, self.gradients)
