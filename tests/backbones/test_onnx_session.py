@@ -13,7 +13,16 @@ from onnx import TensorProto, helper, numpy_helper
 
 from workbench.backbones import onnx_session
 from workbench.backbones.onnx import OnnxBackbone
-from workbench.backbones.onnx_session import CPU, CUDA, assignment, open_session, providers_for, ran_on, runtime_reason
+from workbench.backbones.onnx_session import (
+    CPU,
+    CUDA,
+    SPINNING,
+    assignment,
+    open_session,
+    providers_for,
+    ran_on,
+    runtime_reason,
+)
 from workbench.errors import StageError
 
 
@@ -100,6 +109,12 @@ def test_a_card_that_the_runtime_cannot_use_is_an_error_where_it_was_asked_for(
     with pytest.raises(StageError, match=r"--device cuda: .*cuDNN 9 is missing") as caught:
         open_session(path, "cuda")
     assert "pip install" in caught.value.hint
+
+
+def test_threads_wait_passively_unless_it_is_asked_otherwise(path: Path) -> None:
+    for entries, expected in ((None, "0"), ({SPINNING: "1"}, "1")):
+        session = OnnxBackbone(path, device="cpu", entries=entries)._session
+        assert session.get_session_options().get_session_config_entry(SPINNING) == expected
 
 
 def test_tensorrt_that_does_not_start_is_an_error_as_it_was_asked_for(
