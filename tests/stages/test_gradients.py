@@ -28,7 +28,10 @@ from workbench.stages.session import GRAPH, PARITY, Session
 KINDS = ("pictures", "texts", "classes", "values", "labelled-texts", "labelled-rows")
 LIGHT = Path(__file__).parents[2] / "docs" / "deploy.md"
 # What is not there on a small machine beside the deployed model.
-HIDDEN = ("torch", "transformers", "captum", "shap", "lime", "datasets", "sklearn", "accelerate", "peft", "onnx")
+HIDDEN = (
+    *("torch", "transformers", "captum", "shap", "lime", "datasets", "sklearn", "accelerate", "peft", "onnx"),
+    "threadpoolctl",
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)

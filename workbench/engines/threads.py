@@ -9,9 +9,12 @@ def one_blas_thread() -> contextlib.AbstractContextManager[object]:
     """Within, one thread of the BLAS, for matrices that are small.
 
     Two wait for one another, and for the threads of the model, longer than they work: explaining a table took a sixth
-    longer.
+    longer. Where threadpoolctl is not installed (docs/deploy.md) there are as many as before.
     """
     import scipy.linalg  # noqa: F401 - only a library that is loaded can be told
-    from threadpoolctl import threadpool_limits
 
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        return contextlib.nullcontext()
     return threadpool_limits(1, user_api="blas")
