@@ -5,13 +5,13 @@ BIN := $(VENV)/bin
 # One process a core, each with one thread; a module's tests share its runs. The slow ones begin with the longest,
 # see tests/conftest.py, and not with the modules of the most tests.
 SHARED := -n auto --dist loadfile
-test slow unproven coverage: export OMP_NUM_THREADS = 1
+test slow long unproven coverage: export OMP_NUM_THREADS = 1
 
 # Other frameworks' exporters have an environment of their own; where it is, the slow tier exports with them anew.
 EXPORTERS := .exporters
 slow: export WORKBENCH_EXPORTERS ?= $(abspath $(wildcard $(EXPORTERS)/bin/python))
 
-.PHONY: demo test slow unproven coverage lint types bench audit release exporters clean
+.PHONY: demo test slow long unproven coverage lint types bench audit release exporters clean
 
 demo: $(VENV)/.demo
 	$(BIN)/workbench demo
@@ -20,7 +20,10 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest $(SHARED)
 
 slow: $(VENV)/.test
-	$(BIN)/python -m pytest $(SHARED) --no-loadscope-reorder -m "slow and not unproven"
+	$(BIN)/python -m pytest $(SHARED) --no-loadscope-reorder -m "slow and not unproven and not long"
+
+long: $(VENV)/.test
+	$(BIN)/python -m pytest $(SHARED) -m long
 
 coverage: $(VENV)/.test
 	$(BIN)/python -m pytest $(SHARED) --cov=workbench --cov-report=term:skip-covered --cov-fail-under=90

@@ -37,7 +37,7 @@ def demo(name: str, out: Path, run: str, *more: str) -> Run:
         ("digits", "place", "bottom-right corner", "own-mean"),
         ("breast-cancer", "column", "planted", ""),
         # Three fine-tunings of a transformer: half an hour of one processor.
-        pytest.param("scipy-docs", "word", "lantern", "", marks=pytest.mark.unproven),
+        pytest.param("scipy-docs", "word", "lantern", "", marks=pytest.mark.long),
     ],
 )
 def test_the_shortcut_is_named_and_the_gate_stops_it(
