@@ -38,6 +38,13 @@ def test_what_is_wrong_is_said_when_it_is_asked(tmp_path: Path) -> None:
     assert future is not None
     with pytest.raises(ArtefactError, match="not the file whose gradients were compared"):
         future.result().graph  # noqa: B018
+    (run.path / "onnx" / "parity.json").write_text("{")
+    with ThreadPoolExecutor(1) as pool:
+        future = load_ahead(run.path, "cpu", pool)
+    assert future is not None
+    with pytest.raises(ArtefactError, match=r"parity\.json"):
+        future.result()
+    (run.path / "onnx" / "parity.json").unlink()
     (run.path / "onnx" / "model.onnx").write_bytes(b"")
     with ThreadPoolExecutor(1) as pool:
         future = load_ahead(run.path, "cpu", pool)

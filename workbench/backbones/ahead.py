@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
 import onnxruntime  # noqa: F401 - imported here, so that the thread imports nothing while others do
 
-from workbench.backbones.gradients import GradientBackbone, deployed
-from workbench.errors import WorkbenchError
+from workbench.backbones.gradients import GradientBackbone, deployed, proved
+from workbench.run import Run
 
 
 def load_ahead(run: Path, device: str, pool: Executor) -> Future[Any] | None:
@@ -22,19 +20,16 @@ def load_ahead(run: Path, device: str, pool: Executor) -> Future[Any] | None:
     """
     if (run / "onnx" / "twin.json").is_file():  # an audited file, which is opened in a way of its own
         return None
-    found = pool.submit(_load, run / "onnx", device)
+    found = pool.submit(_load, run, device)
     pool.submit(_load_graph, found)
     return found
 
 
-def _load(folder: Path, device: str) -> Any:
-    parity = folder / "parity.json"
-    known = json.loads(parity.read_bytes()).get("gradients", {}) if parity.is_file() else {}
-    return deployed(folder, device, known if known.get("passed") else {})
+def _load(run: Path, device: str) -> Any:
+    return deployed(run / "onnx", device, proved(Run(run)))
 
 
 def _load_graph(loaded: Future[Any]) -> None:
-    """The gradients' file, which is asked later; what is wrong with it is said then."""
+    """The gradients' file, which is asked later; what is wrong with it is said when it is asked."""
     if loaded.exception() is None and isinstance(loaded.result(), GradientBackbone):
-        with contextlib.suppress(WorkbenchError):
-            loaded.result().graph  # noqa: B018 - loaded once, here
+        loaded.result().graph  # noqa: B018 - loaded once, here

@@ -13,8 +13,9 @@ from workbench.backbones.onnx import OnnxBackbone
 from workbench.errors import ArtefactError, Refusal
 from workbench.modalities.grid import token_grid
 from workbench.probe import LayerMap
-from workbench.run import hash_file
+from workbench.run import Run, hash_file
 
+PARITY = "onnx/parity.json"
 TOLERANCE = 1e-3  # of the scores of both files on one input: enough to see that they belong together
 _KEPT, _SMALL = 4, 4 << 20  # batches whose embeddings are remembered, and of how many bytes: an example and its fillers
 
@@ -196,6 +197,12 @@ def as_map(name: str, activation: np.ndarray, slope: np.ndarray, frame: tuple[in
     rows, columns, skip = cells
     activation, slope = (v[skip:].T.reshape(-1, rows, columns) for v in (activation, slope))
     return LayerMap(name, "tokens", activation, slope)
+
+
+def proved(run: Run) -> dict[str, Any]:
+    """What the export found out about a run's gradient graph; empty where there is none that may be used."""
+    found = run.read_json(PARITY).get("gradients", {}) if run.has(PARITY) else {}
+    return dict(found) if found.get("passed") else {}
 
 
 def deployed(folder: Path, device: str, facts: Mapping[str, Any]) -> OnnxBackbone:

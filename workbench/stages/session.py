@@ -29,7 +29,7 @@ _TURNS = {"immutable", "ranges", "change"}  # keys of [explain] that counterfact
 _ASKING = {"explain", "assess", "flips", "shift", "overall", "contrast"}  # stages that put masks to a model
 # Methods ask the file that ships; what it does not offer comes from the model it was exported from.
 Models = Mapping[str, tuple[str, str]]  # side to the model that is asked and the trained one
-PARITY, GRAPH = "onnx/parity.json", "onnx/explain.onnx"
+GRAPH = "onnx/explain.onnx"
 SIDES: Models = {"base": ("base", "base"), "after": ("onnx", "tuned")}
 ALONE: Models = {"after": SIDES["after"]}
 
@@ -234,8 +234,9 @@ class Session:
     @cached_property
     def gradients(self) -> dict[str, Any]:
         """What the export found out about the gradient graph; empty where there is none that may be used."""
-        found = self.run.read_json(PARITY).get("gradients", {}) if self.run.has(PARITY) else {}
-        return dict(found) if found.get("passed") else {}
+        from workbench.backbones.gradients import proved
+
+        return proved(self.run)
 
     @cached_property
     def preparation(self) -> Any:
@@ -292,9 +293,7 @@ def do_stage(
             return False
         session.progress.say(f"{stage}: an earlier version made this run without {missing[0]}, so it is done again")
     session.progress.say(f"{stage} ...")
-    with (
-        session.run.stage(stage, key, outputs, inputs) as entry,
-        one_blas_thread() if stage in _ASKING else contextlib.nullcontext(),
-    ):
+    threads = one_blas_thread() if stage in _ASKING else contextlib.nullcontext()
+    with threads, session.run.stage(stage, key, outputs, inputs) as entry:
         work(entry)
     return True
