@@ -13,7 +13,7 @@ import pytest
 from runs import copy_of, made
 from typer.testing import CliRunner
 
-from workbench.backbones.gradients import GradientBackbone
+from workbench.backbones.gradients import PARITY, GradientBackbone
 from workbench.backbones.onnx import OnnxBackbone
 from workbench.cli import app
 from workbench.errors import ArtefactError
@@ -23,7 +23,7 @@ from workbench.records import read_attributions
 from workbench.run import hash_file
 from workbench.stages.explain import Asked
 from workbench.stages.gradients import write_gradients
-from workbench.stages.session import GRAPH, PARITY, Session
+from workbench.stages.session import GRAPH, Session
 
 KINDS = ("pictures", "texts", "classes", "values", "labelled-texts", "labelled-rows")
 LIGHT = Path(__file__).parents[2] / "docs" / "deploy.md"
