@@ -31,6 +31,7 @@ from workbench.backbones.gradient_graph import gradient_graph
 from workbench.backbones.gradient_parity import check_gradients, check_layer
 from workbench.backbones.gradients import GradientBackbone
 from workbench.backbones.hf import image_preparation
+from workbench.backbones.narrowing import narrowed
 from workbench.backbones.onnx import METADATA_SCHEMA, OnnxBackbone
 from workbench.backbones.taps import facts_of, taps_of
 from workbench.config import Backbone
@@ -64,7 +65,7 @@ class Made:
         self.encoded = self.modality.encode(self.inputs, self.preparation)
         self.taps = taps_of(self.torch, self.encoded)
         self.graph = trace(self.torch, tracing_batch(self.encoded, self.torch.modality), 20, self.taps)
-        self.content = self.export(scores_only(self.graph))
+        self.content = self.export(narrowed(scores_only(self.graph)))
         self.path = folder / "model.onnx"
         self.path.write_bytes(self.content)
 
@@ -77,7 +78,7 @@ class Made:
     def with_gradients(self, change: Any = None) -> GradientBackbone:
         """The file with its gradient graph; `change` is made to the graph's file before it is read."""
         facts = facts_of(self.torch, self.taps)
-        content = gradient_graph(self.graph, facts["coordinates"], facts)
+        content = gradient_graph(narrowed(self.graph), facts["coordinates"], facts)
         if change is not None:
             content = change(content)
         path = self.path.with_name("explain.onnx")
@@ -129,7 +130,7 @@ def test_the_file_alone_prepares_inputs_as_the_model_did(made: Any, name: str) -
 def test_equal_models_give_equal_bytes_without_traces_of_the_machine(made: Any) -> None:
     m = made("bert")
     again = trace(m.torch, tracing_batch(m.encoded, m.torch.modality), 20, m.taps)
-    assert m.export(scores_only(again)) == m.content
+    assert m.export(narrowed(scores_only(again))) == m.content
     text = m.content.decode("latin-1")
     assert str(Path.home()) not in text
     assert "site-packages" not in text

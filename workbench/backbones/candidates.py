@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.backbones.export import export_onnx, quiet, trace, with_metadata
+from workbench.backbones.narrowing import narrowed
 from workbench.backbones.torch import TorchBackbone
 from workbench.errors import ExportError
 
@@ -59,7 +60,7 @@ def write_candidate(
         if name == "dynamo-23":
             # What was traced before has attention as separate products, which the gradient graph needs.
             with _attention(backbone.module, "sdpa"):
-                return with_metadata(trace(backbone, example, 23), metadata)
+                return with_metadata(narrowed(trace(backbone, example, 23)), metadata)
         return _fused(backbone, example, metadata)
     except ExportError:
         raise

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from workbench.backbones.narrowing import narrowed
 from workbench.backbones.onnx import METADATA, METADATA_SCHEMA
 from workbench.backbones.torch import TorchBackbone
 from workbench.errors import ExportError
@@ -68,7 +69,7 @@ def export_onnx(
         ExportError: torch's exporter failed, or the file is over 2 GB.
     """
     known = backbone.traced.get(opset)
-    return with_metadata(trace(backbone, example, opset) if known is None else scores_only(known), metadata)
+    return with_metadata(narrowed(trace(backbone, example, opset) if known is None else scores_only(known)), metadata)
 
 
 def trace(backbone: TorchBackbone, example: Mapping[str, np.ndarray], opset: int, taps: Taps | None = None) -> Any:

@@ -17,13 +17,14 @@ _EXAMPLES = 64
 def traced(session: Session, tuned: Any, example: Any, encoded: Any) -> tuple[Any, dict[str, Any], str]:
     """The model traced once for both files: graph, facts of the gradient graph, and why it can have none."""
     from workbench.backbones.export import trace
+    from workbench.backbones.narrowing import narrowed
     from workbench.backbones.taps import facts_of, taps_of
 
     opset, reason = session.config.export.opset, ""
     try:
         taps = taps_of(tuned, encoded)
         tuned.traced[opset] = trace(tuned, example, opset, taps)
-        return tuned.traced[opset], facts_of(tuned, taps), ""
+        return narrowed(tuned.traced[opset]), facts_of(tuned, taps), ""
     except Exception as e:  # whatever it is, the model itself may still be exported
         reason = e.message if isinstance(e, ExportError) else f"{type(e).__name__}: {' '.join(str(e).split())[:200]}"
     return None, {}, reason
