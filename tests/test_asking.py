@@ -79,6 +79,16 @@ def test_texts_are_asked_in_order_of_length() -> None:
     np.testing.assert_array_equal(found[:, 0], masks @ np.arange(1, 13))
 
 
+def test_a_long_text_among_short_ones_is_asked_in_the_batches_that_it_allows() -> None:
+    model = Model()
+    few, many = sentence(model, list(range(1, 13)), rows=4), sentence(model, [5, 6, 7], rows=16)
+    asked = [(few, some_masks(24, 12)), (many, some_masks(7, 3, seed=1))]
+    answers = Asker().ask(asked)
+    assert all(len(b) <= 4 for b in model.batches if b.shape[1] > 3)
+    for (_probe, masks), tokens, found in zip(asked, (np.arange(1, 13), [5, 6, 7]), answers, strict=True):
+        np.testing.assert_array_equal(found[:, 0], masks @ tokens)
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [

@@ -119,6 +119,7 @@ class _Queue:
 
     def add(self, probe: Probe, masks: np.ndarray, answer: _Answer) -> None:
         repeats = probe.repeats
+        self._rows = min(self._rows, probe.rows)  # that of the longest so far
         order = np.arange(len(masks)) if probe.lengths is None else np.argsort(-probe.lengths(masks), kind="stable")
         step = max(1, self._rows // repeats)
         for start in range(0, len(order), step):

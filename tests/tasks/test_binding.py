@@ -175,6 +175,18 @@ def test_pixels_of_a_picture_can_be_hidden_apart(bound: Any) -> None:
     assert picture.pool(np.ones(b.cut.label.shape)) == pytest.approx(np.bincount(b.cut.label.ravel()))
 
 
+def test_long_texts_are_asked_in_small_batches_unless_a_gpu_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    b = Bound("bert mask")
+    assert b.probe().rows == 128
+    b.input = "the unbelievable cat sat " * 10
+    b.cut = b.modality.segment(b.input, b.preparation)
+    tokens = b.probe().hide(np.ones((1, len(b.cut.features)), dtype=bool))["input_ids"].shape[1]
+    assert tokens > 20
+    assert b.probe().rows == 1024 // tokens < 128
+    monkeypatch.setattr(b.backbone, "device", "cuda", raising=False)
+    assert b.probe().rows == 128
+
+
 def test_rows_of_a_table_count_by_their_weights(bound: Any) -> None:
     b = bound("table")
     weights = np.array([0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
