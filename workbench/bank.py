@@ -13,14 +13,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from workbench.asking import Asker
 from workbench.coalitions import Coalitions, coalitions
 from workbench.errors import ExplainError
-from workbench.kriging import Part, fit_part
 from workbench.probe import Probe
+
+if TYPE_CHECKING:
+    from workbench.kriging import Part
 
 __all__ = ["Bank", "Coalitions", "Growing", "coalitions", "evaluate", "evaluate_all", "grow", "remember"]
 
@@ -71,6 +74,8 @@ class Bank:
     def _part(self, *, odd: bool) -> Part | None:
         if self.coalitions.exact:
             return None
+        from workbench.kriging import fit_part  # scipy: a third of a second that a model can answer in meanwhile
+
         masks, values = self._told(np.flatnonzero(self.coalitions.fit[0::2]), odd=odd)
         return fit_part(masks, values, odd=odd, like=None if odd else self.odd)
 

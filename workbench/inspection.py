@@ -69,8 +69,10 @@ def _loading(run: Path, device: str, wanted: bool) -> Iterator[Future[Any] | Non
 
 
 def _import_report() -> None:
-    """Half a second of imports that need one core, while the model computes."""
-    importlib.import_module("workbench.report.inspect")
+    """A second of imports that need one core, while the model computes, in the order of their use."""
+    for name in ("workbench.explainers.shap", "pandas"):
+        importlib.import_module(name)
+    importlib.import_module("workbench.report.inspect").prepare()
 
 
 def _folder_name(id: str) -> str:

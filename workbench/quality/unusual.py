@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import pinvh
 
 QUANTILE = 0.99
 
@@ -43,6 +42,8 @@ def familiar(reference: np.ndarray, clean: np.ndarray) -> Familiar | None:
     """
     if min(len(reference), len(clean)) < 20:
         return None
+    from scipy.linalg import pinvh  # a third of a second, which `inspect` does without
+
     reference = np.asarray(reference, dtype=np.float64)
     varies = float(reference.var(axis=0).max(initial=0.0))
     if varies <= 1e-18:

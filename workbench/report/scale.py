@@ -8,7 +8,9 @@ from the paper (CIE 1976, perceptually uniform), in light and in dark.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -26,17 +28,18 @@ _TO_XYZ = np.array(
 _WHITE = _TO_XYZ.sum(axis=1)
 
 
-def lab(colour: tuple[float, float, float]) -> np.ndarray:
-    """CIE L*a*b* (D65) of an sRGB colour of 0 to 255."""
+def lab(colour: Sequence[float] | np.ndarray) -> np.ndarray:
+    """CIE L*a*b* (D65) of sRGB colours of 0 to 255, (..., 3)."""
     share = np.asarray(colour, dtype=float) / 255
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
-    ratio = _TO_XYZ @ linear / _WHITE
+    ratio = linear @ _TO_XYZ.T / _WHITE
     root = np.where(ratio > 216 / 24389, np.cbrt(ratio), (24389 / 27 * ratio + 16) / 116)
-    return np.array([116 * root[1] - 16, 500 * (root[0] - root[1]), 200 * (root[1] - root[2])])
+    x, y, z = np.moveaxis(root, -1, 0)
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
-def over(colour: tuple[int, int, int], opacity: float, paper: tuple[int, int, int]) -> tuple[float, float, float]:
-    """A film of a colour on paper, as the browser blends it."""
+def over(colour: tuple[int, int, int], opacity: Any, paper: tuple[int, int, int]) -> tuple[Any, Any, Any]:
+    """A film of a colour on paper, as the browser blends it; of several opacities (n,) the channels, (n,) each."""
     red, green, blue = (opacity * c + (1 - opacity) * p for c, p in zip(colour, paper, strict=True))
     return red, green, blue
 
@@ -52,5 +55,6 @@ def opacities(
 ) -> tuple[float, ...]:
     """Opacity of the shades 0 to `steps`: equal steps of distance from the paper, `top` at the last."""
     grid = np.linspace(0, top, 513)
-    reached = np.maximum.accumulate([distance(over(colour, a, paper), paper) for a in grid])
+    films = lab(np.stack(over(colour, grid, paper), axis=-1))
+    reached = np.maximum.accumulate(np.linalg.norm(films - lab(paper), axis=-1))
     return tuple(float(a) for a in np.interp(np.linspace(0, reached[-1], steps + 1), reached, grid))

@@ -11,7 +11,6 @@ import numpy as np
 from workbench.bank import Bank, coalitions, evaluate
 from workbench.errors import ExplainError, Refusal
 from workbench.explainers import find_method, run_explainer
-from workbench.kriging import SPARE
 from workbench.probe import Probe
 from workbench.stages.explain import Asked
 from workbench.tasks.binding import bind
@@ -75,6 +74,8 @@ class Asking:
 
         All leave-one-outs and complements, and as many pairs more as a stand-in wants.
         """
+        from workbench.kriging import SPARE
+
         m = len(case["cut"].features)
         return coalitions(m, min(2 * (m + SPARE) + 2, len(self.banks[case["id"]])), self.rng(case, 4))
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from workbench.bank import Bank, Growing, coalitions, grow
 from workbench.coalitions import MOST
 from workbench.errors import ConfigError
 from workbench.explainers import Explainer, find_method
-from workbench.explainers.shap import exact_shapley, paired_regression
 from workbench.records import read_predictions
 from workbench.run import digest
 from workbench.stages.background import Background, choose_background
@@ -34,6 +34,7 @@ _MOST_TOGETHER = 256  # rows of a table, while all of them together ask no more 
 _LARGEST = 512 * 32  # model inputs that the bank of a table's row asks by default: masks times background rows
 _PARTS = "onnx/.explained"  # where parts lie until all is explained
 Picked = list[tuple[int, str]]  # rows of the predictions, and why
+Told = Mapping[str, Predictions]  # by model what it says, where the run does not hold it yet
 
 
 def explain(session: Session) -> bool:
@@ -91,11 +92,14 @@ class Asked:
     previews = "previews"  # folder of the pictures
     deadline: float | None = None
 
-    def __init__(self, session: Session, picked: Picked | None = None, *, lean: bool = False) -> None:
+    def __init__(
+        self, session: Session, picked: Picked | None = None, *, lean: bool = False, told: Told = MappingProxyType({})
+    ) -> None:
         self.session, self.lean = session, lean
         settings, self.modality = session.config.explain, session.task.modality
-        self.before: Predictions | None = None if session.audited else read_predictions(session.run, "base")
-        self.after: Predictions = read_predictions(session.run, "onnx")
+        models = ("onnx",) if session.audited else ("base", "onnx")
+        known = {m: told[m] if m in told else read_predictions(session.run, m) for m in models}
+        self.before, self.after = known.get("base"), known["onnx"]
         self.filler = self.modality.choose_filler(settings.filler, session.preparation)
         table = session.task.modality_name == "table"  # rows cost little, texts and pictures much
         chosen = choose_background(session, self.modality, self.filler, settings.background) if table else None
@@ -243,6 +247,8 @@ class Asked:
 
     def _precise(self, bank: Bank) -> bool:
         """Whether every Shapley value is known to the asked share of the largest."""
+        from workbench.explainers.shap import paired_regression
+
         values, half, _ = paired_regression(bank)
         return half is not None and bool(half.max() <= self.session.config.explain.width * np.abs(values).max())
 
@@ -272,4 +278,6 @@ class Asked:
 
 def shapley_values(bank: Bank) -> np.ndarray:
     """Shapley values of a bank's features, (M,)."""
+    from workbench.explainers.shap import exact_shapley, paired_regression
+
     return exact_shapley(bank) if bank.coalitions.exact else paired_regression(bank)[0]

@@ -31,7 +31,7 @@ from workbench.records import finite, read_predictions, write_predictions
 from workbench.run import CONFIG, Run, write_atomically
 from workbench.stages.assess import CONTROL, assess, card_rng
 from workbench.stages.contrast import Contrasts
-from workbench.stages.explain import Asked, explain
+from workbench.stages.explain import Asked, Told, explain
 from workbench.stages.familiar import EMBEDDINGS, EXCERPTS, Familiar
 from workbench.stages.lone_models import Models
 from workbench.stages.session import ALONE, SIDES, Session
@@ -113,34 +113,36 @@ def inspect(
     models.begin()
     one = One.of(home, models, example, Path(folder), before=before)
     after = predicted[1] if predicted else one.predict("onnx")
-    for model in ("onnx",) if home.audited else ("base", "onnx"):  # what the first says is known once torch is there
-        write_predictions(one.run, model, after)
-    asked = Asked(one)
+    # What the first says is known once torch is there.
+    told = dict.fromkeys(("onnx",) if home.audited else ("base", "onnx"), after)
+    asked = Asked(one, told=told)
     if not asked.cases:
         reason = asked.left_out[0]["reason"]
         raise DataError(f"{example.id!r} cannot be explained: {reason}", hint="give an input of two parts or more")
     familiar = Familiar(home.run) if home.run.has(EMBEDDINGS) and home.run.has(EXCERPTS) else None
     contrasts = Contrasts(one, asked, familiar)
-    told = {example.id: _ahead(one, contrasts, meanwhile)}
+    turns = {example.id: _ahead(one, contrasts, told, meanwhile)}
     known = predicted is not None or models.with_base
     if known and not home.audited:
-        write_predictions(one.run, "base", predicted[0] if predicted else one.predict("base"))
+        told["base"] = predicted[0] if predicted else one.predict("base")
+    for model, predictions in told.items():
+        write_predictions(one.run, model, predictions)
     explain(one)
     if not known and not home.audited:
         _leave_before_open(one.run)
     assess(one)
-    one.run.write_json("contrasts.json", finite(contrasts.with_neighbours(told)))
+    one.run.write_json("contrasts.json", finite(contrasts.with_neighbours(turns)))
     return Inspected(one.run, example.id, False)
 
 
-def _ahead(one: One, contrasts: Contrasts, meanwhile: Callable[[], object] | None) -> dict[str, Any]:
+def _ahead(one: One, contrasts: Contrasts, told: Told, meanwhile: Callable[[], object] | None) -> dict[str, Any]:
     """What the deployed file can say while torch is still being loaded beside it.
 
     The masks that the explanations and their tests will put to it are put here; it remembers
     its answers.
     """
     one_sided = replace(one, before=False).like(one)
-    asked = Asked(one_sided)
+    asked = Asked(one_sided, told=told)
     with ThreadPoolExecutor(1) as beside:  # ended before anything else is imported: two threads could meet there
         if meanwhile is not None:
             beside.submit(meanwhile)
