@@ -48,6 +48,8 @@ class Differentiable:
         batch: rows of coordinates that are evaluated at once.
         filler: what `baselines` are, in words, where it is not the probe's own filler.
         weights: (B,) shares of the baselines that sum to 1; None: all alike.
+        summed: axis of an (n, *shape) array along which neither `pool` nor `dense` tells entries
+            apart, so that they may be summed beforehand; None: there is none.
         forward: the answers as a torch function of torch coordinates, where a torch module
             gives them.
         library: the package that gives the gradients.
@@ -61,6 +63,7 @@ class Differentiable:
     batch: int = 64
     filler: str = ""
     weights: np.ndarray | None = None
+    summed: int | None = None
     forward: Callable[[Any], Any] | None = None
     library: str = "torch"
 

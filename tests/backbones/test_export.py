@@ -146,8 +146,10 @@ def test_embeddings_are_asked_once_and_a_few_are_kept(made: Any) -> None:
     rows = [m.encoded.batch([i]) for i in range(6)]
     first = [file.coordinates(r) for r in rows]
     np.testing.assert_array_equal(file.coordinates(dict(reversed(rows[5].items()))), first[5])
+    file.coordinates(rows[2])  # asked again: the last to go, though it came first
     assert len(asked) == 6 and not np.array_equal(first[4], first[5])
     np.testing.assert_array_equal(file.coordinates(rows[0]), first[0])  # forgotten, and asked anew
+    file.coordinates(rows[2])
     assert len(asked) == 7 and len(file._embedded) == 4
 
 

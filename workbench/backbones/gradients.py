@@ -80,7 +80,8 @@ class GradientBackbone(OnnxBackbone):
         # ONNX Runtime computes the whole graph whatever is asked of it, and methods ask for the same example's in turn.
         key = tuple((name, batch[name].shape, np.ascontiguousarray(batch[name]).tobytes()) for name in sorted(batch))
         if key in self._embedded:
-            return self._embedded[key]
+            found = self._embedded[key] = self._embedded.pop(key)  # asked again: the last to go
+            return found
         found = self.graph.run(self._feed(batch, None, None), ["embedded"])[0]
         if found.nbytes <= _SMALL:
             while len(self._embedded) >= _KEPT:

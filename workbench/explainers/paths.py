@@ -56,7 +56,7 @@ def integrated_gradients(
     form = probe.differentiable()
     score, slope = _gradient_at_the_point(form)
     differences = form.point - form.baselines
-    ends = slope * differences
+    ends = _products(form, slope, differences)
     paths = [Path.begin(row, panels, score, *end) for row, end in enumerate(zip(ends, sums(ends), strict=True))]
     evaluations = 1
     # The gradient "at" a baseline is the one just inside the path: nets without bias have a kink at zero.
@@ -123,11 +123,11 @@ def expected_gradients(
     at = (np.arange(each)[None, :] + rng.uniform(size=(count, each))) / each
     rows = np.repeat(np.arange(count), each)
     share = np.full(count, 1 / count) if form.weights is None else np.asarray(form.weights)
-    fine = np.zeros(tuple(form.point.shape[1:]))
+    fine = np.zeros(1)
     pooled = np.zeros((count * each, len(probe.features)))
     for index, _, products in along(form, rows, at.ravel()):
         for i, product in zip(index, products, strict=True):
-            fine += share[rows[i]] / each * product
+            fine = fine + share[rows[i]] / each * product
             pooled[i] = form.pool(product)
     spread = pooled.reshape(count, each, -1).var(axis=1, ddof=1)
     error = np.sqrt((share[:, None] ** 2 * spread / each).sum(axis=0))
@@ -152,7 +152,9 @@ def expected_gradients(
 
 
 def along(form: Differentiable, rows: np.ndarray, at: np.ndarray) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
-    """Answers (n,) and gradient times (input - baseline) (n, *shape) at points `at` of the paths of `rows`.
+    """Answers (n,) and gradient times (input - baseline) at points `at` of the paths of `rows`.
+
+    The products are (n, *shape), summed along `Differentiable.summed`.
 
     Yields:
         (places in `rows`, answers, products) of at most `Differentiable.batch` points at once.
@@ -163,7 +165,13 @@ def along(form: Differentiable, rows: np.ndarray, at: np.ndarray) -> Iterator[tu
         difference = form.point - baselines
         share = at[index].astype(baselines.dtype).reshape(-1, *[1] * (baselines.ndim - 1))
         answers, gradient = form.slopes(baselines + share * difference)
-        yield index, answers, gradient * difference
+        yield index, answers, _products(form, gradient, difference)
+
+
+def _products(form: Differentiable, gradient: np.ndarray, difference: np.ndarray) -> np.ndarray:
+    """Gradient times difference; that of a text has 384 numbers a word, of which only the sum is asked."""
+    found = gradient * difference
+    return found if form.summed is None else found.sum(axis=form.summed, keepdims=True, dtype=np.float64)
 
 
 def _gradient_at_the_point(form: Differentiable) -> tuple[float, np.ndarray]:

@@ -84,6 +84,7 @@ def bind(
                 modality.pool(cut, a, preparation.order) if background is not None else modality.pool(cut, a)
             ),
             dense=getattr(modality, "dense", None),
+            summed=1 if picture_in else -1,  # channels, or the width of an embedding
             batch=_at_once(task, backbone, preparation, cut, _GRADIENT_ROWS[task.modality_name]),
             filler=_PADDED if filler in ("delete", "pad") else "",
             weights=weights,
