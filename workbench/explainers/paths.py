@@ -21,6 +21,7 @@ from workbench.probe import Differentiable, Probe
 
 PANELS = 4
 STEPS = 513
+ROUND = 8  # points that a path gets before it is judged again: the next may not be needed
 ABSOLUTE, RELATIVE = 1e-3, 0.01
 UNSIGNED = 2.0  # times the tolerance: a gap that closes only because misses cancel is not converged
 POINTS = 128
@@ -79,7 +80,7 @@ def integrated_gradients(
         look(open_paths)
         open_paths = [p for p in open_paths if not p.settled(tolerance, UNSIGNED * tolerance)]
         open_paths = [p for p in open_paths if not p.is_hopeless(steps, UNSIGNED * tolerance)]
-        open_paths = [p for p in open_paths if p.refine(steps - len(p.at), UNSIGNED * tolerance)]
+        open_paths = [p for p in open_paths if p.refine(min(ROUND, steps - len(p.at)), UNSIGNED * tolerance)]
     base = float(form.mean(np.array([path.base for path in paths])))
     gaps = np.array([abs(path.miss()) for path in paths])
     fine = form.mean(integrals(paths))
