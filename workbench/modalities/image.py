@@ -221,7 +221,7 @@ def hide(
 ) -> dict[str, np.ndarray]:
     """`pixel_values` with the segments of each (n, M) mask kept and the others filled."""
     shown, hidden = layers(cut, preparation, filler)
-    keep = masks[:, cut.label][:, None]
+    keep = np.take(masks, cut.label, axis=1)[:, None]  # half the time of indexing
     return {"pixel_values": np.where(keep, shown, hidden)}
 
 
