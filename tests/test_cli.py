@@ -17,9 +17,12 @@ from typer.testing import CliRunner, Result
 
 import workbench
 from workbench import registry
+from workbench.backbones import onnx_gpu
+from workbench.backbones.onnx import OnnxBackbone
 from workbench.cli import app
 from workbench.config import read_config
 from workbench.records import read_predictions
+from workbench.stages import apply
 from workbench.stages.apply import predict_new
 from workbench.stages.session import Session
 from workbench.types import ClassScores
@@ -188,6 +191,23 @@ class TestNewData:
         assert [r["id"] for r in rows] == [f"row-{i}" for i in range(2, 7)]
         found = [[r["score.no"], r["score.yes"]] for r in rows]
         np.testing.assert_allclose(found, expected("texts")[1][:5], rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.parametrize("how", ["plain", "graphs", "tensorrt"])
+    def test_a_gpu_runs_the_file_as_the_config_says(self, how: str, tmp_path: Path, monkeypatch: Any) -> None:
+        run, source, asked = copy_of("values", tmp_path), config_of("values").parent / "table.csv", []
+        config = run.path / "config.toml"
+        config.write_text(config.read_text().replace('gpu = "plain"', f'gpu = "{how}"'))
+        monkeypatch.setattr(apply, "choose_device", lambda device: "cuda")
+
+        def opened(path: Path, *more: str) -> OnnxBackbone:
+            asked.append((path, *more))
+            return OnnxBackbone(path, device="cpu")
+
+        monkeypatch.setattr(onnx_gpu, "opened", opened)
+        file = run.path / "onnx" / "model.onnx"
+        found = predict_new(run.path, source)
+        assert found == predict_new(made("values").path, source, device="cpu")
+        assert asked == ([] if how == "plain" else [(file, "auto", how)])
 
     @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
     def test_files_that_are_written(self, suffix: str, tmp_path: Path) -> None:

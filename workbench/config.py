@@ -114,7 +114,7 @@ class Predict(Section):
 
     batch_size: int = Field(64, ge=1, description="examples at once")
     shard_size: int = Field(2048, ge=1, description="examples a resumable shard")
-    gpu: OnGpu = Field("plain", description="on a GPU: `graphs` replays recorded kernels, `tensorrt` compiles first")
+    gpu: OnGpu = Field("plain", description="GPU: `graphs` replays kernels, `tensorrt` compiles; not for `inspect`")
 
 
 class Evaluate(Section):

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.special import expit
 
 from workbench.backbones.contract import CONTRACT
+from workbench.backbones.devices import choose_device
 from workbench.backbones.foreign import ForeignBackbone
 from workbench.backbones.onnx import OnnxBackbone
 from workbench.config import read_resolved
@@ -47,9 +48,9 @@ def predict_new(
     opened = Run.open(run)
     file = opened.path / "onnx" / "model.onnx"
     audited = file.with_name(CONTRACT).is_file()
-    backbone: Any = ForeignBackbone(file, device=device) if audited else OnnxBackbone(file, device=device)
-    labels, preparation = backbone.metadata["labels"], backbone.preparation
-    data = read_resolved(opened.path / CONFIG).data
+    config = read_resolved(opened.path / CONFIG)
+    backbone: Any = ForeignBackbone(file, device=device) if audited else _open(file, device, config.predict.gpu)
+    labels, preparation, data = backbone.metadata["labels"], backbone.preparation, config.data
     ids, inputs = new_inputs(Path(source), data, preparation.modality, getattr(preparation, "columns", ()))
     encoded = _MODALITIES[preparation.modality].encode(inputs, preparation)
     order = np.argsort(encoded.lengths, kind="stable")
@@ -63,6 +64,15 @@ def predict_new(
     if out is not None:
         _write(rows, out)
     return rows
+
+
+def _open(file: Path, device: str, gpu: str) -> OnnxBackbone:
+    """The deployed file, on a GPU as the run's config says; the plain way needs no torch."""
+    if gpu == "plain" or choose_device(device) == "cpu":
+        return OnnxBackbone(file, device=device)
+    from workbench.backbones.onnx_gpu import opened
+
+    return opened(file, device, gpu)
 
 
 def _classes(ids: tuple[str, ...], scores: np.ndarray, labels: list[str]) -> list[dict[str, Any]]:
