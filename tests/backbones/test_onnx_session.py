@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -117,6 +118,15 @@ def test_threads_wait_passively_unless_it_is_asked_otherwise(path: Path) -> None
         assert session.get_session_options().get_session_config_entry(SPINNING) == expected
 
 
+def has_tensorrt() -> bool:
+    try:
+        ctypes.CDLL("libnvinfer.so.10")
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(has_tensorrt(), reason="TensorRT is here and would start")
 def test_tensorrt_that_does_not_start_is_an_error_as_it_was_asked_for(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
