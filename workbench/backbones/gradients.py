@@ -200,9 +200,9 @@ def as_map(name: str, activation: np.ndarray, slope: np.ndarray, frame: tuple[in
     return LayerMap(name, "tokens", activation, slope)
 
 
-def proved(run: Run) -> dict[str, Any]:
+def proved(run: Run, parity: str = PARITY) -> dict[str, Any]:
     """What the export found out about a run's gradient graph; empty where there is none that may be used."""
-    found = run.read_json(PARITY).get("gradients", {}) if run.has(PARITY) else {}
+    found = run.read_json(parity).get("gradients", {}) if run.has(parity) else {}
     return dict(found) if found.get("passed") else {}
 
 

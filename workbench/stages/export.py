@@ -9,6 +9,7 @@ import numpy as np
 
 from workbench import __version__
 from workbench.errors import ExportError
+from workbench.stages.before import FILES, write_before
 from workbench.stages.candidates import write_model
 from workbench.stages.gradients import traced, write_gradients
 from workbench.stages.session import GRAPH, Session, do_stage
@@ -18,7 +19,7 @@ _PARITY_EXAMPLES = 512
 
 
 def export(session: Session) -> bool:
-    """Write `onnx/model.onnx`, `onnx/explain.onnx` and `onnx/parity.json`.
+    """Write `onnx/model.onnx`, `onnx/explain.onnx` and `onnx/parity.json`; of pictures the same of the model before.
 
     Scores over tolerance are an error, never a warning; gradients over it are left to torch.
     """
@@ -75,9 +76,11 @@ def export(session: Session) -> bool:
         parity["gradients"] = write_gradients(session, tuned, *traces, encoded, rows)
         run.write_json("onnx/parity.json", parity)
         run.write_json("onnx/providers.json", session.onnx.describe())
+        write_before(session, encoded, metadata, rows)
 
-    outputs = ("onnx/model.onnx", GRAPH, "onnx/parity.json", "onnx/providers.json")
-    return do_stage(session, "export", work, outputs)
+    outputs = ("onnx/model.onnx", GRAPH, "onnx/parity.json", "onnx/providers.json", *FILES)
+    always = FILES[-1:] if session.task.modality_name == "image" else ()
+    return do_stage(session, "export", work, outputs, always=always)
 
 
 def _write(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import ExportError, StageError
-from workbench.stages.session import GRAPH, Session
+from workbench.stages.session import Session
 
 _EXAMPLES = 64
 
@@ -31,29 +31,41 @@ def traced(session: Session, tuned: Any, example: Any, encoded: Any) -> tuple[An
 
 
 def write_gradients(
-    session: Session, tuned: Any, graph: Any, facts: dict[str, Any], reason: str, encoded: Any, rows: np.ndarray
+    session: Session,
+    tuned: Any,
+    graph: Any,
+    facts: dict[str, Any],
+    reason: str,
+    encoded: Any,
+    rows: np.ndarray,
+    *,
+    folder: str = "onnx",
 ) -> dict[str, Any]:
     """Write `onnx/explain.onnx` where its gradients are those of autograd; the content of `gradients` in parity.json.
 
-    `onnx/model.onnx` has to be there. What cannot be differentiated is no error: gradients
+    `model.onnx` has to be there in the same folder of the run. What cannot be differentiated is no error: gradients
     then come from torch, and the report says why.
     """
-    target = session.run.path / GRAPH
+    target = session.run.path / folder / "explain.onnx"
     target.unlink(missing_ok=True)
     if reason:
         return {"passed": False, "reason": reason}
     partial = target.with_name(".explain.partial.onnx")
     try:
-        return _proved(session, tuned, graph, facts, encoded, rows, partial)
+        found, content = _proved(session, tuned, graph, facts, encoded, rows, partial)
     except (ExportError, StageError) as e:
         return {"passed": False, "reason": e.message}
     finally:
         partial.unlink(missing_ok=True)
+    if found["passed"]:
+        session.run.write_bytes(f"{folder}/{target.name}", content)
+    return found
 
 
 def _proved(
     session: Session, tuned: Any, graph: Any, facts: dict[str, Any], encoded: Any, rows: np.ndarray, partial: Path
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], bytes]:
+    """What was found out about the gradient graph, and its bytes."""
     from workbench.backbones.gradient_graph import gradient_graph
     from workbench.backbones.gradient_parity import check_gradients, check_layer
     from workbench.backbones.gradients import GradientBackbone
@@ -61,15 +73,13 @@ def _proved(
     content = gradient_graph(graph, facts["coordinates"], facts)
     facts = facts | {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     partial.write_bytes(content)
-    deployed = GradientBackbone(session.run.path / "onnx" / "model.onnx", partial, facts, device=session.device)
+    deployed = GradientBackbone(partial.with_name("model.onnx"), partial, facts, device=session.device)
     found = facts | check_gradients(tuned, deployed, encoded, rows[:_EXAMPLES], session.config.seed)
     if facts["layer"] and not check_layer(tuned, deployed, encoded, rows[:4]):
         found["layer"] = ""
     if not found["passed"]:
         found["reason"] = _reason(found)
-        return found
-    session.run.write_bytes(GRAPH, content)
-    return found
+    return found, content
 
 
 def _reason(found: dict[str, Any]) -> str:

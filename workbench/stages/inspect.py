@@ -95,14 +95,14 @@ def inspect(
     models = Models(home, ahead)
     if home.audited and given_before:
         raise UsageError("--before: this run audits a model that was not trained here", hint="leave it out")
-    if given_before and not models.torch:
+    if given_before and not models.can_ask_before:
         raise MissingDependency("torch", "the model before customisation")
     if before is None:
-        before = home.task.modality_name != "text" and models.torch
+        before = home.task.modality_name != "text" and models.can_ask_before
     before = before and not home.audited
     # Of a new text the model before is not asked: importing torch takes longer than all that is said here.
     asks = before or (predicted is None and home.task.modality_name != "text")
-    models.with_base = models.torch and not home.audited and asks
+    models.with_base = models.can_ask_before and not home.audited and asks
     if id:
         example = _example(home, id)
     else:

@@ -7,18 +7,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
 
-from workbench.backbones.gradients import deployed
+from workbench.backbones.gradients import deployed, proved
 from workbench.backbones.remembered import Remembered
 from workbench.errors import MissingDependency
+from workbench.explainers import find_method
 from workbench.stages.session import Session
 from workbench.types import Dataset
+
+BEFORE, PARITY = "base/model.onnx", "base/parity.json"
 
 
 class Models:
     """The three models of a run, loaded without its data where that can be done.
 
     Torch's are loaded only where they are asked: the trained one by methods that the deployed
-    file cannot serve, the one before where `with_base`.
+    file cannot serve, the one before where `with_base` and the run has no file of it.
     """
 
     def __init__(self, home: Session, ahead: Future[Any] | None = None) -> None:
@@ -28,11 +31,32 @@ class Models:
         self.with_base = False
         self._base: Future[Any] | None = None
 
+    @cached_property
+    def before(self) -> dict[str, Any] | None:
+        """Facts of the gradients of the model before, where its file serves every method; None where torch does."""
+        run = self._home.run
+        if not run.has(BEFORE) or not run.has(PARITY) or not run.read_json(PARITY)["passed"]:
+            return None
+        facts = proved(run, PARITY)
+        offers = {"gradient", *(("layer",) if facts.get("layer") else ())} if facts else set()
+        asked = frozenset().union(*(find_method(name).needs for name in self._home.config.explain.methods))
+        return facts if asked - {"score", "picture", "hierarchy"} <= offers else None
+
+    @property
+    def can_ask_before(self) -> bool:
+        """Whether the model before can be asked here."""
+        return self.torch or self.before is not None
+
     def begin(self) -> None:
         """Load the model before beside what follows: importing torch alone takes seconds."""
         self.lone.dataset  # noqa: B018 - read once, here
         if self.with_base:
-            self._base = ThreadPoolExecutor(1).submit(lambda: self.lone.base)
+            self._base = ThreadPoolExecutor(1).submit(self._load_before)
+
+    def _load_before(self) -> Any:
+        if self.before is None:
+            return self.lone.base
+        return Remembered(deployed(self._home.run.path / "base", self._home.device, self.before))
 
     @cached_property
     def onnx(self) -> Any:

@@ -33,7 +33,7 @@ READS: dict[str, tuple[str, ...]] = {
     "prepare": (),
     "finetune": ("data/splits.parquet",),
     "adopt": (),
-    "export": ("tuned/checkpoint", "tuned/thresholds.json", _SOURCE),
+    "export": ("tuned/checkpoint", "base/model.safetensors", "base/thresholds.json", "tuned/thresholds.json", _SOURCE),
     "predict": (*_MODELS, _SOURCE, "base/thresholds.json", "tuned/thresholds.json"),
     "evaluate": (*_ANSWERS, "tuned/predictions.parquet"),
     "slices": _ANSWERS,
