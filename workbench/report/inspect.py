@@ -120,7 +120,7 @@ def _render(shown: CaseView, certainty: Certainty | None, name: str) -> str:
     case = replace(case, headline=case.headline.removesuffix(", truth unknown"))  # of a new input nobody knows it
     if not any(who == "before" for who, _ in shown.rows):  # no three times the same reason
         methods = tuple(replace(m, panels=tuple(p for p in m.panels if p.who != "before")) for m in case.methods)
-        said = _("The model before customisation was not explained here; it takes as long again (--before).")
+        said = _("The model before customisation was not explained here; it takes as long again (`--before`).")
         case = replace(case, methods=methods, notes=(*case.notes, said))
     return page(
         environment(),
