@@ -29,8 +29,9 @@ def picture(run: Run) -> str:
     return str(sorted(run.path.parents[1].rglob("*.png"))[0])
 
 
-def test_it_says_what_the_network_says() -> None:
-    run = made("pictures")
+@pytest.mark.parametrize("kind", ["pictures", "labelled-pictures"])
+def test_it_says_what_the_network_says(kind: str) -> None:
+    run = made(kind)
     assert run.read_json("base/parity.json")["passed"] and not run.verify()
     session = Session.open(run.path, device="cpu")
     encoded = session.encode(session.preparation)
