@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,14 @@ def test_an_inspection_is_that_of_torch(tmp_path: Path) -> None:
         expected = by_torch["methods"]["before"][name]["values"]
         largest = max(abs(v) for v in expected)
         assert found["values"] == pytest.approx(expected, abs=1e-3 * largest), name
+
+
+def test_a_source_of_which_nothing_is_kept_has_its_file_too(tmp_path: Path) -> None:
+    run = copy_of("pictures", tmp_path)
+    shutil.rmtree(run.path / "base")
+    session = Session.open(run.path, device="cpu")
+    write_before(session, session.encode(session.preparation), {}, parity_rows(session))
+    assert run.read_json("base/parity.json")["gradients"]["passed"] and run.has(FILES[0]) and run.has(FILES[1])
 
 
 @pytest.mark.parametrize("kind", ["texts", "classes"])

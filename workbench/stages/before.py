@@ -47,6 +47,7 @@ def _written(session: Session, encoded: Any, metadata: Mapping[str, Any], rows: 
     traces = traced(session, base, example, encoded)
     content = export_onnx(base, example, metadata, settings.opset)
     partial = run.path / "base" / ".model.partial.onnx"
+    partial.parent.mkdir(exist_ok=True)  # of a whole checkpoint nothing was kept there
     try:
         partial.write_bytes(content)
         file = OnnxBackbone(partial, device=session.device)
