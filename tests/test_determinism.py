@@ -21,7 +21,10 @@ from workbench.run import Run
 PROGRAM = Path(__file__).with_name("measured.py")
 THREADS = ("1", "2", "1", "1")
 # What holds gradients that torch computed (of the model before; the deployed file's are ONNX Runtime's), or follows.
-FROM_TORCH = ("base/attributions/integrated-gradients", "explanation_shift", "onnx/parity", "quality", "report.json")
+FROM_TORCH = (
+    *("base/attributions/integrated-gradients", "explanation_shift", "base/parity", "onnx/parity", "quality"),
+    "report.json",
+)
 
 
 @pytest.mark.slow
