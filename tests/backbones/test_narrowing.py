@@ -153,6 +153,17 @@ def test_a_model_that_reads_otherwise_is_left_as_it_is(ends: str) -> None:
     assert narrowed(model) == model
 
 
+def test_what_a_branch_reads_is_not_taken_from_it() -> None:
+    model = block("token")
+    given = helper.make_tensor_value_info("kept", TensorProto.FLOAT, ["batch", "sequence", WIDTH])
+    branch = helper.make_graph([helper.make_node("Identity", ["normal"], ["kept"])], "branch", [], [given])
+    model.graph.input.append(helper.make_tensor_value_info("flag", TensorProto.BOOL, []))
+    model.graph.node.append(helper.make_node("If", ["flag"], ["all"], then_branch=branch, else_branch=branch))
+    model.graph.output.append(helper.make_tensor_value_info("all", TensorProto.FLOAT, ["batch", "sequence", WIDTH]))
+    onnx.checker.check_model(model, full_check=True)
+    assert narrowed(model) == model
+
+
 def test_a_model_is_not_changed_by_being_asked() -> None:
     model = block("token")
     before = model.SerializeToString(deterministic=True)

@@ -36,6 +36,8 @@ def narrowed(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     found = onnx.ModelProto()
     found.CopyFrom(model)
+    if any(a.type in (a.GRAPH, a.GRAPHS) for n in found.graph.node for a in n.attribute):
+        return found  # a branch may read what no node names as its input
     taking = next((n for n in found.graph.node if _position(found.graph, n) is not None), None)
     if taking is not None and found.ByteSize() < 2**31:  # a head reads one token; what is larger cannot be one file
         _narrow(found, taking)
