@@ -11,10 +11,9 @@ from workbench.backbones.gradients import deployed, proved
 from workbench.backbones.remembered import Remembered
 from workbench.errors import MissingDependency
 from workbench.explainers import find_method
+from workbench.stages.before import FILES
 from workbench.stages.session import Session
 from workbench.types import Dataset
-
-BEFORE, PARITY = "base/model.onnx", "base/parity.json"
 
 
 class Models:
@@ -34,10 +33,10 @@ class Models:
     @cached_property
     def before(self) -> dict[str, Any] | None:
         """Facts of the gradients of the model before, where its file serves every method; None where torch does."""
-        run = self._home.run
-        if not run.has(BEFORE) or not run.has(PARITY) or not run.read_json(PARITY)["passed"]:
+        run, (model, _, parity) = self._home.run, FILES
+        if not run.has(model) or not run.has(parity) or not run.read_json(parity)["passed"]:
             return None
-        facts = proved(run, PARITY)
+        facts = proved(run, parity)
         offers = {"gradient", *(("layer",) if facts.get("layer") else ())} if facts else set()
         asked = frozenset().union(*(find_method(name).needs for name in self._home.config.explain.methods))
         return facts if asked - {"score", "picture", "hierarchy"} <= offers else None
@@ -50,13 +49,8 @@ class Models:
     def begin(self) -> None:
         """Load the model before beside what follows: importing torch alone takes seconds."""
         self.lone.dataset  # noqa: B018 - read once, here
-        if self.with_base:
-            self._base = ThreadPoolExecutor(1).submit(self._load_before)
-
-    def _load_before(self) -> Any:
-        if self.before is None:
-            return self.lone.base
-        return Remembered(deployed(self._home.run.path / "base", self._home.device, self.before))
+        if self.with_base and self.before is None:
+            self._base = ThreadPoolExecutor(1).submit(lambda: self.lone.base)
 
     @cached_property
     def onnx(self) -> Any:
@@ -89,8 +83,12 @@ class Models:
             self._base.result()  # transformers is not imported twice at once
         return self.lone.tuned
 
-    @property
+    @cached_property
     def base(self) -> Any:
+        """The model before: its file, or torch's."""
+        # No thread loads the file: an error that is said meanwhile would not be seen.
+        if self.before is not None:
+            return Remembered(deployed(self._home.run.path / "base", self._home.device, self.before))
         assert self._base is not None
         return self._base.result()
 
