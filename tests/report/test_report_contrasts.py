@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import numpy as np
 import pytest
 from hostile import hostile_sample
@@ -17,7 +18,7 @@ from workbench.report.build import render
 from workbench.report.contrasts import Told, beside
 from workbench.report.excerpts import Neighbours, Struck
 from workbench.report.gaps import gaps
-from workbench.report.inspect import write_inspection
+from workbench.report.inspect import prepare, write_inspection
 from workbench.report.panels import CaseView
 from workbench.report.shapes import Bars, Overlay, Prose, Table, Tokens
 from workbench.report.view import RunView
@@ -115,6 +116,27 @@ def test_the_page_of_one_prediction(samples: dict[str, Run], kind: str, tmp_path
         row = frame[frame["id"] == case["id"]].iloc[0]
         logits = row[[c for c in frame.columns if c.startswith("logit.")]].to_numpy(float)
         assert found["decision"]["probability"] == pytest.approx(np.exp(logits.max()) / np.exp(logits).sum())
+
+
+def test_what_is_read_beforehand_is_what_every_page_takes(
+    samples: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: set[str] = set()
+    plain = jinja2.Environment.get_template
+
+    def recorded(self: Any, name: str, *more: Any) -> Any:
+        asked.add(name)
+        return plain(self, name, *more)
+
+    monkeypatch.setattr(jinja2.Environment, "get_template", recorded)
+    prepare()
+    before = set(asked)
+    assert "inspect.html" in before
+    for kind in ("text", "image", "table", "regression"):
+        asked.clear()
+        run = samples[kind]
+        write_inspection(run, run.read_json("cases.json")["cases"][2]["id"], tmp_path, name="a run")
+        assert before <= asked, before - asked
 
 
 def test_nobody_is_inspected_who_is_not_there(samples: dict[str, Run], tmp_path: Path) -> None:
