@@ -24,6 +24,7 @@ STEPS = 513
 ROUND = 8  # points that a path gets before it is judged again: the next may not be needed
 ABSOLUTE, RELATIVE = 1e-3, 0.01
 UNSIGNED = 2.0  # times the tolerance: a gap that closes only because misses cancel is not converged
+ERROR = 0.03  # of the values' length: a gap is one number, in which the errors of features may cancel
 POINTS = 128
 
 
@@ -40,17 +41,20 @@ def integrated_gradients(
     """Integrated gradients, averaged over the baselines, summed to features.
 
     Adaptive Simpson's rule: `panels` even panels at first; those whose values miss the change
-    of the answer across them most are halved, and no point is evaluated twice. A path is
+    of the answer across them most are halved, and no point is evaluated twice. A path with
+    kinks everywhere is halved evenly, and its values are the trapezoidal rule's. A path is
     left when its values miss f(x) - f(baseline) by at most `absolute` or `relative` of the
-    mean difference, and the panels' misses, signs aside, by at most twice as much; or when
-    it has `steps` points, or is far from where that many would help. At most
-    `Differentiable.batch` rows go through the model at once.
+    mean difference, the panels' misses on a smooth path, signs aside, are at most twice as
+    much, and half of the points give the features so nearly the same that their error is
+    at most `ERROR` of their length; or when it has `steps` points, or is far from where that
+    many would help. At most `Differentiable.batch` rows go through the model at once.
 
     `evaluations` counts rows through the model, forward and backward as one.
 
     Facts: `steps` (most points of a path), `baselines`, `completeness_gap` (mean over
     baselines), `largest_gap` (of one baseline), `unsigned_gap` (the largest sum of misses,
-    signs aside), `converged`, `tolerance`, `quadrature`.
+    signs aside), `error` (the largest of a path, estimated, over the length of its values),
+    `rough` (paths with kinks everywhere), `converged`, `tolerance`, `quadrature`.
     """
     if probe.differentiable is None:
         raise ValueError("integrated_gradients needs a gradient")
@@ -58,7 +62,9 @@ def integrated_gradients(
     score, slope = _gradient_at_the_point(form)
     differences = form.point - form.baselines
     ends = _products(form, slope, differences)
-    paths = [Path.begin(row, panels, score, *end) for row, end in enumerate(zip(ends, sums(ends), strict=True))]
+    paths = [
+        Path.begin(row, panels, score, *end, form.pool) for row, end in enumerate(zip(ends, sums(ends), strict=True))
+    ]
     evaluations = 1
     # The gradient "at" a baseline is the one just inside the path: nets without bias have a kink at zero.
     first = 1e-12 if differences.dtype == np.float64 else 1e-6
@@ -78,8 +84,8 @@ def integrated_gradients(
         base = float(form.mean(np.array([path.base for path in paths])))
         tolerance = max(absolute, relative * abs(score - base))
         look(open_paths)
-        open_paths = [p for p in open_paths if not p.settled(tolerance, UNSIGNED * tolerance)]
-        open_paths = [p for p in open_paths if not p.is_hopeless(steps, UNSIGNED * tolerance)]
+        open_paths = [p for p in open_paths if not p.settled(tolerance, UNSIGNED * tolerance, ERROR)]
+        open_paths = [p for p in open_paths if not p.is_hopeless(steps, tolerance, UNSIGNED * tolerance)]
         open_paths = [p for p in open_paths if p.refine(min(ROUND, steps - len(p.at)), UNSIGNED * tolerance)]
     base = float(form.mean(np.array([path.base for path in paths])))
     gaps = np.array([abs(path.miss()) for path in paths])
@@ -90,9 +96,12 @@ def integrated_gradients(
         "completeness_gap": abs(float(fine.sum()) - (score - base)),
         "largest_gap": float(gaps.max()),
         "unsigned_gap": max(float(np.abs(path.misses()).sum()) for path in paths),
-        "converged": bool((gaps <= tolerance).all()),
+        "error": max(path.error() / max(path.length(), tolerance) for path in paths),
+        "rough": sum(path.rough() for path in paths),
+        "converged": bool((gaps <= tolerance).all())
+        and all(p.error() <= max(tolerance, ERROR * p.length()) for p in paths),
         "tolerance": tolerance,
-        "quadrature": "adaptive Simpson, values by Boole",
+        "quadrature": "adaptive; Boole, trapezoidal on rough paths",
     }
     return _explanation(form, fine, base, score, evaluations, facts)
 

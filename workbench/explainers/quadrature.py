@@ -1,14 +1,16 @@
 """Adaptive quadrature on the path from a baseline to the input, with every point kept.
 
-Simpson's rule says where to look closer, Boole's on the same points what the values are.
-
 The answer is known at every point, so what a panel's values miss is known too, not
-estimated: the change of the answer across the panel is what they have to add up to.
+estimated: the change of the answer across the panel is what they have to add up to. That
+is one number, in which the errors of features cancel, so the values are also compared with
+those of half of the points. Where Simpson's rule changes more by it than the trapezoidal
+rule and all panels miss alike, kinks lie everywhere, as on the paths of deep ReLU nets: no rule of higher order helps,
+and the trapezoidal rule gives the values. Elsewhere Boole's does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 import numpy as np
 
 HOPE = 128  # points of a path before it may be given up
+EVEN = 0.4  # of the panels, as if all of those missed alike: kinks lie everywhere (2 / pi of misses that are normal)
 _BLOCK = 1 << 22  # numbers of products that are weighed at once
 _Panel = tuple[int, int, int]
 _Cut = tuple[tuple[float, ...], tuple[_Panel, ...]]  # positions of the points, and the panels between them
@@ -35,6 +38,7 @@ class Path:
         answers: of the model, at the points evaluated so far.
         slopes: sums of the products.
         products: gradient times (input - baseline) at the points.
+        pool: their sums by features.
     """
 
     row: int
@@ -43,13 +47,22 @@ class Path:
     answers: list[float]
     slopes: list[float]
     products: list[np.ndarray]
+    pool: Callable[[np.ndarray], np.ndarray]
     _known: dict[str, Any] = field(default_factory=dict, repr=False)  # of the points and panels as they are
 
     @classmethod
-    def begin(cls, row: int, panels: int, score: float, product: np.ndarray, slope: float) -> Path:
+    def begin(
+        cls,
+        row: int,
+        panels: int,
+        score: float,
+        product: np.ndarray,
+        slope: float,
+        pool: Callable[[np.ndarray], np.ndarray],
+    ) -> Path:
         """Even panels, with the answer, the product and its sum at the input, which is the first point."""
         at, cut = _even(panels)
-        return cls(row, list(at), list(cut), [score], [slope], [product])
+        return cls(row, list(at), list(cut), [score], [slope], [product], pool)
 
     @property
     def base(self) -> float:
@@ -65,36 +78,67 @@ class Path:
 
     def misses(self) -> np.ndarray:
         """Of each panel: the sum of its values minus the change of the answer across it."""
-        if not self._known:
-            look([self])
-        return self._known["misses"]
+        found: np.ndarray = self._look()["misses"]
+        return found
 
     def miss(self) -> float:
         """The sum of all values minus the change of the answer along the path."""
+        return float(self._look()["miss"])
+
+    def error(self) -> float:
+        """An estimate of the error of the features' values, as a length: by how much half of the points change them."""
+        return float(self._look()["error"])
+
+    def length(self) -> float:
+        """Of the features' values."""
+        return float(self._look()["length"])
+
+    def rough(self) -> bool:
+        """Whether kinks lie everywhere, so that the values are the trapezoidal rule's."""
+        return bool(self._look()["rough"])
+
+    def _look(self) -> dict[str, Any]:
         if not self._known:
             look([self])
-        return float(self._known["miss"])
+        return self._known
 
-    def settled(self, gap: float, unsigned: float) -> bool:
-        """Whether the values miss at most `gap` in all and `unsigned` panel by panel, or are no numbers."""
+    def settled(self, gap: float, unsigned: float, error: float) -> bool:
+        """Whether the values are no numbers, or near enough.
+
+        They miss at most `gap` in all and, on a smooth path, `unsigned` panel by panel, and their
+        error is at most `error` times their length, or `gap`.
+        """
         misses = self.misses()
-        return not np.isfinite(misses).all() or bool(abs(self.miss()) <= gap and np.abs(misses).sum() <= unsigned)
+        if not np.isfinite(misses).all():
+            return True
+        missed = abs(self.miss()) <= gap and (self.rough() or float(np.abs(misses).sum()) <= unsigned)
+        return missed and self.error() <= max(gap, error * self.length())
 
-    def is_hopeless(self, most: int, unsigned: float) -> bool:
+    def is_hopeless(self, most: int, gap: float, unsigned: float) -> bool:
         """Whether the misses fall too slowly: as 1 / points, where kinks lie everywhere, beyond 4 times `most`."""
-        needed = len(self.at) * float(np.abs(self.misses()).sum()) / unsigned
-        return len(self.at) > HOPE and needed > 4 * most
+        misses = self.misses()
+        share = float(np.linalg.norm(misses)) / gap if self.rough() else float(np.abs(misses).sum()) / unsigned
+        return len(self.at) > HOPE and len(self.at) * share > 4 * most
 
     def refine(self, most: int, enough: float) -> bool:
-        """Halve the panels that miss most, adding at most `most` points; whether any was.
+        """Halve some panels, adding at most `most` points; whether any was.
 
-        What the others miss is then at most half of all, or at most half of `enough`.
+        The panels that miss most: what the others miss is then at most half of all, or at most half
+        of `enough`. Of a rough path the widest, evenly: what one of them happens to miss says nothing
+        of the panels it would be cut into.
         """
         misses = np.abs(self.misses())
+        if self.rough():
+            width = np.array([self.at[b] - self.at[a] for a, _, b in self.panels])
+            widest = np.flatnonzero(width == width.max())
+            widest = widest[np.argsort(np.array([self.at[self.panels[i][0]] for i in widest]))]
+            order = widest[np.unique(np.linspace(0, len(widest) - 1, max(1, most // 2)).round().astype(int))]
+            needed = len(order)
+        else:
+            order = np.argsort(-misses, kind="stable")
+            left = misses.sum() - np.cumsum(misses[order])
+            needed = int(np.flatnonzero(left <= max(misses.sum() / 2, enough / 2) + 1e-300)[0]) + 1
         self._known.clear()
-        order = np.argsort(-misses, kind="stable")
-        left = misses.sum() - np.cumsum(misses[order])
-        needed = int(np.flatnonzero(left <= max(misses.sum() / 2, enough / 2) + 1e-300)[0]) + 1
         for i in sorted(order[: min(needed, most // 2)].tolist(), reverse=True):
             a, m, b = self.panels.pop(i)
             new = len(self.at)
@@ -109,37 +153,56 @@ def sums(products: np.ndarray) -> list[float]:
 
 
 def look(paths: Sequence[Path]) -> None:
-    """Work out what the paths miss, those that are cut alike at once."""
+    """Work out what the paths miss and how far off their values are, those that are cut alike at once."""
     for (at, panels), alike in _alike([p for p in paths if not p._known]):
         a, m, b = np.array(panels).T
         x, slopes, answers = (np.array(v) for v in (at, [p.slopes for p in alike], [p.answers for p in alike]))
         rule = (x[b] - x[a]) / 6 * (slopes[:, a] + 4 * slopes[:, m] + slopes[:, b])
         misses = rule - (answers[:, b] - answers[:, a])
+        rules = _rules(at, panels)
         # Not a matrix product: its last bits would depend on how many paths are cut alike.
-        whole = (slopes * _boole(at, panels)).sum(axis=1) - (answers[:, 0] - answers[:, 1])
-        for path, own, of_all in zip(alike, misses, whole, strict=True):
-            path._known = {"misses": own, "miss": of_all}
+        sums = [(slopes * weights).sum(axis=1) - (answers[:, 0] - answers[:, 1]) for weights in _both(rules)]
+        for i, values in enumerate(_weighed(alike, rules)):
+            pooled = np.array([alike[i].pool(v) for v in values], dtype=np.float64)
+            length, change, beside, of_simpson = np.linalg.norm(pooled, axis=1) * (1, 1, 1, 15)
+            alike_missed = np.abs(misses[i]).sum() ** 2 >= EVEN * len(panels) * (misses[i] ** 2).sum()
+            rough = bool(alike_missed and 1e-9 * length < beside <= of_simpson)
+            alike[i]._known = {
+                "misses": misses[i],
+                "miss": sums[not rough][i],
+                "rough": rough,
+                # Where it falls as 1 / points the error is half of the change, its signs being random.
+                "error": change / 2 if rough else of_simpson / 4,
+                "length": length,
+            }
 
 
 def integrals(paths: Sequence[Path]) -> np.ndarray:
     """The values of all coordinates on each path: (paths, *shape) in float64.
 
-    Two panels that came of one are taken together by Boole's rule, which is Simpson's with
-    the next term of its error removed: exact for quintics, for no further point.
+    By the trapezoidal rule on a rough path. On others two panels that came of one are taken
+    together by Boole's rule, which is Simpson's with the next term of its error removed:
+    exact for quintics, for no further point.
     """
     found: dict[int, np.ndarray] = {}
-    for (at, panels), alike in _alike(paths):
-        weights = _boole(at, panels)
-        # A few at once: the products of a picture's path are large.
-        step = max(1, _BLOCK // max(1, len(at) * alike[0].products[0].size))
-        for start in range(0, len(alike), step):
-            part = alike[start : start + step]
-            products = np.stack([p for path in part for p in path.products]).reshape(
-                len(part), len(at), *alike[0].products[0].shape
-            )
-            for path, values in zip(part, np.tensordot(products, weights, axes=(1, 0)), strict=True):
+    for rough in (True, False):
+        for cut, alike in _alike([path for path in paths if path.rough() is rough]):
+            weights = _both(_rules(*cut))[not rough]
+            for path, (values,) in zip(alike, _weighed(alike, weights[None]), strict=True):
                 found[id(path)] = values
     return np.stack([found[id(path)] for path in paths])
+
+
+def _weighed(alike: Sequence[Path], weights: np.ndarray) -> Iterator[np.ndarray]:
+    """Sums of each path's products with weights (rules, points): (rules, *shape)."""
+    products = alike[0].products
+    # A few at once: the products of a picture's path are large.
+    step = max(1, _BLOCK // max(1, len(products) * products[0].size))
+    for start in range(0, len(alike), step):
+        part = alike[start : start + step]
+        stacked = np.stack([p for path in part for p in path.products])
+        stacked = stacked.reshape(len(part), len(products), *products[0].shape)
+        yield from np.moveaxis(np.tensordot(stacked, weights, axes=(1, 1)), -1, 1)
 
 
 def _alike(paths: Sequence[Path]) -> list[tuple[_Cut, list[Path]]]:
@@ -157,15 +220,23 @@ def _even(panels: int) -> _Cut:
 
 
 @lru_cache(maxsize=64)
-def _boole(at: tuple[float, ...], panels: tuple[_Panel, ...]) -> np.ndarray:
-    """The weights of points cut into panels: the paths of one example mostly are cut alike."""
-    weight = np.zeros(len(at))
+def _rules(at: tuple[float, ...], panels: tuple[_Panel, ...]) -> np.ndarray:
+    """Weights of points cut into panels (4, points): the paths of one example mostly are cut alike.
+
+    The trapezoidal rule; what it gains by the panels' middles, in all and where two panels came of one; what Boole's
+    rule gains over Simpson's there, which is a fifteenth of what Simpson's gains by those panels' middles.
+    """
+    trapezoidal, gain, beside, higher = rules = np.zeros((4, len(at)))
     places = {(at[a], at[b] - at[a]): (a, m, b) for a, m, b in panels}
     for (start, width), (a, m, b) in places.items():
-        is_left = start / width % 2 == 0
-        twin = places.get((start + width, width) if is_left else (start - width, width))
-        if twin is None:
-            weight[[a, m, b]] += width / 6 * np.array([1.0, 4.0, 1.0])
-        elif is_left:
-            weight[[a, m, b, *twin[1:]]] += width / 45 * np.array([7.0, 32.0, 12.0, 32.0, 7.0])
-    return weight
+        trapezoidal[[a, m, b]] += width / 4 * np.array([1.0, 2.0, 1.0])
+        gain[[a, m, b]] += width / 4 * np.array([-1.0, 2.0, -1.0])
+        if start / width % 2 == 0 and (twin := places.get((start + width, width))) is not None:
+            beside[[a, m, b, *twin[1:]]] += width / 4 * np.array([-1.0, 2.0, -2.0, 2.0, -1.0])
+            higher[[a, m, b, *twin[1:]]] += width / 45 * np.array([-0.5, 2.0, -3.0, 2.0, -0.5])
+    return rules
+
+
+def _both(rules: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The weights of a rough path's values and of a smooth one's: trapezoidal, and Boole's or Simpson's."""
+    return rules[0], rules[0] + rules[1] / 3 + rules[3]
