@@ -11,7 +11,7 @@ from games import additive, continuous, shapley_by_definition
 
 from workbench.errors import ExplainError
 from workbench.explainers import quadrature, run_explainer
-from workbench.explainers.paths import GRADIENT_SHAP, INTEGRATED_GRADIENTS
+from workbench.explainers.paths import ERROR, GRADIENT_SHAP, INTEGRATED_GRADIENTS
 from workbench.probe import Probe
 from workbench.types import Attribution
 
@@ -184,6 +184,65 @@ def test_a_path_of_kinks_everywhere_is_given_up_and_said_not_to_converge() -> No
     found = explain(probe, absolute=1e-4, relative=0.0)
     assert not found.params["converged"] and 128 < found.params["steps"] < 300
     assert explain(probe, absolute=1e-1, relative=0.0).params["converged"]
+
+
+def deep_relu_net(seed: int, d: int = 24) -> torch.nn.Module:
+    """Kinks everywhere on a path: eight wide layers without bias, and one shift."""
+    torch.manual_seed(seed)
+    layers: list[torch.nn.Module] = [torch.nn.Linear(d, 128)]
+    for _ in range(7):
+        layers += [torch.nn.ReLU(), torch.nn.Linear(128, 128, bias=False)]
+    model = torch.nn.Sequential(*layers, torch.nn.ReLU(), torch.nn.Linear(128, 1)).double()
+    for p in model.parameters():
+        p.data *= 2.4 if p.ndim == 2 else 3.0
+    return model
+
+
+def features_error(values: np.ndarray, probe: Probe, points: int = 4000) -> float:
+    """Of integrated gradients, over the length of the mean of so many gradients along the path."""
+    form = probe.differentiable()
+    at = ((np.arange(points) + 0.5) / points)[:, None]
+    difference = form.point - form.baselines
+    truth = (form.slopes(form.baselines + at * difference)[1] * difference).mean(axis=0)
+    return float(np.linalg.norm(values - truth) / np.linalg.norm(truth))
+
+
+def test_features_are_near_their_limit_where_kinks_lie_everywhere_and_their_error_is_known() -> None:
+    """A gap is one number and closes by chance: nine points of such a path may add up and be far off."""
+    found, true, lucky = [], [], 0
+    for seed in range(16):
+        model = deep_relu_net(seed)
+        x = np.random.default_rng(seed).normal(size=24) * 2
+        probe = continuous(lambda X, model=model: model(X)[:, 0], x, -np.roll(x, 5)[None])
+        found.append(explain(probe))
+        true.append(features_error(found[-1].values, probe))
+        first = explain(probe, steps=9)
+        lucky += first.gap <= first.params["tolerance"] and features_error(first.values, probe) > ERROR
+    rough = [i for i, f in enumerate(found) if f.params["rough"]]
+    assert lucky >= 1 and len(rough) >= 8
+    converged = [f.params["converged"] for f in found]
+    assert sum(converged) >= 12
+    assert all(f.params["error"] <= ERROR and f.gap <= f.params["tolerance"] for f in found if f.params["converged"])
+    assert max(error for error, well in zip(true, converged, strict=True) if well) < 2 * ERROR
+    ratio = np.array([found[i].params["error"] / true[i] for i in rough])
+    assert 0.6 < np.exp(np.log(ratio).mean()) < 1.7, ratio
+
+
+def test_the_trapezoidal_rule_is_nearer_where_kinks_lie_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the same 33 points: rules of higher order weigh neighbours unevenly for nothing."""
+    errors: dict[bool, list[float]] = {True: [], False: []}
+    both = quadrature._both
+    for trapezoidal in errors:
+        weights = (lambda rules: (rules[0],) * 2) if trapezoidal else (lambda rules: (both(rules)[1],) * 2)
+        with monkeypatch.context() as m:
+            m.setattr(quadrature, "_both", weights)
+            for seed in range(16):
+                model = deep_relu_net(seed)
+                x = np.random.default_rng(seed).normal(size=24) * 2
+                probe = continuous(lambda X, model=model: model(X)[:, 0], x, -np.roll(x, 5)[None])
+                values = explain(probe, panels=16, steps=33, absolute=1e-12, relative=0.0).values
+                errors[trapezoidal].append(features_error(values, probe))
+    assert np.mean(errors[True]) < 0.95 * np.mean(errors[False]), errors
 
 
 def test_tolerance_is_the_larger_of_absolute_and_relative() -> None:

@@ -24,7 +24,7 @@ STEPS = 513
 ROUND = 8  # points that a path gets before it is judged again: the next may not be needed
 ABSOLUTE, RELATIVE = 1e-3, 0.01
 UNSIGNED = 2.0  # times the tolerance: a gap that closes only because misses cancel is not converged
-ERROR = 0.03  # of the values' length: a gap is one number, in which the errors of features may cancel
+ERROR = 0.05  # of the values' length: a gap is one number, in which the errors of features may cancel
 POINTS = 128
 
 
