@@ -58,9 +58,9 @@ def wait_for(process: subprocess.Popen[bytes], log: Path, n: int) -> None:
         time.sleep(0.2)
 
 
-def constant(lines: list[tuple[int, int]]) -> bool:
+def constant(lines: list[tuple[int, int]], settled: int = SETTLED) -> bool:
     """Whether a further case costs next to nothing."""
-    (n, held), *rest = lines[SETTLED - 1 :]
+    (n, held), *rest = lines[settled - 1 :]
     return all(now - held < BYTES * (done - n) + SLACK for done, now in rest)
 
 
@@ -108,10 +108,12 @@ def test_a_hundred_thousand_rows(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.unproven
-def test_methods_of_all_kinds_hold_as_little(run: Run, tmp_path: Path) -> None:
-    """Gradients on paths, a surrogate and Shapley values; a line of the log for every hundred cases."""
+def test_ten_thousand_rows_by_methods_of_all_kinds_hold_as_little(run: Run, tmp_path: Path) -> None:
+    """Gradients on paths, a surrogate and Shapley values; a line of the log for every 250 cases.
+
+    The allocator takes its last blocks late, so the memory is looked at from 4,000 cases on.
+    """
     methods = "explain.methods=['shap','lime','integrated-gradients']"
-    process = started(run.path, tmp_path / "log", "explain.samples=3000", methods, "--every=100")
-    assert process.wait() == 0 and logged(tmp_path / "log")[-1][0] == 3000
-    assert constant(logged(tmp_path / "log")), logged(tmp_path / "log")
+    process = started(run.path, tmp_path / "log", "explain.samples=10000", methods, "--every=250")
+    assert process.wait() == 0 and logged(tmp_path / "log")[-1][0] == 10_000
+    assert constant(logged(tmp_path / "log"), 16), logged(tmp_path / "log")

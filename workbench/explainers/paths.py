@@ -88,18 +88,18 @@ def integrated_gradients(
         open_paths = [p for p in open_paths if not p.is_hopeless(steps, tolerance, UNSIGNED * tolerance)]
         open_paths = [p for p in open_paths if p.refine(min(ROUND, steps - len(p.at)), UNSIGNED * tolerance)]
     base = float(form.mean(np.array([path.base for path in paths])))
-    gaps = np.array([abs(path.miss()) for path in paths])
+    gaps = np.array([abs(path.seen.miss) for path in paths])
     fine = form.mean(integrals(paths))
     facts: dict[str, Any] = {
         "steps": max(len(path.at) for path in paths),
         "baselines": len(paths),
         "completeness_gap": abs(float(fine.sum()) - (score - base)),
         "largest_gap": float(gaps.max()),
-        "unsigned_gap": max(float(np.abs(path.misses()).sum()) for path in paths),
-        "error": max(path.error() / max(path.length(), tolerance) for path in paths),
-        "rough": sum(path.rough() for path in paths),
+        "unsigned_gap": max(path.seen.unsigned for path in paths),
+        "error": max(path.seen.error / max(path.seen.length, tolerance) for path in paths),
+        "rough": sum(path.seen.rough for path in paths),
         "converged": bool((gaps <= tolerance).all())
-        and all(p.error() <= max(tolerance, ERROR * p.length()) for p in paths),
+        and all(p.seen.error <= max(tolerance, ERROR * p.seen.length) for p in paths),
         "tolerance": tolerance,
         "quadrature": "adaptive; Boole, trapezoidal on rough paths",
     }

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -22,6 +21,31 @@ EVEN = 0.4  # of the panels, as if all of those missed alike: kinks lie everywhe
 _BLOCK = 1 << 22  # numbers of products that are weighed at once
 _Panel = tuple[int, int, int]
 _Cut = tuple[tuple[float, ...], tuple[_Panel, ...]]  # positions of the points, and the panels between them
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the values of a path's points miss.
+
+    Attributes:
+        misses: of each panel: the sum of its values minus the change of the answer across it.
+        finite: whether these are numbers.
+        unsigned: their sum, signs aside.
+        spread: the root of the sum of their squares.
+        miss: the sum of all values minus the change of the answer along the path.
+        rough: whether kinks lie everywhere, so that the values are the trapezoidal rule's.
+        error: an estimate of the error of the features' values, as a length: how much half of the points change them.
+        length: of the features' values.
+    """
+
+    misses: np.ndarray
+    finite: bool
+    unsigned: float
+    spread: float
+    miss: float
+    rough: bool
+    error: float
+    length: float
 
 
 @dataclass
@@ -48,7 +72,7 @@ class Path:
     slopes: list[float]
     products: list[np.ndarray]
     pool: Callable[[np.ndarray], np.ndarray]
-    _known: dict[str, Any] = field(default_factory=dict, repr=False)  # of the points and panels as they are
+    _seen: Look | None = field(default=None, repr=False)  # of the points and panels as they are
 
     @classmethod
     def begin(
@@ -74,33 +98,15 @@ class Path:
         self.answers += answers
         self.slopes += slopes
         self.products += products
-        self._known.clear()
+        self._seen = None
 
-    def misses(self) -> np.ndarray:
-        """Of each panel: the sum of its values minus the change of the answer across it."""
-        found: np.ndarray = self._look()["misses"]
-        return found
-
-    def miss(self) -> float:
-        """The sum of all values minus the change of the answer along the path."""
-        return float(self._look()["miss"])
-
-    def error(self) -> float:
-        """An estimate of the error of the features' values, as a length: by how much half of the points change them."""
-        return float(self._look()["error"])
-
-    def length(self) -> float:
-        """Of the features' values."""
-        return float(self._look()["length"])
-
-    def rough(self) -> bool:
-        """Whether kinks lie everywhere, so that the values are the trapezoidal rule's."""
-        return bool(self._look()["rough"])
-
-    def _look(self) -> dict[str, Any]:
-        if not self._known:
+    @property
+    def seen(self) -> Look:
+        """What the values of the points as they are miss."""
+        if self._seen is None:
             look([self])
-        return self._known
+        assert self._seen is not None
+        return self._seen
 
     def settled(self, gap: float, unsigned: float, error: float) -> bool:
         """Whether the values are no numbers, or near enough.
@@ -108,16 +114,15 @@ class Path:
         They miss at most `gap` in all and, on a smooth path, `unsigned` panel by panel, and their
         error is at most `error` times their length, or `gap`.
         """
-        misses = self.misses()
-        if not np.isfinite(misses).all():
+        seen = self.seen
+        if not seen.finite:
             return True
-        missed = abs(self.miss()) <= gap and (self.rough() or float(np.abs(misses).sum()) <= unsigned)
-        return missed and self.error() <= max(gap, error * self.length())
+        missed = abs(seen.miss) <= gap and (seen.rough or seen.unsigned <= unsigned)
+        return missed and seen.error <= max(gap, error * seen.length)
 
     def is_hopeless(self, most: int, gap: float, unsigned: float) -> bool:
         """Whether the misses fall too slowly: as 1 / points, where kinks lie everywhere, beyond 4 times `most`."""
-        misses = self.misses()
-        share = float(np.linalg.norm(misses)) / gap if self.rough() else float(np.abs(misses).sum()) / unsigned
+        share = self.seen.spread / gap if self.seen.rough else self.seen.unsigned / unsigned
         return len(self.at) > HOPE and len(self.at) * share > 4 * most
 
     def refine(self, most: int, enough: float) -> bool:
@@ -127,8 +132,8 @@ class Path:
         of `enough`. Of a rough path the widest, evenly: what one of them happens to miss says nothing
         of the panels it would be cut into.
         """
-        misses = np.abs(self.misses())
-        if self.rough():
+        misses = np.abs(self.seen.misses)
+        if self.seen.rough:
             width = np.array([self.at[b] - self.at[a] for a, _, b in self.panels])
             widest = np.flatnonzero(width == width.max())
             widest = widest[np.argsort(np.array([self.at[self.panels[i][0]] for i in widest]))]
@@ -138,7 +143,7 @@ class Path:
             order = np.argsort(-misses, kind="stable")
             left = misses.sum() - np.cumsum(misses[order])
             needed = int(np.flatnonzero(left <= max(misses.sum() / 2, enough / 2) + 1e-300)[0]) + 1
-        self._known.clear()
+        self._seen = None
         for i in sorted(order[: min(needed, most // 2)].tolist(), reverse=True):
             a, m, b = self.panels.pop(i)
             new = len(self.at)
@@ -154,27 +159,31 @@ def sums(products: np.ndarray) -> list[float]:
 
 def look(paths: Sequence[Path]) -> None:
     """Work out what the paths miss and how far off their values are, those that are cut alike at once."""
-    for (at, panels), alike in _alike([p for p in paths if not p._known]):
+    for (at, panels), alike in _alike([p for p in paths if p._seen is None]):
         a, m, b = np.array(panels).T
         x, slopes, answers = (np.array(v) for v in (at, [p.slopes for p in alike], [p.answers for p in alike]))
         rule = (x[b] - x[a]) / 6 * (slopes[:, a] + 4 * slopes[:, m] + slopes[:, b])
         misses = rule - (answers[:, b] - answers[:, a])
+        unsigned, squares = np.abs(misses).sum(axis=1), (misses**2).sum(axis=1)
         rules = _rules(at, panels)
+        pooled = np.array(
+            [[path.pool(v) for v in found] for path, found in zip(alike, _weighed(alike, rules), strict=True)]
+        )
+        length, change, beside, of_simpson = np.linalg.norm(pooled.astype(np.float64), axis=2).T
+        of_simpson = 15 * of_simpson
+        even = unsigned**2 >= EVEN * len(panels) * squares
+        rough = even & (beside > 1e-9 * length) & (beside <= of_simpson)
+        # Where it falls as 1 / points the error is half of the change, its signs being random.
+        error = np.where(rough, change / 2, of_simpson / 4)
         # Not a matrix product: its last bits would depend on how many paths are cut alike.
         sums = [(slopes * weights).sum(axis=1) - (answers[:, 0] - answers[:, 1]) for weights in _both(rules)]
-        for i, values in enumerate(_weighed(alike, rules)):
-            pooled = np.array([alike[i].pool(v) for v in values], dtype=np.float64)
-            length, change, beside, of_simpson = np.linalg.norm(pooled, axis=1) * (1, 1, 1, 15)
-            alike_missed = np.abs(misses[i]).sum() ** 2 >= EVEN * len(panels) * (misses[i] ** 2).sum()
-            rough = bool(alike_missed and 1e-9 * length < beside <= of_simpson)
-            alike[i]._known = {
-                "misses": misses[i],
-                "miss": sums[not rough][i],
-                "rough": rough,
-                # Where it falls as 1 / points the error is half of the change, its signs being random.
-                "error": change / 2 if rough else of_simpson / 4,
-                "length": length,
-            }
+        miss = np.where(rough, *sums)
+        rows = zip(
+            np.isfinite(misses).all(axis=1).tolist(), unsigned.tolist(), np.sqrt(squares).tolist(), miss.tolist(),
+            rough.tolist(), error.tolist(), length.tolist(), strict=True,
+        )  # fmt: skip
+        for path, own, row in zip(alike, misses, rows, strict=True):
+            path._seen = Look(own, *row)
 
 
 def integrals(paths: Sequence[Path]) -> np.ndarray:
@@ -186,7 +195,7 @@ def integrals(paths: Sequence[Path]) -> np.ndarray:
     """
     found: dict[int, np.ndarray] = {}
     for rough in (True, False):
-        for cut, alike in _alike([path for path in paths if path.rough() is rough]):
+        for cut, alike in _alike([path for path in paths if path.seen.rough is rough]):
             weights = _both(_rules(*cut))[not rough]
             for path, (values,) in zip(alike, _weighed(alike, weights[None]), strict=True):
                 found[id(path)] = values
