@@ -166,10 +166,8 @@ def look(paths: Sequence[Path]) -> None:
         misses = rule - (answers[:, b] - answers[:, a])
         unsigned, squares = np.abs(misses).sum(axis=1), (misses**2).sum(axis=1)
         rules = _rules(at, panels)
-        pooled = np.array(
-            [[path.pool(v) for v in found] for path, found in zip(alike, _weighed(alike, rules), strict=True)]
-        )
-        length, change, beside, of_simpson = np.linalg.norm(pooled.astype(np.float64), axis=2).T
+        pooled = _pooled(np.stack(list(_weighed(alike, rules))), alike[0].pool)
+        length, change, beside, of_simpson = np.linalg.norm(pooled, axis=2).T
         of_simpson = 15 * of_simpson
         even = unsigned**2 >= EVEN * len(panels) * squares
         rough = even & (beside > 1e-9 * length) & (beside <= of_simpson)
@@ -212,6 +210,17 @@ def _weighed(alike: Sequence[Path], weights: np.ndarray) -> Iterator[np.ndarray]
         stacked = np.stack([p for path in part for p in path.products])
         stacked = stacked.reshape(len(part), len(products), *products[0].shape)
         yield from np.moveaxis(np.tensordot(stacked, weights, axes=(1, 1)), -1, 1)
+
+
+def _pooled(values: np.ndarray, pool: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Sums by features of values (paths, rules, *shape): (paths, rules, M)."""
+    paths, rules, *shape = values.shape
+    size = int(np.prod(shape))
+    if paths * rules <= size:
+        return np.array([[pool(v) for v in found] for found in values], dtype=np.float64)
+    # It is linear: of many paths of few coordinates, what it makes of each coordinate is asked once.
+    onto = np.array([pool(one.reshape(shape)) for one in np.eye(size)])
+    return np.asarray(values.reshape(paths, rules, size) @ onto)
 
 
 def _alike(paths: Sequence[Path]) -> list[tuple[_Cut, list[Path]]]:
