@@ -61,7 +61,7 @@ class Path:
         panels: places of (left, middle, right) points.
         answers: of the model, at the points evaluated so far.
         slopes: sums of the products.
-        products: gradient times (input - baseline) at the points.
+        products: gradient times (input - baseline) at the points, some at a time: (k, *shape) each.
         pool: their sums by features.
     """
 
@@ -86,18 +86,18 @@ class Path:
     ) -> Path:
         """Even panels, with the answer, the product and its sum at the input, which is the first point."""
         at, cut = _even(panels)
-        return cls(row, list(at), list(cut), [score], [slope], [product], pool)
+        return cls(row, list(at), list(cut), [score], [slope], [product[None]], pool)
 
     @property
     def base(self) -> float:
         """The answer at the baseline."""
         return self.answers[1]
 
-    def add(self, answers: list[float], products: list[np.ndarray], slopes: list[float]) -> None:
+    def add(self, answers: list[float], products: np.ndarray, slopes: list[float]) -> None:
         """The next points' answers, their products and the sums of these."""
         self.answers += answers
         self.slopes += slopes
-        self.products += products
+        self.products.append(products)
         self._seen = None
 
     @property
@@ -202,13 +202,12 @@ def integrals(paths: Sequence[Path]) -> np.ndarray:
 
 def _weighed(alike: Sequence[Path], weights: np.ndarray) -> Iterator[np.ndarray]:
     """Sums of each path's products with weights (rules, points): (rules, *shape)."""
-    products = alike[0].products
+    points, shape = len(alike[0].at), alike[0].products[0].shape[1:]
     # A few at once: the products of a picture's path are large.
-    step = max(1, _BLOCK // max(1, len(products) * products[0].size))
+    step = max(1, _BLOCK // max(1, points * int(np.prod(shape))))
     for start in range(0, len(alike), step):
         part = alike[start : start + step]
-        stacked = np.stack([p for path in part for p in path.products])
-        stacked = stacked.reshape(len(part), len(products), *products[0].shape)
+        stacked = np.concatenate([p for path in part for p in path.products]).reshape(len(part), points, *shape)
         yield from np.moveaxis(np.tensordot(stacked, weights, axes=(1, 1)), -1, 1)
 
 
