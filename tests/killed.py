@@ -22,7 +22,7 @@ import psutil
 import workbench
 from workbench import pipeline
 from workbench.run import Run
-from workbench.stages.session import STAGES
+from workbench.stages.reads import STAGES
 
 
 def _import_everything() -> None:

@@ -20,7 +20,7 @@ from typer.testing import CliRunner, Result
 
 from workbench.cli import app
 from workbench.run import Run
-from workbench.stages.session import STAGES
+from workbench.stages.reads import STAGES
 
 QUICK = [part for key in TINY for part in ("--set", key)]
 

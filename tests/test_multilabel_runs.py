@@ -23,7 +23,8 @@ from workbench.metrics.paired_labels import compare_labels
 from workbench.pipeline import run_stage
 from workbench.records import finite, read_predictions
 from workbench.stages.apply import predict_new
-from workbench.stages.session import STAGES, Session
+from workbench.stages.reads import STAGES
+from workbench.stages.session import Session
 from workbench.types import LabelScores
 
 

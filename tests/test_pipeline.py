@@ -25,8 +25,8 @@ from workbench.records import finite, read_predictions
 from workbench.reporting import build_report
 from workbench.run import ADDED, Run
 from workbench.stages.familiar import EMBEDDINGS, Familiar
-from workbench.stages.reads import READS
-from workbench.stages.session import AUDIT, STAGES, Session
+from workbench.stages.reads import AUDIT, READS, STAGES
+from workbench.stages.session import Session
 
 SLOW = pytest.mark.slow
 EXPLAINERS = ("integrated-gradients", "shap", "lime")

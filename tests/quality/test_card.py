@@ -86,6 +86,8 @@ def test_gradients_that_do_not_converge_are_poor() -> None:
     assert not found.params["converged"]
     result = card(probe, found, bank)
     assert result["light"] == "poor" and any("not converged" in r for r in result["reasons"])
+    off = replace(found, params=found.params | {"largest_gap": 1e-4, "tolerance": 1e-3, "error": 0.08})
+    assert any("off by about 8% of their length" in r for r in card(probe, off, bank)["reasons"])
     smooth = continuous(lambda X: torch.tanh(X @ w), np.ones(6), np.zeros((1, 6)))
     bank = banked(smooth)
     good = card(smooth, run_explainer(INTEGRATED_GRADIENTS, smooth, bank=bank, seed=0), bank)

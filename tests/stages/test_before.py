@@ -12,13 +12,16 @@ import pytest
 from runs import copy_of, made
 
 from workbench.backbones.gradients import deployed, proved
+from workbench.engines.progress import Progress
 from workbench.errors import ExportError
 from workbench.inspection import inspect_one
-from workbench.records import read_predictions
+from workbench.records import read_predictions, read_table
 from workbench.run import Run
-from workbench.stages.before import FILES, write_before
+from workbench.stages.before import write_before
+from workbench.stages.explain import explain
 from workbench.stages.export import parity_rows
 from workbench.stages.lone_models import Models
+from workbench.stages.reads import BEFORE
 from workbench.stages.session import Session
 
 
@@ -52,7 +55,7 @@ def test_an_inspection_is_that_of_torch(tmp_path: Path) -> None:
     value = picture(made("pictures"))
     assert models(run).before is not None
     by_file = inspect_one(run.path, input=value, out=tmp_path / "file", device="cpu")
-    (run.path / FILES[0]).unlink()
+    (run.path / BEFORE[0]).unlink()
     assert models(run).before is None
     by_torch = inspect_one(run.path, input=value, out=tmp_path / "torch", device="cpu")
     assert by_file["before"]["probability"] == pytest.approx(by_torch["before"]["probability"], abs=1e-5)
@@ -63,18 +66,41 @@ def test_an_inspection_is_that_of_torch(tmp_path: Path) -> None:
         assert found["values"] == pytest.approx(expected, abs=1e-3 * largest), name
 
 
+def test_a_run_is_explained_by_it_as_by_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch's network is not even loaded; where the file is not proved, its answers are the same."""
+    run = copy_of("pictures", tmp_path)
+
+    def attributions(seconds: int) -> dict[str, Any]:
+        session = Session.open(run.path, device="cpu", progress=Progress(quiet=True))
+        settings = session.config.explain.model_copy(update={"max_seconds": seconds})  # a change: it is done again
+        session.config = session.config.model_copy(update={"explain": settings})
+        assert explain(session)
+        paths = sorted((run.path / "base/attributions").glob("*.parquet"))
+        return {p.stem: read_table(run, f"base/attributions/{p.name}").to_pandas()["value"].to_numpy() for p in paths}
+
+    with monkeypatch.context() as m:
+        m.setattr(Session, "base", property(lambda _: pytest.fail("torch was asked")))
+        by_file = attributions(1000)
+    changed(run, "base/parity.json", {"passed": False})
+    by_torch = attributions(2000)
+    assert set(by_file) == set(by_torch) == set(Session.open(run.path).config.explain.methods)
+    for name, values in by_file.items():
+        assert not np.array_equal(values, by_torch[name]), "one of them asked the other's model"
+        np.testing.assert_allclose(values, by_torch[name], atol=1e-3 * np.abs(by_torch[name]).max(), err_msg=name)
+
+
 def test_a_source_of_which_nothing_is_kept_has_its_file_too(tmp_path: Path) -> None:
     run = copy_of("pictures", tmp_path)
     shutil.rmtree(run.path / "base")
     session = Session.open(run.path, device="cpu")
     write_before(session, session.encode(session.preparation), {}, parity_rows(session))
-    assert run.read_json("base/parity.json")["gradients"]["passed"] and run.has(FILES[0]) and run.has(FILES[1])
+    assert run.read_json("base/parity.json")["gradients"]["passed"] and run.has(BEFORE[0]) and run.has(BEFORE[1])
 
 
 @pytest.mark.parametrize("kind", ["texts", "classes"])
 def test_texts_and_tables_have_none(kind: str) -> None:
     run = made(kind)
-    assert not any(run.has(name) for name in FILES)
+    assert not any(run.has(name) for name in BEFORE)
     assert models(run).before is None
 
 
@@ -116,6 +142,6 @@ def test_a_model_that_cannot_be_written_is_said_to_be_so(
     write_before(session, session.encode(session.preparation), {}, parity_rows(session))
     found = run.read_json("base/parity.json")
     assert not found["passed"] and ("difference" if how != "no file" else "no such operator") in found["reason"]
-    assert not run.has(FILES[0]) and not run.has(FILES[1])
+    assert not run.has(BEFORE[0]) and not run.has(BEFORE[1])
     assert not [p for p in (run.path / "base").iterdir() if "partial" in p.name]
     assert models(run).before is None

@@ -151,6 +151,15 @@ def _own_measures(found: Attribution, keep: Any) -> None:
         keep("interval_share", width / largest if largest else math.nan, none)
 
 
+def _not_converged(found: Attribution) -> str:
+    gap, tolerance, error = (found.params.get(name) for name in ("largest_gap", "tolerance", "error"))
+    if error is not None and gap is not None and gap <= tolerance:
+        return f"It has not converged: its values are off by about {error:.0%} of their length."
+    if found.gap is None:
+        return "It has not converged."
+    return f"It has not converged: its values miss the answer by {found.gap:.3g}."
+
+
 def _verdicts(measures: Mapping[str, float | None], found: Attribution, bank: Bank) -> list[tuple[str, str]]:
     verdicts: list[tuple[str, str]] = []
     if np.ptp(bank.scores) == 0:
@@ -158,8 +167,7 @@ def _verdicts(measures: Mapping[str, float | None], found: Attribution, bank: Ba
     elif np.abs(found.values).max() <= 1e-9 * np.ptp(bank.scores):
         verdicts.append(("poor", "All its values are 0, yet hiding parts changes the answer."))
     if found.params.get("converged") is False:
-        by = "" if found.gap is None else f": its values miss the answer by {found.gap:.3g}"
-        verdicts.append(("poor", f"It has not converged{by}."))
+        verdicts.append(("poor", _not_converged(found)))
     if found.params.get("determined") is False:
         verdicts.append(("poor", f"Its {found.evaluations} evaluations are too few for {len(found.values)} parts."))
     for name, sentences in SENTENCES.items():

@@ -168,7 +168,7 @@ class Asked:
 
     def probe(self, case: dict[str, Any], model: str) -> Any:
         """The case's question bound to one of the run's models."""
-        return self.bound(case, getattr(self.session, model))
+        return self.bound(case, getattr(self.session, "asked_base" if model == "base" else model))
 
     def bound(self, case: dict[str, Any], backbone: Any) -> Any:
         """The case's question bound to any backbone."""

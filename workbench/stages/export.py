@@ -9,9 +9,10 @@ import numpy as np
 
 from workbench import __version__
 from workbench.errors import ExportError
-from workbench.stages.before import FILES, write_before
+from workbench.stages.before import write_before
 from workbench.stages.candidates import write_model
 from workbench.stages.gradients import traced, write_gradients
+from workbench.stages.reads import BEFORE
 from workbench.stages.session import GRAPH, Session, do_stage
 from workbench.types import PROBABILITY
 
@@ -78,8 +79,8 @@ def export(session: Session) -> bool:
         run.write_json("onnx/providers.json", session.onnx.describe())
         write_before(session, encoded, metadata, rows)
 
-    outputs = ("onnx/model.onnx", GRAPH, "onnx/parity.json", "onnx/providers.json", *FILES)
-    always = FILES[-1:] if session.task.modality_name == "image" else ()
+    outputs = ("onnx/model.onnx", GRAPH, "onnx/parity.json", "onnx/providers.json", *BEFORE)
+    always = BEFORE[-1:] if session.task.modality_name == "image" else ()
     return do_stage(session, "export", work, outputs, always=always)
 
 

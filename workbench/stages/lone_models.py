@@ -7,11 +7,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
 
-from workbench.backbones.gradients import deployed, proved
+from workbench.backbones.gradients import deployed
 from workbench.backbones.remembered import Remembered
 from workbench.errors import MissingDependency
-from workbench.explainers import find_method
-from workbench.stages.before import FILES
+from workbench.stages.before import facts_before
 from workbench.stages.session import Session
 from workbench.types import Dataset
 
@@ -33,13 +32,7 @@ class Models:
     @cached_property
     def before(self) -> dict[str, Any] | None:
         """Facts of the gradients of the model before, where its file serves every method; None where torch does."""
-        run, (model, _, parity) = self._home.run, FILES
-        if not run.has(model) or not run.has(parity) or not run.read_json(parity)["passed"]:
-            return None
-        facts = proved(run, parity)
-        offers = {"gradient", *(("layer",) if facts.get("layer") else ())} if facts else set()
-        asked = frozenset().union(*(find_method(name).needs for name in self._home.config.explain.methods))
-        return facts if asked - {"score", "picture", "hierarchy"} <= offers else None
+        return facts_before(self._home)
 
     @property
     def can_ask_before(self) -> bool:

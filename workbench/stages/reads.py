@@ -20,8 +20,15 @@ MADE_OF: dict[str, tuple[tuple[str, ...], str]] = {
     "shift": (("evaluate", "explain", "compare"), "explain"),
     "contrast": (("explain",), "explain"),
 }
+STAGES = tuple(name for name in MADE_OF if name != "adopt")
+# Of a model that was trained elsewhere: there is no model before, and nothing to train or to compare.
+AUDIT = tuple(name for name in MADE_OF if name not in ("finetune", "export", "compare", "flips", "variants", "shift"))
+VARIANTS = {"dtypes", "latency_seconds"}  # keys of [export] that the deployed file itself does not depend on
+TURNS = {"immutable", "ranges", "change"}  # keys of [explain] that counterfactuals alone depend on
+ASKING = {"explain", "assess", "flips", "shift", "overall", "contrast"}  # stages that put masks to a model
+BEFORE = ("base/model.onnx", "base/explain.onnx", "base/parity.json")  # of a run on pictures
 _MODELS = (
-    *("base/model.safetensors", "tuned/checkpoint"),
+    *("base/model.safetensors", "tuned/checkpoint", *BEFORE),
     *("onnx/model.onnx", "onnx/explain.onnx", "onnx/contract.json"),
     "onnx/parity.json",  # says whether the gradients of the deployed file may be used
 )

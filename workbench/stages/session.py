@@ -17,16 +17,10 @@ from workbench.engines.progress import Progress
 from workbench.engines.threads import one_blas_thread
 from workbench.errors import ArtefactError, DataError
 from workbench.run import CONFIG, Run, digest, hash_file
-from workbench.stages.reads import MADE_OF, READS
+from workbench.stages.reads import ASKING, AUDIT, MADE_OF, READS, STAGES, TURNS, VARIANTS
 from workbench.tasks.record import Task
 from workbench.types import Dataset
 
-STAGES = tuple(name for name in MADE_OF if name != "adopt")
-# Of a model that was trained elsewhere: there is no model before, and nothing to train or to compare.
-AUDIT = tuple(name for name in MADE_OF if name not in ("finetune", "export", "compare", "flips", "variants", "shift"))
-_VARIANTS = {"dtypes", "latency_seconds"}  # keys of [export] that the deployed file itself does not depend on
-_TURNS = {"immutable", "ranges", "change"}  # keys of [explain] that counterfactuals alone depend on
-_ASKING = {"explain", "assess", "flips", "shift", "overall", "contrast"}  # stages that put masks to a model
 # Methods ask the file that ships; what it does not offer comes from the model it was exported from.
 Models = Mapping[str, tuple[str, str]]  # side to the model that is asked and the trained one
 GRAPH = "onnx/explain.onnx"
@@ -129,8 +123,8 @@ class Session:
         """What a stage's result depends on: the program, its config sections and the stage before it."""
         sections, before = MADE_OF[stage]
         before = "adopt" if self.audited and before == "export" else before
-        left_out = {} if stage == "contrast" else {"explain": _TURNS}
-        left_out |= {} if stage == "variants" else {"export": _VARIANTS}
+        left_out = {} if stage == "contrast" else {"explain": TURNS}
+        left_out |= {} if stage == "variants" else {"export": VARIANTS}
         own = self.config.model_dump(mode="json", include={*sections, "task", "seed"}, exclude=left_out)
         extra = [self.sha256] if stage == "prepare" else [self.audited_sha256] if stage == "adopt" else []
         return digest([stage, __version__, own, [self.key(before)] if before else [], extra])
@@ -169,6 +163,13 @@ class Session:
         """The model before customisation."""
         backbone, _ = self.load_base()
         return backbone.to(self.torch_device)
+
+    @cached_property
+    def asked_base(self) -> Any:
+        """The model before as masks are put to it: its file where that serves every method."""
+        from workbench.stages.before import open_before
+
+        return open_before(self) or self.base
 
     def load_base(self) -> tuple[Any, Any]:
         """The model before customisation, from the source and what `finetune` fitted on it."""
@@ -293,7 +294,7 @@ def do_stage(
             return False
         session.progress.say(f"{stage}: an earlier version made this run without {missing[0]}, so it is done again")
     session.progress.say(f"{stage} ...")
-    threads = one_blas_thread() if stage in _ASKING else contextlib.nullcontext()
+    threads = one_blas_thread() if stage in ASKING else contextlib.nullcontext()
     with threads, session.run.stage(stage, key, outputs, inputs) as entry:
         work(entry)
     return True
