@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -113,17 +114,17 @@ def write_measures(run: Run, model: str, measures: Sequence[Measure]) -> None:
 
 def finite(value: Any) -> Any:
     """A JSON-able copy: numpy numbers as Python's, NaN and infinity as None."""
-    if isinstance(value, Mapping):
-        return {str(k): finite(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(v) for v in value]
-    if isinstance(value, np.ndarray):
-        return finite(value.tolist())
+    if value is None or type(value) in (str, bool, int):  # most are: the rest is asked one after the other
+        return value
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, (list, tuple)):
+        return [finite(v) for v in value]
+    if isinstance(value, Mapping):
+        return {str(k): finite(v) for k, v in value.items()}
+    return finite(value.tolist()) if isinstance(value, np.ndarray) else value
 
 
 _SCHEMA = pa.schema(

@@ -18,6 +18,7 @@ import numpy as np
 
 HOPE = 128  # points of a path before it may be given up
 EVEN = 0.4  # of the panels, as if all of those missed alike: kinks lie everywhere (2 / pi of misses that are normal)
+BETTER = 2.0  # times less is missed by Boole's rule: few points of a smooth path look rough
 _BLOCK = 1 << 22  # numbers of products that are weighed at once
 _Panel = tuple[int, int, int]
 _Cut = tuple[tuple[float, ...], tuple[_Panel, ...]]  # positions of the points, and the panels between them
@@ -33,7 +34,8 @@ class Look:
         unsigned: their sum, signs aside.
         spread: the root of the sum of their squares.
         miss: the sum of all values minus the change of the answer along the path.
-        rough: whether kinks lie everywhere, so that the values are the trapezoidal rule's.
+        rough: whether kinks lie everywhere.
+        even: whether the values are the trapezoidal rule's: on a rough path, but where Boole's miss far less in all.
         error: an estimate of the error of the features' values, as a length: how much half of the points change them.
         length: of the features' values.
     """
@@ -44,6 +46,7 @@ class Look:
     spread: float
     miss: float
     rough: bool
+    even: bool
     error: float
     length: float
 
@@ -169,16 +172,17 @@ def look(paths: Sequence[Path]) -> None:
         pooled = _pooled(np.stack(list(_weighed(alike, rules))), alike[0].pool)
         length, change, beside, of_simpson = np.linalg.norm(pooled, axis=2).T
         of_simpson = 15 * of_simpson
-        even = unsigned**2 >= EVEN * len(panels) * squares
-        rough = even & (beside > 1e-9 * length) & (beside <= of_simpson)
+        alike_missed = unsigned**2 >= EVEN * len(panels) * squares
+        rough = alike_missed & (beside > 1e-9 * length) & (beside <= of_simpson)
         # Where it falls as 1 / points the error is half of the change, its signs being random.
         error = np.where(rough, change / 2, of_simpson / 4)
         # Not a matrix product: its last bits would depend on how many paths are cut alike.
         sums = [(slopes * weights).sum(axis=1) - (answers[:, 0] - answers[:, 1]) for weights in _both(rules)]
-        miss = np.where(rough, *sums)
+        even = rough & (np.abs(sums[0]) <= BETTER * np.abs(sums[1]))
+        miss = np.where(even, *sums)
         rows = zip(
             np.isfinite(misses).all(axis=1).tolist(), unsigned.tolist(), np.sqrt(squares).tolist(), miss.tolist(),
-            rough.tolist(), error.tolist(), length.tolist(), strict=True,
+            rough.tolist(), even.tolist(), error.tolist(), length.tolist(), strict=True,
         )  # fmt: skip
         for path, own, row in zip(alike, misses, rows, strict=True):
             path._seen = Look(own, *row)
@@ -187,14 +191,14 @@ def look(paths: Sequence[Path]) -> None:
 def integrals(paths: Sequence[Path]) -> np.ndarray:
     """The values of all coordinates on each path: (paths, *shape) in float64.
 
-    By the trapezoidal rule on a rough path. On others two panels that came of one are taken
+    By the trapezoidal rule on a rough path, see `Look.even`. On others two panels that came of one are taken
     together by Boole's rule, which is Simpson's with the next term of its error removed:
     exact for quintics, for no further point.
     """
     found: dict[int, np.ndarray] = {}
-    for rough in (True, False):
-        for cut, alike in _alike([path for path in paths if path.seen.rough is rough]):
-            weights = _both(_rules(*cut))[not rough]
+    for even in (True, False):
+        for cut, alike in _alike([path for path in paths if path.seen.even is even]):
+            weights = _both(_rules(*cut))[not even]
             for path, (values,) in zip(alike, _weighed(alike, weights[None]), strict=True):
                 found[id(path)] = values
     return np.stack([found[id(path)] for path in paths])

@@ -67,8 +67,17 @@ def paired_regression(bank: Bank, confidence: float = 0.95) -> tuple[np.ndarray,
 
     Where the bank allows a stand-in (`workbench.kriging`), its Shapley values are known in closed
     form and the regression is of what it leaves: a control variate. It takes away most of
-    the sampling error and none of the regression's consistency.
+    the sampling error and none of the regression's consistency. A bank that was asked whether it is precise enough
+    keeps the answer.
     """
+    kept: dict[float, Any] = bank.__dict__.setdefault("_paired_regression", {})
+    if confidence not in kept:
+        kept[confidence] = _paired_regression(bank, confidence)
+    values, half, facts = kept[confidence]
+    return values.copy(), None if half is None else half.copy(), dict(facts)
+
+
+def _paired_regression(bank: Bank, confidence: float) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
     m = bank.coalitions.features
     fit = bank.coalitions.fit[0::2].copy()
     fit[0] = False  # the empty and the full coalition are the constraint
