@@ -228,6 +228,17 @@ def test_features_are_near_their_limit_where_kinks_lie_everywhere_and_their_erro
     assert 0.6 < np.exp(np.log(ratio).mean()) < 1.7, ratio
 
 
+@pytest.mark.parametrize("waves", [3.0, 11.0, 20.0, 30.0])
+def test_features_that_cancel_at_every_point_are_told_apart(waves: float) -> None:
+    """The answer is 0 along the whole path, and nothing is ever missed in the sum."""
+    probe = continuous(
+        lambda X: torch.sin(waves * X[:, 0]) - torch.sin(waves * X[:, 1]), np.full(2, 1.0), np.zeros((1, 2))
+    )
+    found = explain(probe)
+    assert found.values == pytest.approx([np.sin(waves), -np.sin(waves)], rel=ERROR)
+    assert found.params["converged"] and found.evaluations <= 33
+
+
 def test_the_trapezoidal_rule_is_nearer_where_kinks_lie_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """On the same 33 points: rules of higher order weigh neighbours unevenly for nothing."""
     errors: dict[bool, list[float]] = {True: [], False: []}

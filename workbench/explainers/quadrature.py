@@ -133,10 +133,10 @@ class Path:
 
         The panels that miss most: what the others miss is then at most half of all, or at most half
         of `enough`. Of a rough path the widest, evenly: what one of them happens to miss says nothing
-        of the panels it would be cut into.
+        of the panels it would be cut into. So too where nothing is missed and only the features are not known yet.
         """
         misses = np.abs(self.seen.misses)
-        if self.seen.rough:
+        if self.seen.rough or max(self.seen.unsigned, 2 * abs(self.seen.miss)) <= enough:
             width = np.array([self.at[b] - self.at[a] for a, _, b in self.panels])
             widest = np.flatnonzero(width == width.max())
             widest = widest[np.argsort(np.array([self.at[self.panels[i][0]] for i in widest]))]
@@ -171,11 +171,15 @@ def look(paths: Sequence[Path]) -> None:
         rules = _rules(at, panels)
         pooled = _pooled(np.stack(list(_weighed(alike, rules))), alike[0].pool)
         length, change, beside, of_simpson = np.linalg.norm(pooled, axis=2).T
+        alone = np.linalg.norm(pooled[:, 1] - pooled[:, 2], axis=1)  # of panels whose twin was halved further
         of_simpson = 15 * of_simpson
         alike_missed = unsigned**2 >= EVEN * len(panels) * squares
         rough = alike_missed & (beside > 1e-9 * length) & (beside <= of_simpson)
         # Where it falls as 1 / points the error is half of the change, its signs being random.
-        error = np.where(rough, change / 2, of_simpson / 4)
+        # What Simpson's rule would gain by halving the panels that are alone is read off the others, which are half as
+        # wide: the trapezoidal rule's gain there, in proportion, four times.
+        share = np.divide(4 * of_simpson, beside, out=np.zeros_like(beside), where=beside > 0)
+        error = np.where(rough, change / 2, (of_simpson + np.minimum(share, 1) * alone) / 4)
         # Not a matrix product: its last bits would depend on how many paths are cut alike.
         sums = [(slopes * weights).sum(axis=1) - (answers[:, 0] - answers[:, 1]) for weights in _both(rules)]
         even = rough & (np.abs(sums[0]) <= BETTER * np.abs(sums[1]))
