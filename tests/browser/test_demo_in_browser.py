@@ -221,6 +221,17 @@ def test_paper_is_white_and_shows_what_was_shut(shared: Open, name: str, lang: s
     assert page.locator("main details:not([open])").count() > 3
 
 
+@pytest.mark.parametrize("width", [500, 760, 1160, 1280])
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_answers_beside_a_picture_are_seen_whole(visit: Open, lang: str, width: int) -> None:
+    page = visit("digits", lang, width=width)
+    page.evaluate("location.hash = '#case-1'")
+    page.wait_for_selector("article#case-1 .original .scroll")
+    hidden = "[...document.querySelectorAll('.original .scroll')].map(e => e.scrollWidth - e.clientWidth)"
+    assert set(page.evaluate(hidden)) == {0}
+    page.close()
+
+
 @every_report
 def test_it_fits_a_telephone(visit: Open, name: str, lang: str) -> None:
     page = visit(name, lang, width=360, scheme="dark")
