@@ -20,10 +20,10 @@ _ROWS = 64  # examples of its parity: it is looked at, never deployed
 def write_before(session: Session, encoded: Any, metadata: Mapping[str, Any], rows: np.ndarray) -> None:
     """Write `base/model.onnx` and `base/explain.onnx` of a run on pictures, with `base/parity.json`.
 
-    Importing torch and transformers takes longer than all that `inspect` does with a picture, and torch answers masks
-    at a third of the speed. What is not proved
-    equal is not kept; torch answers in its place. Of a text the model before is asked only on demand, and the
-    linear model of a table is made from the training rows: neither has such files.
+    Importing torch and transformers takes longer than all that `inspect` does with a picture, and torch answers
+    masks at half the speed (docs/benchmarks.md). What is not proved equal is not kept; torch answers in its place.
+    Of a text the model before is asked only on demand, and the linear model of a table is made from the training
+    rows: neither has such files.
 
     Args:
         encoded: the examples as the models take them.
@@ -76,6 +76,6 @@ def facts_before(session: Session) -> dict[str, Any] | None:
 
 
 def open_before(session: Session) -> Any:
-    """The file, where it serves every method of the run; else None."""
+    """The model before, of its file where that serves every method of the run, else torch's."""
     facts = facts_before(session)
-    return None if facts is None else deployed(session.run.path / "base", session.device, facts)
+    return session.base if facts is None else deployed(session.run.path / "base", session.device, facts)

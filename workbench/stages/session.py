@@ -169,7 +169,7 @@ class Session:
         """The model before as masks are put to it: its file where that serves every method."""
         from workbench.stages.before import open_before
 
-        return open_before(self) or self.base
+        return open_before(self)
 
     def load_base(self) -> tuple[Any, Any]:
         """The model before customisation, from the source and what `finetune` fitted on it."""
