@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,7 +36,8 @@ class Bank:
     """The answers of one model to one question for every coalition.
 
     `scores` (n,) float64 in the question's unit; `seconds` is what evaluating them took;
-    `outputs` (n, K) all scores of the model, from which any question of the example can be read.
+    `outputs` (n, K) all scores of the model, from which any question of the example can be read;
+    `known` what was worked out of it, so that it is not worked out twice.
     """
 
     coalitions: Coalitions
@@ -45,6 +46,7 @@ class Bank:
     question_id: str
     seconds: float
     outputs: np.ndarray | None = None
+    known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # never another bank's
 
     @property
     def masks(self) -> np.ndarray:

@@ -35,7 +35,7 @@ class Look:
         spread: the root of the sum of their squares.
         miss: the sum of all values minus the change of the answer along the path.
         rough: whether kinks lie everywhere.
-        even: whether the values are the trapezoidal rule's: on a rough path, but where Boole's miss far less in all.
+        trapezoidal: whether the values are that rule's: on a rough path, but where Boole's miss far less in all.
         error: an estimate of the error of the features' values, as a length: how much half of the points change them.
         length: of the features' values.
     """
@@ -46,7 +46,7 @@ class Look:
     spread: float
     miss: float
     rough: bool
-    even: bool
+    trapezoidal: bool
     error: float
     length: float
 
@@ -181,12 +181,12 @@ def look(paths: Sequence[Path]) -> None:
         share = np.divide(4 * of_simpson, beside, out=np.zeros_like(beside), where=beside > 0)
         error = np.where(rough, change / 2, (of_simpson + np.minimum(share, 1) * alone) / 4)
         # Not a matrix product: its last bits would depend on how many paths are cut alike.
-        sums = [(slopes * weights).sum(axis=1) - (answers[:, 0] - answers[:, 1]) for weights in _both(rules)]
-        even = rough & (np.abs(sums[0]) <= BETTER * np.abs(sums[1]))
-        miss = np.where(even, *sums)
+        totals = [(slopes * weights).sum(axis=1) - (answers[:, 0] - answers[:, 1]) for weights in _both(rules)]
+        trapezoidal = rough & (np.abs(totals[0]) <= BETTER * np.abs(totals[1]))
+        miss = np.where(trapezoidal, *totals)
         rows = zip(
             np.isfinite(misses).all(axis=1).tolist(), unsigned.tolist(), np.sqrt(squares).tolist(), miss.tolist(),
-            rough.tolist(), even.tolist(), error.tolist(), length.tolist(), strict=True,
+            rough.tolist(), trapezoidal.tolist(), error.tolist(), length.tolist(), strict=True,
         )  # fmt: skip
         for path, own, row in zip(alike, misses, rows, strict=True):
             path._seen = Look(own, *row)
@@ -195,14 +195,14 @@ def look(paths: Sequence[Path]) -> None:
 def integrals(paths: Sequence[Path]) -> np.ndarray:
     """The values of all coordinates on each path: (paths, *shape) in float64.
 
-    By the trapezoidal rule on a rough path, see `Look.even`. On others two panels that came of one are taken
+    By the trapezoidal rule on a rough path, see `Look.trapezoidal`. On others two panels that came of one are taken
     together by Boole's rule, which is Simpson's with the next term of its error removed:
     exact for quintics, for no further point.
     """
     found: dict[int, np.ndarray] = {}
-    for even in (True, False):
-        for cut, alike in _alike([path for path in paths if path.seen.even is even]):
-            weights = _both(_rules(*cut))[not even]
+    for trapezoidal in (True, False):
+        for cut, alike in _alike([path for path in paths if path.seen.trapezoidal is trapezoidal]):
+            weights = _both(_rules(*cut))[not trapezoidal]
             for path, (values,) in zip(alike, _weighed(alike, weights[None]), strict=True):
                 found[id(path)] = values
     return np.stack([found[id(path)] for path in paths])

@@ -70,10 +70,10 @@ def paired_regression(bank: Bank, confidence: float = 0.95) -> tuple[np.ndarray,
     the sampling error and none of the regression's consistency. A bank that was asked whether it is precise enough
     keeps the answer.
     """
-    kept: dict[float, Any] = bank.__dict__.setdefault("_paired_regression", {})
-    if confidence not in kept:
-        kept[confidence] = _paired_regression(bank, confidence)
-    values, half, facts = kept[confidence]
+    key = "paired regression", confidence
+    if key not in bank.known:
+        bank.known[key] = _paired_regression(bank, confidence)
+    values, half, facts = bank.known[key]
     return values.copy(), None if half is None else half.copy(), dict(facts)
 
 
