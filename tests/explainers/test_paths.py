@@ -10,7 +10,7 @@ import torch
 from games import additive, continuous, shapley_by_definition
 
 from workbench.errors import ExplainError
-from workbench.explainers import quadrature, run_explainer
+from workbench.explainers import paths, quadrature, run_explainer
 from workbench.explainers.paths import ERROR, GRADIENT_SHAP, INTEGRATED_GRADIENTS
 from workbench.probe import Probe
 from workbench.types import Attribution
@@ -76,6 +76,15 @@ def test_features_sum_their_coordinates_and_the_dense_map_keeps_them() -> None:
     found = explain(continuous(lambda X: X @ torch.as_tensor(w), x, np.zeros((1, 8)), groups=groups))
     assert found.values == pytest.approx([(w * x)[groups == g].sum() for g in range(4)], abs=TIGHT)
     assert found.dense.shape == (1, 8) and found.dense[0] == pytest.approx(w * x, abs=TIGHT)
+
+
+def test_products_of_float32_are_summed_in_float64() -> None:
+    """A word's 384 products: far nearer to the exact sum than float32 can be."""
+    rng = np.random.default_rng(0)
+    gradient, difference = rng.normal(size=(2, 40, 26, 384)).astype(np.float32)
+    form = replace(continuous(lambda X: X.sum(dim=1), np.ones(2), np.zeros((1, 2))).differentiable(), summed=-1)
+    exact = (gradient.astype(np.float64) * difference).sum(axis=-1, keepdims=True)
+    assert np.abs(paths._products(form, gradient, difference) - exact).max() < 1e-11
 
 
 def test_float32_models_keep_five_digits() -> None:

@@ -182,8 +182,8 @@ def along(form: Differentiable, rows: np.ndarray, at: np.ndarray) -> Iterator[tu
 
 def _products(form: Differentiable, gradient: np.ndarray, difference: np.ndarray) -> np.ndarray:
     """Gradient times difference; that of a text has 384 numbers a word, of which only the sum is asked."""
-    if form.summed == -1:  # one pass over what is far more than what comes of it
-        return np.einsum("...d,...d->...", gradient, difference)[..., None].astype(np.float64)
+    if form.summed == -1:  # one pass; the products too are of float64, without which 384 of them lose two digits
+        return np.einsum("...d,...d->...", gradient, difference, dtype=np.float64)[..., None]
     found = gradient * difference
     return found if form.summed is None else found.sum(axis=form.summed, keepdims=True, dtype=np.float64)
 
