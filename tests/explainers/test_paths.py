@@ -297,18 +297,20 @@ def test_no_more_rows_than_the_batch_are_in_memory_and_batches_do_not_change_val
     assert found.params["steps"] == reference.params["steps"]
 
 
-def test_paths_weighed_together_or_one_by_one_have_equal_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some baselines' paths are cut alike, others are halved where the step lies."""
+def test_paths_that_are_judged_together_are_cut_as_if_each_were_alone() -> None:
+    """Some baselines' paths are cut alike, others are halved where the step lies, each in its own way."""
     ends = np.array([[0.9, 0.3], [0.95, 0.1], [-1.0, 0.2], [-0.5, -2.0], [0.8, 0.4]])
-    probe = continuous(lambda X: torch.tanh(40 * X[:, 0]) + X[:, 1] ** 3, np.ones(2), ends)
-    together = explain(probe)
-    monkeypatch.setattr(quadrature, "_BLOCK", 1)
-    alone = explain(probe)
-    assert np.abs(alone.values - together.values).max() < TIGHT
-    apart = [explain(continuous(lambda X: torch.tanh(40 * X[:, 0]) + X[:, 1] ** 3, np.ones(2), e[None])) for e in ends]
-    assert (
-        np.abs(np.mean([a.values for a in apart], axis=0) - together.values).max() < 0.02 * abs(together.values).max()
-    )
+
+    def along(baselines: np.ndarray) -> Attribution:
+        probe = continuous(lambda X: torch.tanh(40 * X[:, 0]) + X[:, 1] ** 3, np.ones(2), baselines)
+        return explain(probe, absolute=0.01, relative=0.0)
+
+    together, apart = along(ends), [along(end[None]) for end in ends]
+    assert len({a.params["steps"] for a in apart}) >= 3
+    assert np.abs(np.mean([a.values for a in apart], axis=0) - together.values).max() < TIGHT
+    assert together.evaluations - 1 == sum(a.evaluations - 1 for a in apart)
+    for largest in ("steps", "largest_gap", "unsigned_gap", "error"):
+        assert together.params[largest] == pytest.approx(max(a.params[largest] for a in apart), abs=TIGHT)
 
 
 def test_a_model_without_gradients_is_refused_with_an_alternative() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from workbench.bank import Bank
-from workbench.explainers.quadrature import Path, integrals, look, sums
+from workbench.explainers.quadrature import Paths
 from workbench.explainers.record import Explainer, Explanation
 from workbench.probe import Differentiable, Probe
 
@@ -61,45 +61,50 @@ def integrated_gradients(
     form = probe.differentiable()
     score, slope = _gradient_at_the_point(form)
     differences = form.point - form.baselines
-    ends = _products(form, slope, differences)
-    paths = [
-        Path.begin(row, panels, score, *end, form.pool) for row, end in enumerate(zip(ends, sums(ends), strict=True))
-    ]
     evaluations = 1
     # The gradient "at" a baseline is the one just inside the path: nets without bias have a kink at zero.
     first = 1e-12 if differences.dtype == np.float64 else 1e-6
-    tolerance = absolute
-    open_paths = paths
-    while open_paths:
-        missing = [path.at[len(path.answers) :] for path in open_paths]
-        rows = np.repeat([path.row for path in open_paths], [len(at) for at in missing])
-        found = list(along(form, rows, np.maximum(np.concatenate(missing), first)))
+    tolerance, base = absolute, 0.0
+    done: list[Paths] = []
+    going = [Paths.begin(panels, score, _products(form, slope, differences), form.pool)]
+    while going:
+        rows = np.concatenate([np.repeat(group.rows, len(group.missing)) for group in going])
+        at = np.concatenate([np.tile(group.missing, len(group.rows)) for group in going])
+        found = list(along(form, rows, np.maximum(at, first)))
         answers, products = (np.concatenate([part[i] for part in found]) for i in (1, 2))
-        answers, slopes, start = answers.tolist(), sums(products), 0
-        for path, at in zip(open_paths, missing, strict=True):
-            own = slice(start, start + len(at))
-            path.add(answers[own], products[own], slopes[own])
-            start += len(at)
+        start = 0
+        for group in going:
+            own = slice(start, start := start + len(group.rows) * len(group.missing))
+            group.add(answers[own], products[own])
+        if evaluations == 1:
+            base = float(form.mean(going[0].bases))
+            tolerance = max(absolute, relative * abs(score - base))
         evaluations += start
-        base = float(form.mean(np.array([path.base for path in paths])))
-        tolerance = max(absolute, relative * abs(score - base))
-        look(open_paths)
-        open_paths = [p for p in open_paths if not p.settled(tolerance, UNSIGNED * tolerance, ERROR)]
-        open_paths = [p for p in open_paths if not p.is_hopeless(steps, tolerance, UNSIGNED * tolerance)]
-        open_paths = [p for p in open_paths if p.refine(min(ROUND, steps - len(p.at)), UNSIGNED * tolerance)]
-    base = float(form.mean(np.array([path.base for path in paths])))
-    gaps = np.array([abs(path.seen.miss) for path in paths])
-    fine = form.mean(integrals(paths))
+        further = []
+        for group in going:
+            most = min(ROUND, steps - len(group.at))
+            left = ~group.settled(tolerance, UNSIGNED * tolerance, ERROR) & (most >= 2)
+            left &= ~group.hopeless(steps, tolerance, UNSIGNED * tolerance)
+            if not left.all():
+                done.append(group.of(np.flatnonzero(~left)))
+            if left.any():
+                further += group.of(np.flatnonzero(left)).halved(most, UNSIGNED * tolerance)
+        going = further
+    order = np.argsort(np.concatenate([group.rows for group in done]))
+    fine = form.mean(np.concatenate([group.integrals() for group in done])[order])
+    gaps, unsigned, error, length, rough = (
+        np.concatenate([getattr(group.seen, name) for group in done])
+        for name in ("miss", "unsigned", "error", "length", "rough")
+    )
     facts: dict[str, Any] = {
-        "steps": max(len(path.at) for path in paths),
-        "baselines": len(paths),
+        "steps": max(len(group.at) for group in done),
+        "baselines": len(differences),
         "completeness_gap": abs(float(fine.sum()) - (score - base)),
-        "largest_gap": float(gaps.max()),
-        "unsigned_gap": max(path.seen.unsigned for path in paths),
-        "error": max(path.seen.error / max(path.seen.length, tolerance) for path in paths),
-        "rough": sum(path.seen.rough for path in paths),
-        "converged": bool((gaps <= tolerance).all())
-        and all(p.seen.error <= max(tolerance, ERROR * p.seen.length) for p in paths),
+        "largest_gap": float(np.abs(gaps).max()),
+        "unsigned_gap": float(unsigned.max()),
+        "error": float((error / np.maximum(length, tolerance)).max()),
+        "rough": int(rough.sum()),
+        "converged": bool((np.abs(gaps) <= tolerance).all() and (error <= np.maximum(tolerance, ERROR * length)).all()),
         "tolerance": tolerance,
         "quadrature": "adaptive; Boole, trapezoidal on rough paths",
     }

@@ -10,7 +10,7 @@ and the trapezoidal rule gives the values. Elsewhere Boole's does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -19,14 +19,13 @@ import numpy as np
 HOPE = 128  # points of a path before it may be given up
 EVEN = 0.4  # of the panels, as if all of those missed alike: kinks lie everywhere (2 / pi of misses that are normal)
 BETTER = 2.0  # times less is missed by Boole's rule: few points of a smooth path look rough
-_BLOCK = 1 << 22  # numbers of products that are weighed at once
 _Panel = tuple[int, int, int]
 _Cut = tuple[tuple[float, ...], tuple[_Panel, ...]]  # positions of the points, and the panels between them
 
 
 @dataclass(frozen=True)
 class Look:
-    """What the values of a path's points miss.
+    """What the values of k paths' points miss: (k, panels) and (k,) arrays.
 
     Attributes:
         misses: of each panel: the sum of its values minus the change of the answer across it.
@@ -41,139 +40,99 @@ class Look:
     """
 
     misses: np.ndarray
-    finite: bool
-    unsigned: float
-    spread: float
-    miss: float
-    rough: bool
-    trapezoidal: bool
-    error: float
-    length: float
+    finite: np.ndarray
+    unsigned: np.ndarray
+    spread: np.ndarray
+    miss: np.ndarray
+    rough: np.ndarray
+    trapezoidal: np.ndarray
+    error: np.ndarray
+    length: np.ndarray
+
+    def of(self, places: np.ndarray) -> Look:
+        """Of the paths at some places."""
+        return Look(**{name: values[places] for name, values in vars(self).items()})
 
 
 @dataclass
-class Path:
-    """The path from one baseline: points that were evaluated and the panels between them.
+class Paths:
+    """Paths from k baselines that are cut alike: points that were evaluated and the panels between them.
 
     A panel holds three points, its ends and its middle; Simpson's rule on it is exact where
     the gradient is a cubic of the position.
 
     Attributes:
-        row: of the baseline.
+        rows: (k,) of the baselines.
         at: position of each point, 0 at the baseline and 1 at the input.
         panels: places of (left, middle, right) points.
-        answers: of the model, at the points evaluated so far.
-        slopes: sums of the products.
-        products: gradient times (input - baseline) at the points, some at a time: (k, *shape) each.
+        answers: (k, n) of the model, at the points evaluated so far.
+        slopes: (k, n) sums of the products.
+        products: gradient times (input - baseline) at the points, some at a time: (k, q, *shape) each.
         pool: their sums by features.
     """
 
-    row: int
-    at: list[float]
-    panels: list[_Panel]
-    answers: list[float]
-    slopes: list[float]
+    rows: np.ndarray
+    at: tuple[float, ...]
+    panels: tuple[_Panel, ...]
+    answers: np.ndarray
+    slopes: np.ndarray
     products: list[np.ndarray]
-    pool: Callable[[np.ndarray], np.ndarray]
-    _seen: Look | None = field(default=None, repr=False)  # of the points and panels as they are
+    pool: _Pool
+    _seen: Look | None = field(default=None, repr=False)
 
     @classmethod
-    def begin(
-        cls,
-        row: int,
-        panels: int,
-        score: float,
-        product: np.ndarray,
-        slope: float,
-        pool: Callable[[np.ndarray], np.ndarray],
-    ) -> Path:
-        """Even panels, with the answer, the product and its sum at the input, which is the first point."""
-        at, cut = _even(panels)
-        return cls(row, list(at), list(cut), [score], [slope], [product[None]], pool)
+    def begin(cls, panels: int, score: float, ends: np.ndarray, pool: Callable[[np.ndarray], np.ndarray]) -> Paths:
+        """Even panels, with the answer and the products (k, *shape) at the input, which is the first point."""
+        count = len(ends)
+        slopes = sums(ends)[:, None]
+        return cls(np.arange(count), *_even(panels), np.full((count, 1), score), slopes, [ends[:, None]], _Pool(pool))
 
     @property
-    def base(self) -> float:
-        """The answer at the baseline."""
-        return self.answers[1]
+    def bases(self) -> np.ndarray:
+        """The answers at the baselines, (k,)."""
+        return self.answers[:, 1]
 
-    def add(self, answers: list[float], products: np.ndarray, slopes: list[float]) -> None:
-        """The next points' answers, their products and the sums of these."""
-        self.answers += answers
-        self.slopes += slopes
-        self.products.append(products)
+    @property
+    def missing(self) -> tuple[float, ...]:
+        """Positions of the points that are to be evaluated."""
+        return self.at[self.answers.shape[1] :]
+
+    def add(self, answers: np.ndarray, products: np.ndarray) -> None:
+        """The missing points' answers (k q,) and products (k q, *shape), path by path."""
+        shape = len(self.rows), len(self.missing)
+        self.answers = np.concatenate([self.answers, answers.reshape(shape)], axis=1)
+        self.slopes = np.concatenate([self.slopes, sums(products).reshape(shape)], axis=1)
+        self.products.append(products.reshape(*shape, *products.shape[1:]))
         self._seen = None
+
+    def of(self, places: np.ndarray) -> Paths:
+        """Those at some places, (j,); all of them without a copy."""
+        if len(places) == len(self.rows):
+            return self
+        products = [p[places] for p in self.products]
+        rows, answers, slopes = self.rows[places], self.answers[places], self.slopes[places]
+        seen = None if self._seen is None else self._seen.of(places)
+        return Paths(rows, self.at, self.panels, answers, slopes, products, self.pool, seen)
 
     @property
     def seen(self) -> Look:
-        """What the values of the points as they are miss."""
+        """What the values of the points as they are miss, and how far off they are."""
         if self._seen is None:
-            look([self])
-        assert self._seen is not None
+            self._seen = self._look()
         return self._seen
 
-    def settled(self, gap: float, unsigned: float, error: float) -> bool:
-        """Whether the values are no numbers, or near enough.
-
-        They miss at most `gap` in all and, on a smooth path, `unsigned` panel by panel, and their
-        error is at most `error` times their length, or `gap`.
-        """
-        seen = self.seen
-        if not seen.finite:
-            return True
-        missed = abs(seen.miss) <= gap and (seen.rough or seen.unsigned <= unsigned)
-        return missed and seen.error <= max(gap, error * seen.length)
-
-    def is_hopeless(self, most: int, gap: float, unsigned: float) -> bool:
-        """Whether the misses fall too slowly: as 1 / points, where kinks lie everywhere, beyond 4 times `most`."""
-        share = self.seen.spread / gap if self.seen.rough else self.seen.unsigned / unsigned
-        return len(self.at) > HOPE and len(self.at) * share > 4 * most
-
-    def refine(self, most: int, enough: float) -> bool:
-        """Halve some panels, adding at most `most` points; whether any was.
-
-        The panels that miss most: what the others miss is then at most half of all, or at most half
-        of `enough`. Of a rough path the widest, evenly: what one of them happens to miss says nothing
-        of the panels it would be cut into. So too where nothing is missed and only the features are not known yet.
-        """
-        misses = np.abs(self.seen.misses)
-        if self.seen.rough or max(self.seen.unsigned, 2 * abs(self.seen.miss)) <= enough:
-            width = np.array([self.at[b] - self.at[a] for a, _, b in self.panels])
-            widest = np.flatnonzero(width == width.max())
-            widest = widest[np.argsort(np.array([self.at[self.panels[i][0]] for i in widest]))]
-            order = widest[np.unique(np.linspace(0, len(widest) - 1, max(1, most // 2)).round().astype(int))]
-            needed = len(order)
-        else:
-            order = np.argsort(-misses, kind="stable")
-            left = misses.sum() - np.cumsum(misses[order])
-            needed = int(np.flatnonzero(left <= max(misses.sum() / 2, enough / 2) + 1e-300)[0]) + 1
-        self._seen = None
-        for i in sorted(order[: min(needed, most // 2)].tolist(), reverse=True):
-            a, m, b = self.panels.pop(i)
-            new = len(self.at)
-            self.at += [(self.at[a] + self.at[m]) / 2, (self.at[m] + self.at[b]) / 2]
-            self.panels += [(a, new, m), (m, new + 1, b)]
-        return most >= 2
-
-
-def sums(products: np.ndarray) -> list[float]:
-    """The sum of each product of a batch (n, *shape), in float64."""
-    return [float(v) for v in products.reshape(len(products), -1).sum(axis=1, dtype=np.float64)]
-
-
-def look(paths: Sequence[Path]) -> None:
-    """Work out what the paths miss and how far off their values are, those that are cut alike at once."""
-    for (at, panels), alike in _alike([p for p in paths if p._seen is None]):
-        a, m, b = np.array(panels).T
-        x, slopes, answers = (np.array(v) for v in (at, [p.slopes for p in alike], [p.answers for p in alike]))
+    def _look(self) -> Look:
+        a, m, b = np.array(self.panels).T
+        x, slopes, answers = np.array(self.at), self.slopes, self.answers
         rule = (x[b] - x[a]) / 6 * (slopes[:, a] + 4 * slopes[:, m] + slopes[:, b])
         misses = rule - (answers[:, b] - answers[:, a])
         unsigned, squares = np.abs(misses).sum(axis=1), (misses**2).sum(axis=1)
-        rules = _rules(at, panels)
-        pooled = _pooled(np.stack(list(_weighed(alike, rules))), alike[0].pool)
+        rules = _rules(self.at, self.panels)
+        pooled = self.pool(self._weighed(rules))
         length, change, beside, of_simpson = np.linalg.norm(pooled, axis=2).T
         alone = np.linalg.norm(pooled[:, 1] - pooled[:, 2], axis=1)  # of panels whose twin was halved further
         of_simpson = 15 * of_simpson
-        alike_missed = unsigned**2 >= EVEN * len(panels) * squares
+        alike_missed = unsigned**2 >= EVEN * len(self.panels) * squares
         rough = alike_missed & (beside > 1e-9 * length) & (beside <= of_simpson)
         # Where it falls as 1 / points the error is half of the change, its signs being random.
         # What Simpson's rule would gain by halving the panels that are alone is read off the others, which are half as
@@ -183,58 +142,126 @@ def look(paths: Sequence[Path]) -> None:
         # Not a matrix product: its last bits would depend on how many paths are cut alike.
         totals = [(slopes * weights).sum(axis=1) - (answers[:, 0] - answers[:, 1]) for weights in _both(rules)]
         trapezoidal = rough & (np.abs(totals[0]) <= BETTER * np.abs(totals[1]))
-        miss = np.where(trapezoidal, *totals)
-        rows = zip(
-            np.isfinite(misses).all(axis=1).tolist(), unsigned.tolist(), np.sqrt(squares).tolist(), miss.tolist(),
-            rough.tolist(), trapezoidal.tolist(), error.tolist(), length.tolist(), strict=True,
-        )  # fmt: skip
-        for path, own, row in zip(alike, misses, rows, strict=True):
-            path._seen = Look(own, *row)
+        miss, finite = np.where(trapezoidal, *totals), np.isfinite(misses).all(axis=1)
+        return Look(misses, finite, unsigned, np.sqrt(squares), miss, rough, trapezoidal, error, length)
+
+    def settled(self, gap: float, unsigned: float, error: float) -> np.ndarray:
+        """Of each path whether the values are no numbers, or near enough, (k,).
+
+        They miss at most `gap` in all and, on a smooth path, `unsigned` panel by panel, and their
+        error is at most `error` times their length, or `gap`.
+        """
+        seen = self.seen
+        missed = (np.abs(seen.miss) <= gap) & (seen.rough | (seen.unsigned <= unsigned))
+        return np.asarray(~seen.finite | (missed & (seen.error <= np.maximum(gap, error * seen.length))))
+
+    def hopeless(self, most: int, gap: float, unsigned: float) -> np.ndarray:
+        """Of each path whether the misses fall too slowly, (k,): as 1 / points, where kinks lie everywhere.
+
+        They would have to fall beyond 4 times `most` points.
+        """
+        if len(self.at) <= HOPE:
+            return np.zeros(len(self.rows), dtype=bool)
+        share = np.where(self.seen.rough, self.seen.spread / gap, self.seen.unsigned / unsigned)
+        return np.asarray(len(self.at) * share > 4 * most)
+
+    def halved(self, most: int, enough: float) -> list[Paths]:
+        """The same paths with some panels halved, which adds at most `most` points; those cut alike stay together.
+
+        The panels that miss most: what the others miss is then at most half of all, or at most half
+        of `enough`. Of a rough path the widest, evenly: what one of them happens to miss says nothing
+        of the panels it would be cut into. So too where nothing is missed and only the features are not known yet.
+        """
+        seen = self.seen
+        evenly = seen.rough | (np.maximum(seen.unsigned, 2 * np.abs(seen.miss)) <= enough)
+        groups: dict[tuple[int, ...], list[int]] = {}
+        if evenly.any():
+            groups[self._widest(most)] = np.flatnonzero(evenly).tolist()
+        for i in np.flatnonzero(~evenly).tolist():
+            groups.setdefault(_worst(np.abs(seen.misses[i]), most, enough), []).append(i)
+        found = []
+        for chosen, places in groups.items():
+            part = self.of(np.array(places))
+            at, panels = _halve(self.at, self.panels, chosen)
+            found.append(Paths(part.rows, at, panels, part.answers, part.slopes, list(part.products), self.pool))
+        return found
+
+    def _widest(self, most: int) -> tuple[int, ...]:
+        """Places of the widest panels, evenly along the path and at most half of `most`."""
+        left = np.array([self.at[a] for a, _, _ in self.panels])
+        width = np.array([self.at[b] for _, _, b in self.panels]) - left
+        widest = np.flatnonzero(width == width.max())
+        widest = widest[np.argsort(left[widest])]
+        even = np.unique(np.linspace(0, len(widest) - 1, max(1, most // 2)).round().astype(int))
+        return tuple(sorted(widest[even].tolist()[: most // 2]))
+
+    def integrals(self) -> np.ndarray:
+        """The values of all coordinates on each path: (k, *shape) in float64.
+
+        By the trapezoidal rule on a rough path, see `Look.trapezoidal`. On others two panels that came of one are
+        taken together by Boole's rule, which is Simpson's with the next term of its error removed:
+        exact for quintics, for no further point.
+        """
+        either = self._weighed(np.stack(_both(_rules(self.at, self.panels))))
+        choice = (~self.seen.trapezoidal).astype(int)
+        return np.asarray(either[np.arange(len(self.rows)), choice])
+
+    def _weighed(self, weights: np.ndarray) -> np.ndarray:
+        """Sums of each path's products with weights (rules, n): (k, rules, *shape) in float64."""
+        count, _, *shape = self.products[0].shape
+        found, start = np.zeros((count, len(weights), int(np.prod(shape)))), 0
+        for products in self.products:  # one after the other: those of a picture's path are large, and are not copied
+            points = products.shape[1]
+            # A product of matrices a path: its last bits do not depend on how many paths are cut alike.
+            found += weights[:, start : start + points] @ products.reshape(count, points, -1)
+            start += points
+        return found.reshape(count, len(weights), *shape)
 
 
-def integrals(paths: Sequence[Path]) -> np.ndarray:
-    """The values of all coordinates on each path: (paths, *shape) in float64.
+def sums(products: np.ndarray) -> np.ndarray:
+    """The sum of each product of a batch (n, *shape), in float64: (n,)."""
+    return np.asarray(products.reshape(len(products), -1).sum(axis=1, dtype=np.float64))
 
-    By the trapezoidal rule on a rough path, see `Look.trapezoidal`. On others two panels that came of one are taken
-    together by Boole's rule, which is Simpson's with the next term of its error removed:
-    exact for quintics, for no further point.
+
+class _Pool:
+    """Sums by features, which are linear, of many values at once.
+
+    Args:
+        one: (*shape) values to (M,).
     """
-    found: dict[int, np.ndarray] = {}
-    for trapezoidal in (True, False):
-        for cut, alike in _alike([path for path in paths if path.seen.trapezoidal is trapezoidal]):
-            weights = _both(_rules(*cut))[not trapezoidal]
-            for path, (values,) in zip(alike, _weighed(alike, weights[None]), strict=True):
-                found[id(path)] = values
-    return np.stack([found[id(path)] for path in paths])
+
+    def __init__(self, one: Callable[[np.ndarray], np.ndarray]) -> None:
+        self._one = one
+        self._onto: np.ndarray | None = None
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Of values (paths, rules, *shape): (paths, rules, M)."""
+        paths, rules, *shape = values.shape
+        size = int(np.prod(shape))
+        if self._onto is None and paths * rules <= size:
+            return np.array([[self._one(v) for v in found] for found in values], dtype=np.float64)
+        if self._onto is None:  # of many paths of few coordinates, what it makes of each coordinate is asked once
+            self._onto = np.array([self._one(one.reshape(shape)) for one in np.eye(size)])
+        return np.asarray(values.reshape(paths, rules, size) @ self._onto)
 
 
-def _weighed(alike: Sequence[Path], weights: np.ndarray) -> Iterator[np.ndarray]:
-    """Sums of each path's products with weights (rules, points): (rules, *shape)."""
-    points, shape = len(alike[0].at), alike[0].products[0].shape[1:]
-    # A few at once: the products of a picture's path are large.
-    step = max(1, _BLOCK // max(1, points * int(np.prod(shape))))
-    for start in range(0, len(alike), step):
-        part = alike[start : start + step]
-        stacked = np.concatenate([p for path in part for p in path.products]).reshape(len(part), points, *shape)
-        yield from np.moveaxis(np.tensordot(stacked, weights, axes=(1, 1)), -1, 1)
+def _worst(misses: np.ndarray, most: int, enough: float) -> tuple[int, ...]:
+    """Places of the panels that miss most, at most half of `most`."""
+    order = np.argsort(-misses, kind="stable")
+    left = misses.sum() - np.cumsum(misses[order])
+    needed = int(np.flatnonzero(left <= max(misses.sum() / 2, enough / 2) + 1e-300)[0]) + 1
+    return tuple(sorted(order[: min(needed, most // 2)].tolist()))
 
 
-def _pooled(values: np.ndarray, pool: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Sums by features of values (paths, rules, *shape): (paths, rules, M)."""
-    paths, rules, *shape = values.shape
-    size = int(np.prod(shape))
-    if paths * rules <= size:
-        return np.array([[pool(v) for v in found] for found in values], dtype=np.float64)
-    # It is linear: of many paths of few coordinates, what it makes of each coordinate is asked once.
-    onto = np.array([pool(one.reshape(shape)) for one in np.eye(size)])
-    return np.asarray(values.reshape(paths, rules, size) @ onto)
-
-
-def _alike(paths: Sequence[Path]) -> list[tuple[_Cut, list[Path]]]:
-    groups: dict[_Cut, list[Path]] = {}
-    for path in paths:
-        groups.setdefault((tuple(path.at), tuple(path.panels)), []).append(path)
-    return list(groups.items())
+def _halve(at: tuple[float, ...], panels: tuple[_Panel, ...], chosen: tuple[int, ...]) -> _Cut:
+    """The points with a panel's two new middles each, and the panels with its halves at the end."""
+    points, kept = list(at), list(panels)
+    for i in reversed(chosen):
+        a, m, b = kept.pop(i)
+        new = len(points)
+        points += [(points[a] + points[m]) / 2, (points[m] + points[b]) / 2]
+        kept += [(a, new, m), (m, new + 1, b)]
+    return tuple(points), tuple(kept)
 
 
 @lru_cache(maxsize=8)
