@@ -38,6 +38,34 @@ def test_moments_are_those_of_all_coalitions(seed: int, odd: bool) -> None:
     assert one == pytest.approx(weight @ EVERY[:, 0]) and two == pytest.approx(weight @ (EVERY[:, 0] & EVERY[:, 1]))
 
 
+@pytest.mark.parametrize("m", [3, 4, 9, 30, 64, 130])
+def test_a_mixture_of_chances_gives_the_sums_over_sizes(m: int) -> None:
+    rng, size = np.random.default_rng(m), np.arange(m + 1) / m
+    signs = np.where(rng.random((40, m)) < rng.random((40, 1)), 1.0, -1.0)
+    signs[:2] = [[1.0], [-1.0]]
+    lam = rng.uniform(0, 0.95, m) * rng.uniform(size=m)
+    smooth = np.exp(-8 * (1 - np.sqrt(size)) ** 2)
+    jumping = np.concatenate([[0.5], smooth[1:-1], [1e-4]])  # at the ends alone, as LIME's law does
+    for law in (smooth, jumping, np.ones(m + 1)):
+        mixed = kernels.mixture(law)
+        assert mixed is not None and np.abs(mixed[1]).sum() < 5 * law.sum()
+        for found, truth in zip(
+            kernels.moments_of_kernels(signs, lam, law), kernels.moments_by_sizes(signs, lam, law), strict=True
+        ):
+            assert np.abs(found - truth).max() < 1e-12 * np.abs(truth).max()
+
+
+def test_a_law_that_is_no_mixture_is_summed_by_sizes() -> None:
+    rng, m = np.random.default_rng(0), 30
+    signs, lam = np.where(rng.random((20, m)) < 0.6, 1.0, -1.0), rng.uniform(0, 0.6, m)
+    for law in (np.eye(m + 1)[17], rng.dirichlet(np.ones(m + 1))):
+        assert kernels.mixture(law) is None
+        for found, truth in zip(
+            kernels.moments_of_kernels(signs, lam, law), kernels.moments_by_sizes(signs, lam, law), strict=True
+        ):
+            assert np.array_equal(found, truth)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_shapley_values_are_those_of_all_coalitions(seed: int) -> None:
     found = part(seed, odd=True)

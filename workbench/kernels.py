@@ -7,10 +7,14 @@ under which the interaction of a set has the product of its members' lam as vari
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
-from scipy.special import gammaln
+from scipy.special import gammaln, xlogy
+
+_POINTS = 128  # of a mixture: a law of 256 sizes that is smooth has no more to tell
+_EXACT = 1e-13  # of a law's sum that a mixture may miss
+_LARGEST = 100.0  # sum of a mixture's weights, signs aside, over that of the law: what rounding is enlarged by
 
 
 @cache
@@ -53,12 +57,13 @@ def shapley_of_kernels(signs: np.ndarray, lam: np.ndarray) -> np.ndarray:
     """
     m = len(lam)
     at, weights = _gauss(min(m // 2 + 1, 48))
-    moved, size = lam * signs, float(np.exp(-np.log1p(lam).sum()))
-    found = np.zeros(signs.shape)
-    for s, w in zip((at + 1) / 2, weights / 2, strict=True):
-        up, down = 1 + s * moved, 1 - s * moved
-        found += w * (up.prod(axis=1, keepdims=True) / up + down.prod(axis=1, keepdims=True) / down)
-    return np.asarray(2 * moved * (size / 2 * found - size) / scale(lam, odd=True))
+    scaled = lam * ((at + 1) / 2)[:, None]
+    size = float(np.exp(-np.log1p(lam).sum()))
+    level, inner = np.log1p(-(scaled**2)).sum(axis=1) / 2, signs @ np.arctanh(scaled).T
+    up, down = (weights / 2 * np.exp(level + sign * inner) for sign in (1, -1))
+    more, less = 1 / (1 + scaled), 1 / (1 - scaled)
+    found = np.where(signs > 0, up @ more + down @ less, up @ less + down @ more)
+    return np.asarray(2 * lam * signs * (size / 2 * found - size) / scale(lam, odd=True))
 
 
 def shapley_of_pairs(signs: np.ndarray) -> np.ndarray:
@@ -79,10 +84,9 @@ def prior_variance(lam: np.ndarray) -> np.ndarray:
     at, weights = _gauss(64)
     t = (at + 1) / 2
     s, w = t**4, weights / 2 * 4 * t**3 * -4 * np.log(t)  # -ln s ds, whose moments are 1 / d^2
-    shift = np.log1p(lam).sum()
-    up, down = np.log1p(s[:, None] * lam), np.log1p(-s[:, None] * lam)
-    even = np.exp(up.sum(axis=1, keepdims=True) - up - shift) + np.exp(down.sum(axis=1, keepdims=True) - down - shift)
-    found = w @ (even / 2 - np.exp(-shift))
+    shift, scaled = np.log1p(lam).sum(), s[:, None] * lam
+    up, down = (w * np.exp(np.log1p(sign * scaled).sum(axis=1) - shift) for sign in (1, -1))
+    found = (up @ (1 / (1 + scaled)) + down @ (1 / (1 - scaled))) / 2 - w.sum() * np.exp(-shift)
     return np.asarray(4 * lam * found / scale(lam, odd=True))
 
 
@@ -93,8 +97,61 @@ def variance_of_all(m: int) -> float:
     return float(4 / m**2 * np.exp(-choose).sum())
 
 
+def mixture(law: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """A law of sizes (M + 1,) as one of features that are each kept with a chance of t, and the t drawn.
+
+    Gauss's points on [0, 1] and both ends, with weights that may be negative: the least ones by which
+    the binomial laws of M and t add up to the law. None where rounding would show: a law that is narrower than
+    these, or not smooth but for its ends.
+
+    Returns:
+        (k,) chances and their (k,) weights.
+    """
+    return _mixture(np.asarray(law, dtype=np.float64).tobytes())
+
+
+@lru_cache(maxsize=256)
+def _mixture(key: bytes) -> tuple[np.ndarray, np.ndarray] | None:
+    law = np.frombuffer(key)
+    m, total = len(law) - 1, float(law.sum())
+    at, width = _gauss(min(m + 1, _POINTS))
+    chance = (at + 1) / 2
+    s = np.arange(m + 1)[:, None]
+    choose = gammaln(m + 1) - gammaln(s + 1) - gammaln(m - s + 1)
+    binomial = np.exp(choose + xlogy(s, chance) + xlogy(m - s, 1 - chance))
+    root = np.sqrt(width / 2)
+    # Nothing and everything kept have points of their own, so that the others need not meet a law that jumps there.
+    u, size, vt = np.linalg.svd(binomial[1:-1] * root, full_matrices=False)
+    held = size > 1e-12 * size.max(initial=0.0)
+    weights = root * (vt[held].T @ ((u[:, held].T @ law[1:-1]) / size[held]))
+    missed = law - binomial @ weights
+    weights = np.concatenate([[missed[0]], weights, [missed[-1]]])
+    if np.abs(missed[1:-1]).sum() > _EXACT * total or np.abs(weights).sum() > _LARGEST * total:
+        return None
+    return np.concatenate([[0.0], chance, [1.0]]), weights
+
+
 def moments_of_kernels(signs: np.ndarray, lam: np.ndarray, law: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Means under a law of sizes of the whole kernel around each coalition, (n,), and of it times "kept", (n, M).
+
+    Where each feature is kept with a chance of t the kernel's mean is a product over features,
+    (1 + lam s (2t - 1)) / (1 + lam) of them, and the law is a mixture of such (`mixture`); where it is
+    not, sums over sizes give the same.
+    """
+    mixed = mixture(law)
+    if mixed is None:
+        return moments_by_sizes(signs, lam, law)
+    chance, weights = mixed
+    scaled = lam * (2 * chance - 1)[:, None]
+    level = np.log1p(-(scaled**2)).sum(axis=1) / 2 - np.log1p(lam).sum()
+    means = np.exp(level + signs @ np.arctanh(scaled).T) * weights
+    those = means * chance
+    each = np.where(signs > 0, those @ ((1 + lam) / (1 + scaled)), those @ ((1 - lam) / (1 - scaled)))
+    return means.sum(axis=1), each
+
+
+def moments_by_sizes(signs: np.ndarray, lam: np.ndarray, law: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`moments_of_kernels` for any law.
 
     Sums over sizes go forwards through the features (the mean over all sets of s of the first k)
     and backwards again, all terms positive, so nothing cancels.

@@ -15,7 +15,7 @@ independent under the prior and are fitted apart, each to one number a pair of c
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -65,7 +65,6 @@ class Part:
     spread: np.ndarray
     freedom: int
     knobs: tuple[float, ...]
-    _shares: dict[bytes, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict, repr=False, compare=False)
 
     def predict(self, masks: np.ndarray) -> np.ndarray:
         """The part's value for (k, M) boolean masks, (k,)."""
@@ -100,7 +99,7 @@ class Part:
             mean, times = float(self.trend[0]), np.full(m, self.trend[0] * mean_kept)
         sign = -1.0 if self.odd else 1.0
         weight = np.concatenate([self.alpha, sign * self.alpha]) / 2
-        total, each = self._moments_of_kernels(law)
+        total, each = moments_of_kernels(np.concatenate([self.signs, -self.signs]), self.lam, law)
         own_scale = scale(self.lam, odd=self.odd)
         mean += float(weight @ total) / own_scale
         times = times + weight @ each / own_scale
@@ -112,13 +111,6 @@ class Part:
         mean -= size * float(lost.sum() * (2 * mean_kept - 1))
         linear = mean_kept * -lost.sum() + 2 * (lost * mean_kept + (lost.sum() - lost) * both_kept)
         return mean, np.asarray(times - size * linear)
-
-    def _moments_of_kernels(self, law: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of the kernels around the coalitions, then around their complements."""
-        key = law.tobytes()
-        if key not in self._shares:
-            self._shares[key] = moments_of_kernels(np.concatenate([self.signs, -self.signs]), self.lam, law)
-        return self._shares[key]
 
     def again(self, rows: np.ndarray, values: np.ndarray) -> Part | None:
         """The part of some of the same pairs, by the same knobs; without `spread`.
@@ -132,11 +124,8 @@ class Part:
         if np.linalg.matrix_rank(trend) < trend.shape[1]:
             return None
         found = _solve(signs, trend, values, self.lam, self.knobs, odd=self.odd, spread=False)
-        if found is not None:
-            both = np.concatenate([rows, len(self.signs) + rows])
-            found._shares.update({key: (total[both], each[both]) for key, (total, each) in self._shares.items()})
-            if self.odd:
-                found.__dict__["_of_kernels"] = self._of_kernels[rows]
+        if found is not None and self.odd:
+            found.__dict__["_of_kernels"] = self._of_kernels[rows]
         return found
 
 
