@@ -59,6 +59,11 @@ class Coalitions:
         """The rows a method may be fitted to, (n,) bool."""
         return ~self.held_out
 
+    @cached_property
+    def determined(self) -> bool:
+        """Whether these rows tell every feature apart."""
+        return bool(np.linalg.matrix_rank(self.masks[self.fit].astype(np.float64)) == self.features)
+
 
 def coalitions(m: int, budget: int, rng: np.random.Generator) -> Coalitions:
     """Choose at most `budget` distinct coalitions of `m` features, in complementary pairs.

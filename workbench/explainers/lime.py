@@ -67,7 +67,7 @@ def local_surrogate(
         "alpha": alpha,
         "fitted": len(fit),
         "held_out": len(held),
-        "determined": bool(np.linalg.matrix_rank(chosen.masks[fit].astype(np.float64)) == chosen.features),
+        "determined": chosen.determined,
     }
     return Explanation(values, facts=facts)
 

@@ -7,6 +7,7 @@ of its own, and its default l1 penalty drops features while the values that are 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -90,32 +91,31 @@ def _paired_regression(bank: Bank, confidence: float) -> tuple[np.ndarray, np.nd
     total = bank.score - bank.base_score
     part = bank.odd
     if part is None:
-        values, half_width, determined = _regress(masks, half, total, inclusion, confidence)
+        values, determined, half_width = _regress(masks, half, total, inclusion, confidence)
         return values, half_width, {**facts, "determined": determined}
     known = part.predict(np.concatenate([masks, np.ones((1, m), dtype=bool)]))
-    left, _, determined = _regress(masks, half - known[:-1], total - 2 * known[-1], inclusion, confidence)
+    left, determined, _ = _regress(masks, half - known[:-1], total - 2 * known[-1], inclusion, None)
     facts |= {"computed_by": "kriging and paired leverage-weighted regression of what it leaves"}
     return part.shapley() + left, part.half_width(confidence), {**facts, "determined": determined}
 
 
 def _regress(
-    masks: np.ndarray, half: np.ndarray, total: float, inclusion: np.ndarray, confidence: float
-) -> tuple[np.ndarray, np.ndarray | None, bool]:
-    """Values (M,) that sum to `total`, half widths or None, and whether the pairs determine them.
+    masks: np.ndarray, half: np.ndarray, total: float, inclusion: np.ndarray, confidence: float | None
+) -> tuple[np.ndarray, bool, np.ndarray | None]:
+    """Values (M,) that sum to `total`, whether the pairs determine them, and half widths or None.
 
     Args:
         masks: (n, M) one of each pair.
         half: (n,) half the difference of the pair's answers.
         total: the answer to everything kept minus that to nothing.
         inclusion: (n,) of the pairs.
-        confidence: of the interval.
+        confidence: of the interval; None: none is wanted.
     """
     pairs, m = masks.shape
     even = np.full(m, total / m)
     z = np.where(masks, 1.0, -1.0)
     weight = _kernel(m, masks.sum(axis=1)) / inclusion
-    # An orthonormal basis of the vectors that sum to zero leaves no constraint to keep.
-    basis = np.linalg.qr(np.column_stack([np.ones(m), np.eye(m)[:, : m - 1]]))[0][:, 1:]
+    basis = _sum_to_zero(m)
     root = np.sqrt(weight / weight.mean())[:, None] if pairs else np.zeros((0, 1))
     X = root * (z @ basis) / 2
     y = root[:, 0] * (half - z @ even / 2)
@@ -124,8 +124,16 @@ def _regress(
     u, s, vt = u[:, :rank], s[:rank], vt[:rank]
     values = even + basis @ (vt.T @ ((u.T @ y) / s))
     determined = rank == m - 1
-    half_width = _jackknife(u, y, basis @ vt.T / s, inclusion, confidence) if determined else None
-    return values, half_width, determined
+    half_width = None
+    if determined and confidence is not None:
+        half_width = _jackknife(u, y, basis @ vt.T / s, inclusion, confidence)
+    return values, determined, half_width
+
+
+@lru_cache(maxsize=32)
+def _sum_to_zero(m: int) -> np.ndarray:
+    """An orthonormal basis (M, M - 1) of the vectors that sum to zero: it leaves no constraint to keep."""
+    return np.linalg.qr(np.column_stack([np.ones(m), np.eye(m)[:, : m - 1]]))[0][:, 1:]
 
 
 def _kernel(m: int, size: np.ndarray) -> np.ndarray:
