@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -74,3 +75,22 @@ def test_slices_are_named_and_numbers_fall_into_their_ranges(copied: Callable[[s
         ages = "up to 30" if own["group.age"] <= 30 else "30 to 60" if own["group.age"] <= 60 else "over 60"
         wards = {f"ward: {own['group.ward']}"} if isinstance(own["group.ward"], str) else set()
         assert held == wards | {f"age: {ages}"}
+
+
+def test_an_empty_cell_of_a_column_of_numbers_is_a_slice_of_its_own(copied: Callable[[str], Run]) -> None:
+    run = copied("table")
+    path = run.path / "onnx/predictions.parquet"
+    frame = pd.read_parquet(path)
+    frame["group.age"] = [str(float(i % 90)) if i % 3 else "missing" for i in range(len(frame))]
+    frame.to_parquet(path)
+    values = ["up to 30", "30 to 60", "over 60", "(missing)"]
+    age: dict[str, Any] = {"name": "age", "kind": "range", "edges": [30, 60], "values": values, "gaps": {}}
+    known = {}
+    for shown in (values, values[:3]):
+        run.write_json("slices.json", {"attributes": [age | {"values": shown}], "slices": [], "few": 30, "fewest": 10})
+        view = RunView(run)
+        book = casebook(view, tuple(case_of(CaseView(view, "table", c, i)) for i, c in enumerate(view.shown)), ())
+        known[len(shown)] = {row[0]: [book.slices[i] for i in row[6]] for row in book.data["rows"]}
+    empty = set(frame["id"][frame["group.age"] == "missing"])
+    assert {id for id, held in known[4].items() if held == ["age: (missing)"]} == empty & set(known[4])
+    assert {id for id, held in known[3].items() if not held} == empty & set(known[3])

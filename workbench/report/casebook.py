@@ -15,6 +15,7 @@ import pandas as pd
 
 from workbench.language import condition
 from workbench.language import gettext as _
+from workbench.metrics.attributes import MISSING
 from workbench.report.performance import confidence, said
 from workbench.report.shapes import Case
 from workbench.report.view import RunView
@@ -100,9 +101,13 @@ def _slices(view: RunView, rows: pd.DataFrame) -> tuple[list[list[int]], list[st
     for column in (str(c) for c in rows if str(c).startswith("group.")):
         name, values = column.removeprefix("group."), rows[column]
         if name in ranges:
-            at = np.searchsorted(ranges[name]["edges"], values.to_numpy(dtype=float), side="left")
-            labels = [condition(v) for v in ranges[name]["values"]]
-            values = pd.Series([labels[i] if i < len(labels) else None for i in at])
+            numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float)  # an empty cell is a word
+            at = np.searchsorted(ranges[name]["edges"], numbers, side="left")
+            known, without = ranges[name]["values"], MISSING if MISSING in ranges[name]["values"] else None
+            inside = np.isfinite(numbers) & (at < len(known))
+            values = pd.Series([known[i] if ok else without for i, ok in zip(at, inside, strict=True)]).map(
+                condition, na_action="ignore"
+            )
         known = sorted({str(v) for v in values.dropna()})
         if len(known) > _VALUES:
             continue
