@@ -98,6 +98,18 @@ def test_aopc_is_the_mean_drop() -> None:
     assert f.aopc(additive(W), W, rng())["aopc"] > 0 > f.aopc(additive(W), -W, rng())["aopc"]
 
 
+@pytest.mark.parametrize("m", [10, 20, 40])
+def test_aopc_of_other_steps_is_read_at_tenths(m: int) -> None:
+    """Twice, four times and ten times as many steps as groups: one scale, whatever was asked."""
+    weights = np.linspace(3, -1, m)
+    plain = f.aopc(additive(weights), weights, rng())
+    for counts in (np.arange(m + 1), np.linspace(0, m, 11).astype(int)):
+        found = f.aopc(additive(weights), weights, rng(), counts=counts)
+        assert found == pytest.approx(plain)
+    few = f.aopc(additive(weights), weights, rng(), counts=f.grid(m, 5))
+    assert few["aopc"] == pytest.approx(plain["aopc"], rel=0.15)
+
+
 def test_comprehensiveness_sums_the_top_and_sufficiency_the_rest() -> None:
     ordered = np.sort(W)[::-1]
     tops = [max(1, round(share * 20)) for share in (0.01, 0.05, 0.1, 0.2, 0.5)]

@@ -16,7 +16,7 @@ from workbench.quality.complexity import effective_features, entropy, gini
 from workbench.quality.thresholds import LIGHTS, SENTENCES, light
 from workbench.types import Attribution
 
-STEPS, ORDERS, GROUPS = 20, 10, 10
+STEPS, ORDERS = 20, 10
 FEWEST_STEPS = 5
 FEWEST_TO_ORDER = 5  # with 4 features even the best order is drawn by lot once in 24
 FEWEST_TO_JUDGE = 10  # held-out coalitions
@@ -101,7 +101,7 @@ def _order_measures(probe: Probe, values: np.ndarray, bank: Bank, rng: np.random
         keep(name, value, "The answer does not change when parts are hidden.")
     few = f"With {m} parts any order is soon drawn by lot."
     keep("orders_beaten", beaten if m >= FEWEST_TO_ORDER else math.nan, same if m >= FEWEST_TO_ORDER else few)
-    keep("aopc", f.aopc(probe, strict, rng, counts=f.thinned(counts, GROUPS))["aopc"], "")
+    keep("aopc", f.aopc(probe, strict, rng, counts=counts)["aopc"], "")
     keep("comprehensiveness", f.comprehensiveness(probe, strict, rng), "")
     keep("sufficiency", f.sufficiency(probe, strict, rng), "")
     keep("monotonicity", f.monotonicity(probe, strict, rng, steps=steps), "")

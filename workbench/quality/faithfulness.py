@@ -148,14 +148,16 @@ def aopc(
 
     The mean of f(x) - f(x with the first k groups hidden) over k = 0..groups. The difference
     cancels much of what hiding does by itself; larger is better. `counts` are the numbers of
-    features that are hidden, where the groups are not to be even.
+    features that are hidden, both ends among them, where these are not to be `groups` even steps:
+    the curve is taken as straight between them and read at the even ones, so that inputs of few and many parts compare.
     """
     order = ranking(values, rng)
     m = len(order)
+    even = np.linspace(0, m, groups + 1)
     if counts is None:
-        counts = np.unique(np.round(np.linspace(0, m, min(groups, m) + 1)).astype(int))
+        counts = even = np.unique(np.round(np.linspace(0, m, min(groups, m) + 1)).astype(int))
     masks = np.concatenate([_hide_first(order, counts), _hide_first(order[::-1], counts)])
-    answers = probe.score(masks).reshape(2, -1)
+    answers = [np.interp(even, counts, a) for a in probe.score(masks).reshape(2, -1)]
     morf, lerf = (float((a[0] - a).mean()) for a in answers)
     return {"morf": morf, "lerf": lerf, "aopc": morf - lerf}
 
