@@ -134,7 +134,7 @@ class Evaluate(Section):
 class Compare(Section):
     """What counts as not worse, and where a change of reasons is looked for."""
 
-    margin: float = Field(0.0, ge=0, lt=1, description="largest acceptable loss: of accuracy or of RMSE; 0: none")
+    margin: float = Field(0.0, ge=0, lt=1, description="largest acceptable loss: (subset) accuracy or RMSE; 0: none")
     words: tuple[str, ...] = Field((), description="words whose part in the decisions is measured before and after")
     columns: tuple[str, ...] = Field((), description="columns whose part in the decisions is measured")
     regions: tuple[Region, ...] = Field((), description="[left, top, right, bottom] as fractions, or `top-right`, ...")

@@ -11,6 +11,9 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from workbench.errors import DataError
+from workbench.metrics.counted import paired_cells
+from workbench.metrics.flips import relative_negative_flips
+from workbench.metrics.noninferiority import margin_on_accuracy
 from workbench.metrics.paired_labels import COMPARED, compare_labels
 from workbench.types import ClassScores, LabelScores
 
@@ -150,3 +153,18 @@ def test_outputs_that_are_no_numbers_are_not_compared() -> None:
     result = compare_labels(BEFORE, broken, resamples=20)
     assert result["verdict"].startswith("Not compared: 1 of 140 outputs") and result["measures"] == []
     assert result["accuracy"]["difference"] is None and result["accuracy"]["reason"]
+
+
+def test_the_declared_margin_is_of_whole_sets() -> None:
+    """Tested as one accuracy is; by whole groups where there are any."""
+    rows = BEFORE.splits == "test"
+    right_a, right_b = ((m.predicted == (BEFORE.targets == 1)).all(axis=1)[rows] for m in (BEFORE, AFTER))
+    cells = paired_cells(right_a, right_b)
+    found = compare_labels(BEFORE, AFTER, resamples=100, margin=0.1)
+    assert found["margin"] == {**margin_on_accuracy(cells, 0.1, 0.95), "of": "subset_accuracy"}
+    assert found["flips"]["relative_nfr"] == relative_negative_flips(*cells)
+    assert compare_labels(BEFORE, AFTER, resamples=50)["margin"] is None
+    groups = np.arange(len(BEFORE.ids)) // 2
+    grouped = compare_labels(BEFORE, AFTER, resamples=100, margin=0.1, clusters=groups)["margin"]
+    assert grouped["of"] == "subset_accuracy" and grouped["method"].startswith("paired bootstrap")
+    assert grouped["noninferiority"]["n"] == len(np.unique(groups[rows]))

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from workbench.metrics.catalogue import MEASURES
 from workbench.metrics.clustered import use_clusters
 from workbench.metrics.counted import Counting, paired_cells
+from workbench.metrics.flips import relative_negative_flips
 from workbench.metrics.label_statistics import label_statistics
 from workbench.metrics.multilabel import all_right
+from workbench.metrics.noninferiority import margin_by_bootstrap, margin_on_accuracy, right_statistic
 from workbench.metrics.settings import Settings
 from workbench.metrics.splits import label_rows, paired_rows
 from workbench.metrics.verdict import verdict_on_accuracy
@@ -53,6 +55,7 @@ def compare_labels(
     seed: int = 0,
     names: tuple[str, str] = ("before", "after"),
     clusters: NDArray[np.generic] | None = None,
+    margin: float = 0.0,
 ) -> dict[str, Any]:
     """Compare two multi-label models on the examples of one split, paired by id.
 
@@ -75,6 +78,7 @@ def compare_labels(
     ours, theirs = label_rows(first, everything), label_rows(second, everything)
     problem = ours.problem or theirs.problem
     result: dict[str, Any] = {"split": split, "n": len(ours.index), "before": names[0], "after": names[1]}
+    result |= {"margin": None, "calibration": None}
     if problem:
         unknown = dict.fromkeys(("before", "after", "difference", "low", "high", "mcnemar_p"))
         none: dict[str, Any] = {
@@ -83,6 +87,7 @@ def compare_labels(
             "nfr": None,
             "pfr": None,
             "churn": None,
+            "relative_nfr": None,
             "reason": problem,
         }
         result |= {"verdict": f"Not compared: {problem}.", "flips": none, "measures": [], "classes": []}
@@ -95,20 +100,28 @@ def compare_labels(
     changed = (a.predicted != b.predicted).any(axis=1)
     units = None if clusters is None else clusters[ours.index]
     plan = Plan.rows(n, clusters=units)
+    cells, tested = paired_cells(right_a, right_b), None
     if units is None:
         accuracy |= {"p": accuracy["mcnemar_p"], "test": "mcnemar"}
+        tested = margin_on_accuracy(cells, margin, confidence) if margin else None
     else:
         use_clusters(accuracy, right_a, right_b, units, plan, settings)
+        if margin:
+            moved = right_statistic(right_b.astype(np.float64) - right_a.astype(np.float64))
+            how: dict[str, Any] = {"better": "higher", "unit": "points", "units": "groups"}
+            tested = margin_by_bootstrap(moved, plan, margin=margin, of=HEADLINE, settings=settings, **how)
     drawn, values = _differences(a, b, plan, settings)
     return result | {
         "verdict": verdict_on_accuracy(accuracy, n, int(changed.sum()), confidence, "subset accuracy"),
         "accuracy": accuracy,
+        "margin": tested and tested | {"of": HEADLINE},
         "flips": {
             "negative": _by_sureness(b, right_a & ~right_b),
             "positive": _by_sureness(b, ~right_a & right_b),
             "nfr": accuracy["b"] / n,
             "pfr": accuracy["c"] / n,
             "churn": float(changed.mean()),
+            "relative_nfr": relative_negative_flips(*cells),
         },
         "measures": [_measure(name, drawn[(name,)], values[(name,)]) for name in COMPARED],
         "classes": _labels(a, b, drawn, values, Counting.of(units, confidence, seed=seed)),

@@ -19,11 +19,11 @@ def compare(session: Session) -> bool:
     def work(entry: dict[str, Any]) -> None:
         before, after = read_predictions(session.run, "base"), read_predictions(session.run, "onnx")
         settings = {**settings_of(session), "clusters": clusters_of(session, before.ids)}
+        settings["margin"] = session.config.compare.margin
         if isinstance(before, LabelScores) and isinstance(after, LabelScores):
             found = compare_labels(before, after, split="test", **settings)
         else:
-            margin = session.config.compare.margin
-            found = compare_predictions(before, after, split="test", margin=margin, **settings)
+            found = compare_predictions(before, after, split="test", **settings)
         sides = {"before": side(session.run, "base"), "after": side(session.run, "onnx")}
         session.run.write_json("comparison.json", finite(found | {"sides": sides}))
 

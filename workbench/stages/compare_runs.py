@@ -113,9 +113,7 @@ def _write(pair: Pair, paired: Paired, names: dict[str, str], parents: dict[str,
     settings = {**drawn, "clusters": clusters, "names": (names[BEFORE], names[AFTER])}
     margin, (before, after) = pair.config.compare.margin, (paired.before, paired.after)
     if isinstance(before, LabelScores) and isinstance(after, LabelScores):
-        found = {"margin": None, **compare_labels(before, after, **settings)}
-        if margin:
-            notes.append("The declared margin is of one accuracy and was not tested: several labels may hold.")
+        found = compare_labels(before, after, margin=margin, **settings)
     else:
         found = compare_predictions(before, after, margin=margin, **settings)
     shift = {"sentence": f"The explanations were not compared: {why}.", "moved_to": []} if why else None

@@ -94,7 +94,7 @@ def _tested(comparison: dict[str, Any]) -> list[Block]:
         share = _(" ({share} of the RMSE before)").format(share=percent(margin["share"])) if margin.get("share") else ""
         limit = (
             _("{margin:g} points").format(margin=100 * margin["margin"])
-            if margin["of"] == "accuracy"
+            if margin["of"] in ("accuracy", "subset_accuracy")
             else number(margin["margin"])
         )
         rows = tuple(
