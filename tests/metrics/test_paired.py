@@ -205,3 +205,36 @@ def test_p_values_keep_their_level() -> None:
         b = dataclasses.replace(a, values=a.targets + rng.normal(0, 30, 100))
         rejected += compare(a, b, resamples=400, seed=seed)["measures"][1]["p"] < 0.05
     assert rejected / 400 == pytest.approx(0.05, abs=0.03)
+
+
+def calibrated(seed: int) -> tuple[ClassScores, ClassScores]:
+    """Two models that are right as often as they say: one that knows nothing, one that knows much."""
+    rng = np.random.default_rng(seed)
+    q = rng.beta(1, 1, 300)
+    t = (rng.uniform(size=300) < q).astype(int)
+    ids, split = np.array([f"x{i}" for i in range(300)]), np.full(300, "test")
+    sharp = np.stack([np.zeros(300), np.log(q / (1 - q))], axis=1)
+    flat = np.tile([0.0, 0.02], (300, 1))
+    return ClassScores(ids, split, t, flat, ("a", "b")), ClassScores(ids, split, t, sharp, ("a", "b"))
+
+
+def test_two_calibrated_models_are_not_told_apart_by_their_calibration_errors() -> None:
+    """These differ with the confidences; an interval of their difference alone would say better or worse."""
+    marked = claimed = 0
+    for seed in range(40):
+        result = compare(*calibrated(seed), resamples=200, seed=seed)
+        ece, said = next(m for m in result["measures"] if m["name"] == "ece"), result["calibration"]["sentence"].lower()
+        assert ("within_chance" in ece) == (ece["low"] * ece["high"] > 0)
+        marked += bool(ece.get("within_chance"))
+        claimed += "not demonstrably" not in said
+        assert not ece.get("within_chance") or "not demonstrably" in said
+    assert marked >= 3 and claimed <= 3
+
+
+def test_a_model_that_is_too_sure_is_worse_calibrated_than_one_that_is_not() -> None:
+    said = []
+    for seed in range(10):
+        one = calibrated(seed)[1]
+        result = compare(one, dataclasses.replace(one, logits=4 * one.logits), resamples=200, seed=seed)
+        said.append(result["calibration"]["sentence"].lower())
+    assert sum("worse calibrated" in s and "not demonstrably" not in s for s in said) >= 9

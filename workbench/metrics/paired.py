@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.metrics.calibration import calibration_floor
 from workbench.metrics.catalogue import MEASURES
 from workbench.metrics.clustered import use_clusters
 from workbench.metrics.counted import Counting, paired_cells
@@ -140,6 +141,7 @@ def _classification(
         plan = Plan.rows(n, clusters=np.asarray(clusters)[first.index])
     measures = _measures(COMPARED, _statistics(a), _statistics(b), statistics, plan, settings, "")
     _use_delong(measures, a, b, settings)
+    _beside_floors(measures, (a, b), settings.seed)
     units = None if clusters is None else np.asarray(clusters)[first.index]
     counting = Counting.of(units, settings.confidence, seed=settings.seed)
     moved = right_statistic(right_b.astype(np.float64) - right_a.astype(np.float64))
@@ -256,6 +258,17 @@ def _measures(
             entry["reason"] = d.interval.reason
         measures.append(entry)
     return measures
+
+
+def _beside_floors(measures: list[dict[str, Any]], models: Sequence[ClassScores], seed: int) -> None:
+    """Mark the calibration error `within_chance` where both models' are what perfectly calibrated ones would show.
+
+    Such errors differ as the confidences do, which says nothing of either's calibration.
+    """
+    for entry in (m for m in measures if m["name"] == "ece" and m["low"] is not None and m["low"] * m["high"] > 0):
+        floors = [calibration_floor(m.probabilities.max(axis=1), np.random.default_rng(seed)) for m in models]
+        ends = [float(np.quantile(floor, 0.95)) for floor in floors]
+        entry["within_chance"] = bool(entry["before"] <= ends[0] and entry["after"] <= ends[1])
 
 
 def _use_delong(measures: list[dict[str, Any]], a: ClassScores, b: ClassScores, settings: Settings) -> None:

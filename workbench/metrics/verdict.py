@@ -46,6 +46,8 @@ def verdict_on_accuracy(
 def calibration_change(accuracy: Mapping[str, Any], measures: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """Whether the probabilities became more honest: changes of ECE, Brier score and log loss, and a sentence.
 
+    Two models whose ECE is within what chance shows of a perfectly calibrated one are not told apart by it.
+
     Args:
         accuracy: as in comparison.json.
         measures: entries of comparison.json, with paired-bootstrap intervals.
@@ -56,7 +58,9 @@ def calibration_change(accuracy: Mapping[str, Any], measures: Sequence[Mapping[s
         return None
     rises = "More accurate" if accuracy["low"] > 0 else "Less accurate" if accuracy["high"] < 0 else ""
     span = f"ECE {_signed(ece['difference'], 3)}, {_signed(ece['low'], 3)} to {_signed(ece['high'], 3)}"
-    if ece["low"] <= 0 <= ece["high"]:
+    # Its p-value is of the draws, its interval corrected for their bias: both have to say so.
+    unsure = ece["low"] <= 0 <= ece["high"] or (ece.get("p") is not None and ece["p"] >= 0.05)
+    if unsure or ece.get("within_chance"):
         text = "not demonstrably better or worse calibrated"
     else:
         text = "better calibrated" if ece["high"] < 0 else "worse calibrated"

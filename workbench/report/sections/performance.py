@@ -9,6 +9,7 @@ from workbench.language import gettext as _
 from workbench.report.label_outcomes import label_blocks
 from workbench.report.outcomes import classes, confusions, curves, regression
 from workbench.report.shapes import Block, Cell, Dot, Fold, Prose, Section, Table
+from workbench.report.slices import SIGNIFICANT
 from workbench.report.view import MODELS, RunView
 from workbench.report.words import (
     change,
@@ -89,12 +90,12 @@ def _title(view: RunView) -> str:
 
 
 def _changes(view: RunView) -> dict[str, dict[str, Any]]:
-    """Differences by measure; accuracy's own entry has Newcombe's interval and the exact test."""
+    """Differences by measure; accuracy's own entry has Newcombe's interval and the exact test, or those of groups."""
     found = {m["name"]: m for m in view.comparison.get("measures", [])}
     accuracy = view.comparison.get("accuracy")
     if accuracy:
         name = accuracy.get("name", "accuracy")
-        exact = {"name": name, "p": accuracy.get("mcnemar_p"), "better": "higher"}
+        exact = {"name": name, "p": accuracy.get("p", accuracy.get("mcnemar_p")), "better": "higher"}
         found = {name: {**accuracy, **exact}, **{k: v for k, v in found.items() if k != name}}
     return found
 
@@ -105,6 +106,8 @@ def _finding(view: RunView) -> str:
     if not settled:
         return _("Before and after were not compared.")
     gains = [(-m["high"], -m["low"]) if m.get("better") == "lower" else (m["low"], m["high"]) for m in settled]
+    # An interval that is corrected for bias and a p-value that counts draws may disagree: both have to say so.
+    gains = [(0.0, 0.0) if _is_unsure(m) else ends for m, ends in zip(settled, gains, strict=True)]
     better, worse = sum(low > 0 for low, _ in gains), sum(high < 0 for _, high in gains)
     total, still = count(len(settled), "{n} compared measure", "{n} compared measures"), len(settled) - better - worse
     if not better and not worse:
@@ -119,6 +122,12 @@ def _finding(view: RunView) -> str:
     if still:
         parts.append(_("{still} did not move clearly").format(still=still))
     return sentence(_(", ").join(parts))
+
+
+def _is_unsure(entry: dict[str, Any]) -> bool:
+    """Whether a test does not confirm a change, or both errors are what chance alone shows."""
+    p = entry.get("p")
+    return bool(entry.get("within_chance") or (p is not None and p >= SIGNIFICANT))
 
 
 def _table(view: RunView, names: list[str], measures: dict[str, dict[str, Measure]], title: str) -> Table:
