@@ -18,7 +18,7 @@ from workbench.records import finite
 from workbench.report.build import build_report
 from workbench.report.sections.verdict import verdict
 from workbench.report.sections.weakness import weakness
-from workbench.report.shapes import Finding, Findings, Fold, Table, Tree
+from workbench.report.shapes import Finding, Findings, Fold, Prose, Table, Tree
 from workbench.report.slice_tables import slice_blocks
 from workbench.report.slices import Slices, _ranged, slice_findings, weak_area
 from workbench.report.view import RunView
@@ -113,6 +113,29 @@ def test_no_difference_is_said_too(copied: Callable[[str], Run]) -> None:
     assert section is not None and "none is worse than the rest and none worse than before" in section.finding
     strong, _ = weak_area(RunView(run))
     assert strong.startswith("No area")
+
+
+def test_groups_that_differ_beyond_chance_are_said_though_none_is_worse_than_the_rest(
+    copied: Callable[[str], Run],
+) -> None:
+    """Slices and gaps are corrected apart, and other rates have no slice tests at all."""
+    run = copied("table")
+    sliced(run)
+    content = run.read_json("slices.json")
+    ward = next(a for a in content["attributes"] if a["name"] == "ward")
+    for gap in ward["gaps"]["onnx"]:
+        if gap["measure"] in ("accuracy", "selection_rate"):
+            gap |= {"value": 0.2, "expected": 0.05, "p95": 0.1, "lowest": "north", "highest": "west", "p_holm": 0.2}
+    for measures, first in ((("accuracy", "selection_rate"), "accuracy"), (("selection_rate",), "flagged of all")):
+        for gap in ward["gaps"]["onnx"]:
+            gap["p_holm"] = 0.03 if gap["measure"] in measures else gap["p_holm"] and 0.2
+        run.write_json("slices.json", content)
+        found = slice_findings(RunView(run))
+        assert [line.strong for line in found] == ["Groups differ beyond chance:"] and found[0].level == "fair"
+        assert found[0].rest.startswith(f"by ward, {first} differs by 20.0 points from north to west (p = .030).")
+        assert ("1 more gap too." in found[0].rest) == (len(measures) == 2)
+        said = [p for b in slice_blocks(RunView(run)) if isinstance(b, Prose) for p in b.paragraphs]
+        assert any("Beyond chance too" in p and "flagged of all differs by 20.0 points" in p for p in said)
 
 
 def test_every_slice_is_a_row_and_small_ones_are_faint(copied: Callable[[str], Run]) -> None:

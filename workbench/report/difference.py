@@ -53,11 +53,14 @@ def changed(view: RunView) -> list[Finding]:
                 *link,
             )
         ]
-    p = entry.get("mcnemar_p")
+    p = entry.get("p") if entry.get("test") else entry.get("mcnemar_p")
     if p is not None and p >= _UNCONFIRMED and (worst > _SHARE_MARGIN or best < -_SHARE_MARGIN):
-        rest = _("it seems so by {how} ({span}), but the exact test does not confirm it ({p}).").format(
-            how=how, span=span, p=p_value(p)
+        said = (
+            _("it seems so by {how} ({span}), but the test of whole groups does not confirm it ({p}).")
+            if entry.get("groups")
+            else _("it seems so by {how} ({span}), but the exact test does not confirm it ({p}).")
         )
+        rest = said.format(how=how, span=span, p=p_value(p))
         better, worse = (
             _("Not certain whether better than before customisation:"),
             _("Not certain whether worse than before customisation:"),

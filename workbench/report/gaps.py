@@ -74,10 +74,16 @@ def _slices(view: RunView) -> list[Finding]:
     found = []
     if slices.reason:
         found.append(_gap(what, slices.reason))
-    elif not slices.names:
+    left = slices.content.get("left_out") or []
+    if not slices.reason and not slices.names and not left:
         found.append(_gap(what, _("No column that names groups was given (data.slices).")))
-    for entry in slices.content.get("left_out") or []:
-        found.append(_gap(_("Groups by {attribute}.").format(attribute=entry["attribute"]), str(entry["reason"]), LINK))
+    for entry in left:
+        by = (
+            _("Groups by {attribute}.").format(attribute=entry["attribute"])
+            if entry["attribute"]
+            else _("Groups by two columns at once.")
+        )
+        found.append(_gap(by, str(entry["reason"]), LINK))
     small = [e for e in slices.entries if e.get("note") in ("counts only", "insufficient", "the rest is insufficient")]
     if small:
         why = _("Fewer than {few} examples, or than that in the rest, are too few for a test.").format(

@@ -167,7 +167,7 @@ def curves(view: RunView) -> list[Block]:
             title += few.format(n=len(hardest), every=len(areas))
         said = _(
             "Bands: the middle 95 % of the curves when the test examples are drawn anew 500 "
-            "times, class by class. Dashed: calling at random."
+            "times, one by one and class by class. Dashed: calling at random."
         )
         steps = {label: {who: steps_of(frame, label) for who, frame in frames.items()} for label in hardest}
         blocks += [Prose((said,), heading=title), *(Pair(_both(steps[label], label)) for label in hardest)]

@@ -9,7 +9,7 @@ from workbench.language import N_, stored
 from workbench.language import gettext as _
 from workbench.report.shapes import Block, Cell, Dot, Fold, Prose, Table
 from workbench.report.slice_labels import labels_by
-from workbench.report.slices import SIGNIFICANT, Slices, difference_of
+from workbench.report.slices import RATES, Slices, difference_of, is_beyond
 from workbench.report.view import RunView
 from workbench.report.words import (
     between,
@@ -29,14 +29,6 @@ from workbench.types import Estimate
 
 _ROWS = 12
 _WHO = {"base": N_("before"), "onnx": N_("deployed")}
-_RATES = {
-    "recall": N_("found of the positive"),
-    "precision": N_("right of the flagged"),
-    "false_positive_rate": N_("flagged of the negative"),
-    "selection_rate": N_("flagged of all"),
-    "rmse": N_("typical error (RMSE)"),
-    "hamming_loss": N_("wrong decisions"),
-}
 
 
 def slice_blocks(view: RunView) -> list[Block]:
@@ -190,7 +182,7 @@ def _gaps(found: Slices, gaps: list[dict[str, Any]]) -> list[str]:
             else _("{value} points").format(value=points(gap["value"]))
         )
         usual, often = (number(gap[k], like=like) if mae else points(gap[k]) for k in ("expected", "p95"))
-        beyond = gap["p_holm"] is not None and gap["p_holm"] < SIGNIFICANT
+        beyond = is_beyond(gap)
         said.append(
             _(
                 "Largest gap: {size}, from {lowest} to {highest}. Groups drawn by lot would differ "
@@ -206,6 +198,9 @@ def _gaps(found: Slices, gaps: list[dict[str, Any]]) -> list[str]:
                 p_holm=p_value(gap["p_holm"]),
             )
         )
+    others = [found.gap_in_words(g) for g in gaps if is_beyond(g) and g["measure"] != found.content["measure"]]
+    if others:
+        said.append(_("Beyond chance too, corrected: {gaps}.").format(gaps="; ".join(others)))
     return said
 
 
@@ -217,4 +212,4 @@ def _rates(entries: list[dict[str, Any]]) -> Table:
         cells = [estimate(_estimate(found.get(n)), why=stored(entry["note"]) or _("not computed")) for n in names]
         rows.append((word(entry["where"][0]["value"]), *cells))
     faint = frozenset(i for i, e in enumerate(entries) if e["note"] in ("counts only", "insufficient"))
-    return Table(_("The deployed model"), (_("Group"), *(_(_RATES.get(n, n)) for n in names)), tuple(rows), faint=faint)
+    return Table(_("The deployed model"), (_("Group"), *(_(RATES.get(n, n)) for n in names)), tuple(rows), faint=faint)

@@ -9,10 +9,18 @@ from workbench.language import N_, condition
 from workbench.language import gettext as _
 from workbench.report.shapes import Finding
 from workbench.report.view import RunView
-from workbench.report.words import between, change, count, listing, number, percent, points
+from workbench.report.words import between, change, count, listing, measure_name, number, p_value, percent, points
 
 SIGNIFICANT = 0.05
 LINK = "#weakness"
+RATES = {
+    "recall": N_("found of the positive"),
+    "precision": N_("right of the flagged"),
+    "false_positive_rate": N_("flagged of the negative"),
+    "selection_rate": N_("flagged of all"),
+    "rmse": N_("typical error (RMSE)"),
+    "hamming_loss": N_("wrong decisions"),
+}
 
 
 def _ranged(attribute: dict[str, Any]) -> dict[str, Any]:
@@ -80,6 +88,22 @@ class Slices:
         """Slices that the change made worse beyond chance, the worst first."""
         return self._beyond_chance({e["name"]: e["change"] for e in self.entries if e.get("change")})
 
+    @property
+    def apart(self) -> list[tuple[str, dict[str, Any]]]:
+        """Gaps between the groups of an attribute beyond chance, of the measure itself first, the surest first."""
+        found = [(a["name"], g) for a in self.attributes for g in a["gaps"].get("onnx") or [] if is_beyond(g)]
+        return sorted(found, key=lambda f: (f[1]["measure"] != self.content["measure"], f[1]["p_holm"]))
+
+    def gap_in_words(self, gap: Mapping[str, Any]) -> str:
+        """What differs by how much between which groups."""
+        what = _(RATES[gap["measure"]]) if gap["measure"] in RATES else measure_name(gap["measure"]).title.lower()
+        unit = f" {self.content['unit']}" if self.content.get("unit") else ""
+        in_units = gap["measure"] in ("mae", "rmse")
+        size = f"{number(gap['value'])}{unit}" if in_units else _("{value} points").format(value=points(gap["value"]))
+        return _("{what} differs by {size} from {lowest} to {highest} ({p})").format(
+            what=what, size=size, lowest=gap["lowest"], highest=gap["highest"], p=p_value(gap["p_holm"])
+        )
+
     def _beyond_chance(self, tests: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
         sign = 1 if self.content.get("measure") == "mae" else -1
         found: dict[str, float] = {}
@@ -111,6 +135,11 @@ class Slices:
             return _("{value} points").format(value=points(test["value"]))
         span = between(*sorted((abs(100 * low), abs(100 * high))), like=10)
         return _("{value} points (95 % interval {span})").format(value=points(test["value"]), span=span)
+
+
+def is_beyond(gap: Mapping[str, Any]) -> bool:
+    """Whether a gap is larger than chance makes it, corrected for there being several."""
+    return gap.get("p_holm") is not None and bool(gap["p_holm"] < SIGNIFICANT)
 
 
 def difference_of(entry: Mapping[str, Any], model: str = "onnx") -> dict[str, Any] | None:
@@ -145,6 +174,13 @@ def slice_findings(view: RunView) -> list[Finding]:
             gap=found.gap(first["change"]), name=first["name"], n=first["n"]
         )
         lines.append(Finding("poor", _("Worse than before for some groups, beyond chance:"), rest, LINK, _("for whom")))
+    # A group against the rest, and the widest gap between groups, are two tests: each is said where it found something.
+    if apart := [f for f in found.apart if not (found.worse and f[1]["measure"] == found.content["measure"])]:
+        name, gap = apart[0]
+        more = count(len(apart) - 1, "{n} more gap", "{n} more gaps") if len(apart) > 1 else ""
+        rest = _("by {name}, {gap}.").format(name=name, gap=found.gap_in_words(gap))
+        rest += _(" {n} too.").format(n=more) if more else ""
+        lines.append(Finding("fair", _("Groups differ beyond chance:"), rest, LINK, _("by group")))
     if found.names and not lines:
         tested = len(found.tested)
         if tested:

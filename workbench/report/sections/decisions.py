@@ -21,7 +21,8 @@ from workbench.report.words import change, count, joined, measure_name, number, 
 _HOW = (
     N_(
         "Confidence is the largest probability that the model gives. Bins of the reliability "
-        "diagram hold equally many examples each; bars are 95 % Wilson intervals. The calibration "
+        "diagram hold equally many examples each; bars are 95 % Wilson intervals, or of whole groups where the "
+        "data name groups. The calibration "
         "error and its floor are taken over 15 bins of equal width."
     ),
     N_(
@@ -35,7 +36,7 @@ _HOW = (
     ),
     N_(
         "Thresholds were chosen on the validation split and are judged on the test split; "
-        "intervals are 95 % Wilson ones."
+        "intervals are 95 % Wilson ones, or of whole groups where the data name groups."
     ),
     N_(
         "Net benefit is true positives minus false alarms, each alarm weighed with the odds "
