@@ -41,6 +41,19 @@ def test_what_is_left_out_is_noted(pictures):
     assert "Folders beside the splits are left out: extra." in notes
 
 
+def test_a_class_folder_without_a_picture_is_said_with_what_it_holds(pictures):
+    root = pictures({"cat": 2, "dog": 2})
+    (root / "Empty").mkdir()
+    (root / "phone").mkdir()
+    for name in ("1.heic", "2.HEIC", "plain"):
+        (root / "phone" / name).write_bytes(b"x")
+    found = picture_folder(root)
+    assert {r.target for r in found.rows} == {"cat", "dog"}
+    start = "holds no picture of a known kind and makes no class:"
+    assert f"The folder Empty {start} it is empty." in found.notes
+    assert f"The folder phone {start} 2 files (.heic), 1 files (no suffix)." in found.notes
+
+
 def test_a_link_out_of_the_folder_is_skipped_and_one_inside_is_not(pictures, tmp_path):
     root = pictures({"cat": 1, "dog": 1})
     (tmp_path / "secret.png").touch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from workbench.data.pictures import folders_in, inside, pictures_below
@@ -48,7 +49,10 @@ def picture_folder(root: Path) -> Records:
     for split, folder in splits.items():
         classes = folders_in(folder)
         for path in classes:
-            for picture in pictures_below(path):
+            if not (pictures := pictures_below(path)):
+                where = path.relative_to(root).as_posix()
+                notes.append(f"The folder {where} holds no picture of a known kind and makes no class: {_held(path)}.")
+            for picture in pictures:
                 name = picture.relative_to(root).as_posix()
                 if inside(picture, root):
                     rows.append(Record(name, picture, path.name, split, name))
@@ -64,6 +68,12 @@ def picture_folder(root: Path) -> Records:
     if not rows and not skipped:
         raise DataError(f"no picture in a class folder of {root}", hint=_LAYOUT)
     return Records(rows, "class", skipped=skipped, notes=notes)
+
+
+def _held(folder: Path) -> str:
+    """What a folder without a picture holds, by suffix."""
+    kinds = Counter(p.suffix.lower() or "no suffix" for p in folder.rglob("*") if p.is_file())
+    return ", ".join(f"{n:,} files ({kind})" for kind, n in kinds.most_common(3)) or "it is empty"
 
 
 def split_files(root: Path) -> dict[str, Path]:
