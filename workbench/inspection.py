@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.engines.progress import Progress
-from workbench.run import Run, digest
+from workbench.run import Run, digest, hash_file
 
 
 def inspect_one(
@@ -35,7 +35,7 @@ def inspect_one(
         input: a new one: a text, a picture's file or (H, W, 3) uint8 array, a row as mapping, JSON or file.
         before: whether the model before customisation is explained too; None: unless it is a text,
             which would take as long again. An example that the run explained has both.
-        out: folder of the two files; None: `inspect/<id>` in the run.
+        out: folder of the two files; None: `inspect/<id>` in the run, of a file with a part of its hash.
         lang: of the page, such as `zh-CN`; empty: what the run's config says.
         device: "auto", "cpu" or "cuda".
 
@@ -51,7 +51,7 @@ def inspect_one(
             from workbench.report.inspect import DOCUMENT, PAGE, write_inspection
 
             name = Run.open(path).manifest.get("name", Path(path).name)
-            where = Path(path) / "inspect" / _folder_name(found.id) if out is None else Path(out)
+            where = Path(path) / "inspect" / _folder_name(found.id, input) if out is None else Path(out)
             document = write_inspection(found.run, found.id, where, name=str(name), lang=lang)
     return {"page": str(where / PAGE), "document": str(where / DOCUMENT), **document}
 
@@ -75,7 +75,13 @@ def _import_report() -> None:
     importlib.import_module("workbench.report.inspect").prepare()
 
 
-def _folder_name(id: str) -> str:
-    """An id as the name of a folder; where letters had to go, a part of its hash tells ids apart."""
+def _folder_name(id: str, input: Any = None) -> str:
+    """An id as the name of a folder; where letters had to go, a part of its hash tells ids apart.
+
+    A file is called by its name, which others may have: a part of its own hash tells them apart.
+    """
     plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in id).strip(".-")[:60]
-    return plain if plain == id else f"{plain or 'example'}-{digest(id)[:8]}"
+    own = digest(id)[:8] if plain != id else ""
+    with contextlib.suppress(OSError, ValueError, TypeError):  # a text, a row or pixels: called by its content
+        own = hash_file(Path(input))[:8]
+    return f"{plain or 'example'}-{own}" if own else plain

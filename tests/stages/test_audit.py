@@ -141,7 +141,8 @@ def test_new_rows_and_single_predictions_are_asked_of_the_file(audited: Run) -> 
     assert len(rows) == 60
     assert rows[0]["score.yes"] + rows[0]["score.no"] == pytest.approx(1)
     shown = workbench.inspect_one(audited.path, input={"a": 1.0, "b": 0.5, "c": 0.0}, device="cpu")
-    assert Path(shown["page"]).is_file()
+    page = Path(shown["page"]).read_text(encoding="utf-8")
+    assert "Before customisation" not in page and "takes as long again" not in page  # there is no such model
 
 
 def test_names_that_do_not_match_are_refused_before_a_folder_is_made(tmp_path: Path) -> None:

@@ -220,6 +220,16 @@ def test_the_page_lies_in_the_run_by_default_and_says_what_is_calibrated(tmp_pat
     assert "temperature 2" in Path(found["page"]).read_text()
 
 
+def test_files_of_one_name_have_a_page_each(tmp_path: Path) -> None:
+    run, pages = copy_of("pictures", tmp_path), set()
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+        picture = np.random.default_rng(len(pages)).integers(0, 256, (20, 24, 3)).astype(np.uint8)
+        Image.fromarray(picture).save(tmp_path / place / "1.png")
+        pages.add(inspect_one(run.path, input=tmp_path / place / "1.png", device="cpu", before=False)["page"])
+    assert len(pages) == 2 and all(Path(page).parent.name.startswith("1-") for page in pages)
+
+
 class TestBadInput:
     @pytest.mark.parametrize(
         ("kind", "words", "code", "named"),

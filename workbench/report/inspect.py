@@ -121,7 +121,7 @@ def _render(shown: CaseView, certainty: Certainty | None, name: str) -> str:
     if not any(who == "before" for who, _ in shown.rows):  # no three times the same reason
         methods = tuple(replace(m, panels=tuple(p for p in m.panels if p.who != "before")) for m in case.methods)
         said = _("The model before customisation was not explained here; it takes as long again (`--before`).")
-        case = replace(case, methods=methods, notes=(*case.notes, said))
+        case = replace(case, methods=methods, notes=case.notes if shown.view.audited else (*case.notes, said))
     return page(
         environment(),
         "inspect.html",
@@ -145,7 +145,9 @@ def _facts(shown: CaseView, certainty: Certainty | None) -> list[tuple[str, Cell
         known = before.get("probability") is not None
         said = f"{was} ({chance(before['probability'])})" if known else _("not known")
         note = _("decided otherwise") if was != now else _("the same decision")
-        facts.append((_("Before customisation"), word(said, note if known else _("asking that model needs torch"))))
+        if not view.audited:
+            note = note if known else _("asking that model needs torch")
+            facts.append((_("Before customisation"), word(said, note)))
     else:
         around = _range(shown).get("range")
         if around:
@@ -160,7 +162,8 @@ def _facts(shown: CaseView, certainty: Certainty | None) -> list[tuple[str, Cell
         note = (
             _("customisation moved it by {moved}").format(moved=signed(moved, like=like)) if moved is not None else ""
         )
-        facts.append((_("Before customisation"), word(f"{said}{f' {view.unit}' if view.unit else ''}", note)))
+        if not view.audited:
+            facts.append((_("Before customisation"), word(f"{said}{f' {view.unit}' if view.unit else ''}", note)))
     target = case.get("target")
     if target is not None:
         facts.append((_("In truth"), word(_truth(target))))
