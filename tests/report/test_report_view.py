@@ -7,7 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from workbench.errors import ArtefactError
+from workbench.report.build import build_report
 from workbench.report.limits import Limits
+from workbench.report.performance import unseen
 from workbench.report.view import RunView
 from workbench.run import Run
 
@@ -65,3 +67,18 @@ def test_what_is_damaged_is_named(copied: Callable[[str], Run], name: str, read:
     (run.path / name).write_bytes(b"{damaged")
     with pytest.raises(ArtefactError, match="is damaged"):
         read(RunView(run))
+
+
+def test_examples_that_also_occur_in_training_are_not_called_unseen(copied: Callable[[str], Run]) -> None:
+    run = copied("table")
+    assert unseen(RunView(run)) and "unseen" in build_report(run).read_text(encoding="utf-8")
+    leak = {
+        "check": "leak_test",
+        "level": "warning",
+        "sentence": "1 of 3 also occurs in train.",
+        "n": 1,
+        "examples": [],
+    }
+    run.write_json("data/checks.json", [leak])
+    page = build_report(run).read_text(encoding="utf-8")
+    assert not unseen(RunView(run)) and "unseen examples" not in page and "it never saw" not in page

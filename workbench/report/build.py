@@ -23,6 +23,7 @@ from workbench.report.gaps import SPOKEN_FOR
 from workbench.report.limits import STEPS, Limits
 from workbench.report.machine import write_for_machines
 from workbench.report.pages import environment, hashed, packed_bundle, page
+from workbench.report.performance import unseen
 from workbench.report.redaction import RedactedView
 from workbench.report.shapes import Chart, Finding, Findings, Fold, Pair, Prose, Section
 from workbench.report.view import RunView
@@ -194,7 +195,7 @@ def _summary(view: RunView) -> tuple[str, ...]:
         named = Path(backbone).name if Path(backbone).is_absolute() else backbone
         facts.append((said if splits.get("train") else "{backbone}").format(backbone=named, n=trained))
     if splits.get("test"):
-        said = _("judged on {n:,} examples") if view.audited else _("judged on {n:,} it never saw")
+        said = _("judged on {n:,} it never saw") if unseen(view) else _("judged on {n:,} examples")
         facts.append(said.format(n=splits["test"]))
     return tuple(facts)
 

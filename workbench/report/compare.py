@@ -45,7 +45,7 @@ def _page(view: RunView) -> str:
     facts += [_("inputs redacted")] if view.redacted else []
     n = (view.fingerprint.get("splits") or {}).get("test")
     if n:
-        facts.append(_("on the same {n}").format(n=count(n, "{n} unseen example", "{n} unseen examples")))
+        facts.append(_("on the same {n}").format(n=count(n, "{n} example", "{n} examples")))
     return render(view, SECTIONS, brand=_(_BRAND), summary=tuple(facts))
 
 

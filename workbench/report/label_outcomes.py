@@ -11,7 +11,7 @@ import pandas as pd
 from workbench.language import N_, stored
 from workbench.language import gettext as _
 from workbench.report.label_sets import labels_of, truth_and_answers
-from workbench.report.performance import known
+from workbench.report.performance import known, unseen
 from workbench.report.shapes import Block, Cell, Finding, Fold, HeatCell, Heatmap, Pair, Prose, Table
 from workbench.report.view import MODELS, RunView
 from workbench.report.words import change, count, estimate, none, number, percent, short, word
@@ -36,7 +36,7 @@ def decided(view: RunView, model: str, measure: Measure) -> Finding:
     right = int((truth == given).all(axis=1).sum())
     constant = view.measures(model).get("baseline_subset_accuracy")
     span = "" if measure.low is None or measure.high is None else _between(measure.low, measure.high)
-    text = _("examples: {share}{interval}.") if view.audited else _("unseen examples: {share}{interval}.")
+    text = _("unseen examples: {share}{interval}.") if unseen(view) else _("examples: {share}{interval}.")
     rest = text.format(share=percent(measure.value or 0), interval=span)
     level = "good"
     if constant is not None and constant.value is not None:

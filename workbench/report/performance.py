@@ -9,9 +9,16 @@ import numpy as np
 import pandas as pd
 
 from workbench.metrics.curves import Staircase, corners, staircase
+from workbench.report.view import RunView
 
 POINTS = 120  # of a drawn curve
 _FEWEST = 5  # thresholds of a curve of errors
+
+
+def unseen(view: RunView) -> bool:
+    """Whether the test examples are known to be new to the model: it was trained here, on none that equals one."""
+    leaked = any(c["check"] == "leak_test" and c["level"] == "warning" for c in view.checks or [])
+    return not view.audited and not leaked
 
 
 def known(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from workbench.report.contract import twin_finding
 from workbench.report.difference import changed, lost
 from workbench.report.gaps import gaps
 from workbench.report.label_outcomes import decided
-from workbench.report.performance import known
+from workbench.report.performance import known, unseen
 from workbench.report.sections.gate import gate_finding
 from workbench.report.sections.shift import reasons
 from workbench.report.shapes import Finding, Findings, Section
@@ -74,7 +74,7 @@ def _right(view: RunView, model: str, measure: Measure) -> Finding:
     commonest = max(sorted(classes), key=lambda label: classes[label]) if classes else ""
     constant = float((rows["target"] == commonest).mean()) if commonest else 0.0
     level = "good" if (measure.low or 0.0) > constant else "poor"
-    said = _("examples: {share}{interval}.") if view.audited else _("unseen examples: {share}{interval}.")
+    said = _("unseen examples: {share}{interval}.") if unseen(view) else _("examples: {share}{interval}.")
     rest = said.format(share=percent(measure.value or 0), interval=_interval_of_shares(measure))
     if commonest:
         rest += _(" Always answering “{commonest}” would be right in {constant}.").format(
@@ -91,7 +91,7 @@ def _off_by(view: RunView, model: str, measure: Measure) -> Finding:
     like = max(abs(v) for v in (measure.value, measure.low, measure.high) if v is not None)
     span = between(measure.low, measure.high, like=like)
     n = count(len(rows), "{n} example", "{n} examples")
-    if not view.audited:  # whether the examples are new to a model is known only of one that was trained here
+    if unseen(view):  # whether the examples are new to a model is known only of one that was trained here
         n = count(len(rows), "{n} unseen example", "{n} unseen examples")
     rest = _("on {n} (95 % interval {span}).").format(n=n, span=span) if span else _("on {n}.").format(n=n)
     level = "good"
