@@ -335,3 +335,14 @@ def test_the_floor_of_one_sure_answer_lies_within_its_band() -> None:
     z = np.array([[np.log(0.992), np.log(0.008)]])
     m = of(ClassScores(np.array(["a"]), np.array(["test"]), np.array([0]), z, ("a", "b")))["ece_floor"]
     assert m.low == pytest.approx(0.008) and m.low < m.value <= m.high < 0.05  # 0.992 in 8 of 1,000 draws, else 0.008
+
+
+def test_of_two_classes_the_one_that_is_looked_for_gives_the_average_precision() -> None:
+    p = scores(300, 2)
+    first, second = of(p, resamples=50, positive=p.labels[0]), of(p, resamples=50)
+    for found, label, k in ((first, p.labels[0], 0), (second, p.labels[1], 1)):
+        own = found["average_precision"]
+        assert own.value == pytest.approx(sk.average_precision_score(p.targets == k, p.probabilities[:, k]))
+        assert own.value == own.per_class[label].value and f"positive:{label}" in own.signature
+        assert own.baseline == pytest.approx(np.mean(p.targets == k), abs=0.02)
+    assert first["auroc"].value == pytest.approx(second["auroc"].value)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import json
 from typing import Any
 
 import numpy as np
@@ -285,3 +287,16 @@ def test_equal_seeds_give_equal_results() -> None:
         assert slice_results(kind(1), kind(2), attributes(), **FAST) == slice_results(
             kind(1), kind(2), attributes(), **FAST
         )
+
+
+def test_rates_are_of_the_class_that_is_looked_for() -> None:
+    """The same predictions with the classes in the other order, or with the first one named."""
+    a, b = classes(1), classes(2, weak=wards() == "south")
+    turned = [
+        dataclasses.replace(p, targets=1 - p.targets, logits=p.logits[:, ::-1], labels=p.labels[::-1]) for p in (a, b)
+    ]
+    named = slice_results(a, b, attributes(), **FAST, positive="no")
+    assert json.dumps(named) == json.dumps(slice_results(*turned, attributes(), **FAST))
+    plain = slice_results(a, b, attributes(), **FAST)
+    assert json.dumps(plain) == json.dumps(slice_results(a, b, attributes(), **FAST, positive="yes"))
+    assert named["overall"]["onnx"]["recall"] != plain["overall"]["onnx"]["recall"]

@@ -38,6 +38,7 @@ class View:
     shipped = "onnx"
     labels = ("a", "b")
     audited = False
+    checks = None
 
     def __init__(self, rows: pd.DataFrame, measures: dict[str, Measure]) -> None:
         self.rows, self.found = rows, measures

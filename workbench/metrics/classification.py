@@ -56,6 +56,7 @@ def classification_measures(
     confidence: float = 0.95,
     seed: int = 0,
     clusters: NDArray[np.generic] | None = None,
+    positive: str = "",
 ) -> list[Measure]:
     """All measures of classification for each split.
 
@@ -73,6 +74,7 @@ def classification_measures(
         seed: of the resamples; a split's numbers do not depend on the other splits.
         clusters: (n,) the unit each row belongs to (patient, document); drawn as a whole,
             for every measure. None where rows are independent.
+        positive: of two classes the one whose average precision is the number itself; empty: the second.
 
     Returns:
         Measures, split by split, in the order of `MEASURES`.
@@ -80,11 +82,13 @@ def classification_measures(
     drawn = "rows within true class" if clusters is None else "clusters"
     settings = Settings(resamples, confidence, seed, drawn)
     known_train = predictions.targets[(predictions.splits == "train") & (predictions.targets >= 0)]
+    labels = list(predictions.labels)
+    looked_for = labels.index(positive) if len(labels) == 2 and positive in labels else 1
     measures: list[Measure] = []
     for split in splits_of(predictions, splits):
         rows = class_rows(predictions, predictions.splits == split)
         units = None if clusters is None else np.asarray(clusters)[rows.index]
-        evaluation = _Evaluation(rows.scores, split, rows.unknown, settings, known_train)
+        evaluation = _Evaluation(rows.scores, split, rows.unknown, settings, known_train, looked_for)
         measures += evaluation.undefined(rows.problem) if rows.problem else evaluation.measures(units)
     return measures
 
@@ -98,6 +102,7 @@ class _Evaluation:
     unknown: int
     settings: Settings
     train: NDArray[np.int64]
+    positive: int = 1
 
     @property
     def n(self) -> int:
@@ -123,7 +128,7 @@ class _Evaluation:
     def _numbers(self, clusters: NDArray[np.generic] | None) -> dict[str, Estimate]:
         """Estimates by measure, and by `measure/label` for the classes."""
         scores, cells = self.scores, Cells(self.scores)
-        by_row = _by_row(scores)
+        by_row = _by_row(scores, self.positive)
         if clusters is None:
             plan = Plan.rows(self.n, strata=scores.targets.astype(np.int64))
             drawn = self._bootstrap(by_row, plan, self.affordable)
@@ -180,7 +185,7 @@ class _Evaluation:
         shares = np.bincount(self._reference, minlength=len(self.scores.labels)) / len(self._reference)
         with np.errstate(divide="ignore"):  # a class that training lacks has a logit of minus infinity
             same = replace(self.scores, logits=np.tile(np.log(shares), (self.n, 1)))
-        together = [*_by_row(same), confusion_statistic(same, Cells(same), rows=True)]
+        together = [*_by_row(same, self.positive), confusion_statistic(same, Cells(same), rows=True)]
         found = evaluate(together, Plan.rows(self.n).identity)
         values = {key[0]: float(value[0]) for key, value in found.items() if len(key) == 1}
         # Decisions that never vary have no correlation: by convention as good as none.
@@ -238,7 +243,7 @@ class _Evaluation:
             case "f1_weighted":
                 return {"average": "weighted"}
             case "auroc" | "average_precision":
-                return {"positive": labels[1]} if binary else {"average": "ovr-macro"}
+                return {"positive": labels[self.positive]} if binary else {"average": "ovr-macro"}
             case "auroc_weighted":
                 return {"average": "ovr-weighted"}
             case "auroc_ovo":
@@ -270,12 +275,12 @@ class _Evaluation:
         return {}
 
 
-def _by_row(scores: ClassScores) -> list[Statistic]:
+def _by_row(scores: ClassScores, positive: int) -> list[Statistic]:
     """What looks at every row, and not at its decision alone."""
     return [
         proper_statistic(scores),
         murphy_statistic(scores),
-        ranking_statistic(scores),
+        ranking_statistic(scores, positive),
         calibration_statistic(scores),
         selective_statistic(scores),
     ]

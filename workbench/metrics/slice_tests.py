@@ -26,15 +26,16 @@ class Tests(Protocol):
     def two_groups(self, scores: Floats, first: Rows, second: Rows) -> dict[str, Any]: ...
 
 
-def class_tests(before: ClassScores, after: ClassScores, counting: Counting) -> Tests:
-    """Accuracy of slices; with two classes the rates of the second one, the positive, too."""
-    return _Decisions({"base": before, "onnx": after}, counting)
+def class_tests(before: ClassScores, after: ClassScores, counting: Counting, positive: int = 1) -> Tests:
+    """Accuracy of slices; with two classes the rates of the positive one too."""
+    return _Decisions({"base": before, "onnx": after}, counting, positive)
 
 
 @dataclass(frozen=True)
 class _Decisions:
     predictions: dict[str, ClassScores]
     counting: Counting
+    positive: int = 1
 
     def rates(self, model: str) -> Rates:
         scores = self.predictions[model]
@@ -42,7 +43,7 @@ class _Decisions:
         everything = np.ones(len(right), dtype=bool)
         found = {"accuracy": (right.astype(np.float64), everything)}
         if len(scores.labels) == 2:
-            truth, said = scores.targets == 1, scores.predicted == 1
+            truth, said = scores.targets == self.positive, scores.predicted == self.positive
             found["recall"] = (said.astype(np.float64), truth)
             found["precision"] = (truth.astype(np.float64), said)
             found["false_positive_rate"] = (said.astype(np.float64), ~truth)

@@ -58,6 +58,7 @@ def slice_results(
     seed: int = 0,
     permutations: int = PERMUTATIONS,
     clusters: NDArray[np.generic] | None = None,
+    positive: str = "",
 ) -> dict[str, Any]:
     """Measure both models on every slice of one split.
 
@@ -81,6 +82,7 @@ def slice_results(
         seed: of resamples and permutations.
         permutations: of the permutation tests.
         clusters: (n,) the unit of each row of `before`; None where rows are independent.
+        positive: of two classes the one that is looked for; empty: the second.
 
     Returns:
         The content of `slices.json` (docs/artefacts.md).
@@ -103,7 +105,8 @@ def slice_results(
     counting = Counting.of(units, confidence, permutations, seed)
     left_out: list[dict[str, Any]] = []
     if isinstance(a, ClassScores) and isinstance(b, ClassScores):
-        tests: Tests = class_tests(a, b, counting)
+        looked_for = list(a.labels).index(positive) if len(a.labels) == 2 and positive in a.labels else 1
+        tests: Tests = class_tests(a, b, counting, looked_for)
         measure, unit = "accuracy", ""
     elif isinstance(a, LabelScores) and isinstance(b, LabelScores):
         tests = label_tests(a, b, counting, resamples, Plan.rows(len(mine), clusters=units))

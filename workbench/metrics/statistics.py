@@ -108,11 +108,11 @@ def proper_statistic(scores: ClassScores) -> Statistic:
     )
 
 
-def ranking_statistic(scores: ClassScores) -> Statistic:
+def ranking_statistic(scores: ClassScores, positive: int = 1) -> Statistic:
     """Areas under the ROC curve and average precisions; rows must be sorted by target.
 
     Averages over the classes are NaN where a class does not occur. With two classes the
-    number itself is that of class 1, the positive one.
+    number itself is that of the `positive` one.
     """
     ranking = Ranking(scores.probabilities, scores.targets)
     k, present = len(scores.labels), ranking.classes
@@ -124,7 +124,7 @@ def ranking_statistic(scores: ClassScores) -> Statistic:
         if len(present) > 1:
             precisions[:, present] = ranking.average_precisions(weights)
         if k == 2:
-            single = [areas[:, 1], precisions[:, 1]]
+            single = [areas[:, positive], precisions[:, positive]]
         else:
             complete = ovo if len(present) == k else np.full_like(ovo, np.nan)
             shares = confusion.divide(sizes, sizes.sum(axis=1, keepdims=True))
@@ -135,7 +135,7 @@ def ranking_statistic(scores: ClassScores) -> Statistic:
     keys: tuple[Key, ...] = tuple((n,) for n in names) + tuple((n, lab) for n in names[:2] for lab in scores.labels)
     support = np.bincount(scores.targets, minlength=k).astype(np.float64)
     rarer = _or_none(np.minimum(support, support.sum() - support))
-    single = (rarer[1], rarer[1]) if k == 2 else (macro_trials(support),) * len(names)
+    single = (rarer[positive], rarer[positive]) if k == 2 else (macro_trials(support),) * len(names)
     logit = tuple(key[0] == "average_precision" for key in keys)
     return Statistic(keys, function, ((0.0, 1.0),) * len(keys), (*single, *rarer, *rarer), logit=logit)
 

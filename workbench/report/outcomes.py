@@ -18,6 +18,7 @@ from workbench.report.performance import (
     confusion,
     detection_errors,
     known,
+    positive_of,
     precision_recall,
     roc,
     steps_of,
@@ -149,7 +150,7 @@ def curves(view: RunView) -> list[Block]:
         for m, who in (("base", "before"), (view.shipped, MODELS.get(view.shipped, "")))
     }
     frames = {who: frame for who, frame in frames.items() if frame is not None}
-    labels = view.labels[1:2] if len(view.labels) == 2 and not view.multilabel else view.labels
+    labels = [positive] if (positive := positive_of(view)) else view.labels
     if not frames:
         return []
     last = known(list(frames.values())[-1])

@@ -21,6 +21,14 @@ def unseen(view: RunView) -> bool:
     return not view.audited and not leaked
 
 
+def positive_of(view: RunView) -> str:
+    """Of two classes the one that is looked for: the config's, else the second; "" of others."""
+    if len(view.labels) != 2 or view.multilabel:
+        return ""
+    wanted = str((view.config.get("evaluate") or {}).get("positive") or "")
+    return wanted if wanted in view.labels else str(view.labels[1])
+
+
 def known(predictions: pd.DataFrame) -> pd.DataFrame:
     """The rows whose target is known; the frame itself where all are. Not to be changed."""
     there = predictions["target"].notna()

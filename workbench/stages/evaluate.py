@@ -33,7 +33,8 @@ def evaluate(session: Session) -> bool:
             for model in session.predictors:
                 predictions = read_predictions(session.run, model)
                 settings = {**settings_of(session), "clusters": clusters_of(session, predictions.ids)}
-                write_measures(session.run, model, MEASURES_OF[type(predictions)](predictions, **settings))
+                own = {"positive": session.config.evaluate.positive} if isinstance(predictions, ClassScores) else {}
+                write_measures(session.run, model, MEASURES_OF[type(predictions)](predictions, **settings, **own))
                 found = decisions(predictions, wanted_of(session), **settings)
                 session.run.write_json(f"{model}/decisions.json", finite(found))
                 bar.advance()

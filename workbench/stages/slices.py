@@ -35,7 +35,7 @@ def slices(session: Session) -> bool:
         with session.progress.task("slicing", 2) as bar:
             attributes = _attributes(session, before)
             settings = {**settings_of(session), "clusters": clusters_of(session, before.ids)}
-            found = slice_results(before, after, attributes, **settings)
+            found = slice_results(before, after, attributes, **settings, positive=session.config.evaluate.positive)
             session.run.write_json("slices.json", finite(alone(found) if session.audited else found))
             bar.advance()
             session.run.write_json("weakness.json", finite(_weakness(session, after)))

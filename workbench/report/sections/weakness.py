@@ -7,6 +7,7 @@ from typing import Any
 
 from workbench.language import N_, condition, stored
 from workbench.language import gettext as _
+from workbench.report.performance import positive_of
 from workbench.report.shapes import Block, Branch, Cell, Fold, Prose, Section, Table, Tree
 from workbench.report.slice_tables import slice_blocks
 from workbench.report.slices import Slices, weak_area
@@ -161,7 +162,7 @@ def _how(view: RunView, slices: Slices) -> list[str]:
                 _(
                     "“{labels}” counts as positive. Where groups differ in how many are truly positive, "
                     "equal precision and equal error rates cannot hold together."
-                ).format(labels=view.labels[1] if len(view.labels) > 1 else _("The second class"))
+                ).format(labels=positive_of(view) or _("The second class"))
             )
     return lines
 
