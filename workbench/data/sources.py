@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from workbench import registry
 from workbench.data import folders, hub
+from workbench.data.audited import for_file
 from workbench.data.cells import as_value, in_order
 from workbench.data.fingerprint import target_name
 from workbench.data.labels import check_label_sets, label_names
@@ -40,8 +41,8 @@ def load_dataset(config: Config, modality: str, kind: str) -> Dataset:
 
     Returns:
         The dataset. Class labels are sorted (numbers by value) unless `data.labels` gives
-        their order; categories are those of the training split; pictures stay paths or
-        bytes, and each one was decoded once.
+        their order; categories are those of the training split (of all rows for a file that is
+        audited); pictures stay paths or bytes, and each one was decoded once.
 
     Raises:
         DataError: the data cannot be used as it is, or more than `data.max_skipped` of it.
@@ -50,7 +51,8 @@ def load_dataset(config: Config, modality: str, kind: str) -> Dataset:
     """
     own = not config.data.source.startswith(_FIXTURE)
     dataset = _load(config, modality, kind) if own else _fixture(config, modality, kind)
-    return plant(dataset, config.data.shortcut, config.seed)
+    dataset = plant(dataset, config.data.shortcut, config.seed)
+    return for_file(dataset, config.data.features) if config.audit.model and modality == "table" else dataset
 
 
 def _load(config: Config, modality: str, kind: str) -> Dataset:

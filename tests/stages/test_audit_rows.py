@@ -1,0 +1,88 @@
+"""Rows of a table reach an audited file as they stand, or are refused by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper, save
+from test_audit import CHEAP
+
+import workbench
+from workbench.data.column_checks import unseen_categories
+from workbench.errors import DataError
+from workbench.records import read_predictions
+from workbench.run import Run
+from workbench.stages.apply import predict_new
+from workbench.stages.session import Session
+
+CODES = [f"C{k:02d}" for k in range(40)]
+
+
+def written(path: Path, nodes: list[Any], inputs: dict[str, tuple[int, list[Any]]], tensors: dict[str, Any]) -> Path:
+    """A file of operators of two domains with one output, "scores"."""
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info(n, t, s) for n, (t, s) in inputs.items()],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", 2])],
+        [numpy_helper.from_array(v, n) for n, v in tensors.items()],
+    )
+    imports = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    save(helper.make_model(graph, opset_imports=imports, ir_version=8), str(path))
+    return path
+
+
+def by_code(path: Path) -> Path:
+    """Yes for every odd code, whatever the age; a code that it does not know scores like none."""
+    values = [1.0 if k % 2 else -1.0 for k in range(len(CODES))]
+    coded = {"keys_strings": CODES, "values_floats": values, "default_float": 0.0}
+    nodes = [
+        helper.make_node("LabelEncoder", ["code"], ["z"], domain="ai.onnx.ml", **coded),
+        helper.make_node("Mul", ["age", "zero"], ["nothing"]),
+        helper.make_node("Add", ["z", "nothing"], ["x"]),
+        helper.make_node("MatMul", ["x", "w"], ["scores"]),
+    ]
+    inputs = {"age": (TensorProto.FLOAT, ["n", 1]), "code": (TensorProto.STRING, ["n", 1])}
+    return written(path, nodes, inputs, {"zero": np.float32([0]), "w": np.float32([[-2, 2]])})
+
+
+def audit(model: Path, lines: list[str], *more: str) -> Run:
+    data = model.with_suffix(".csv")
+    data.write_text("\n".join(lines), encoding="utf-8")
+    settings = (*CHEAP, *more)
+    out = model.parent / "runs"
+    return workbench.audit(model, task="tabular-classification", data=data, out=out, overrides=settings, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def coded(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Codes of two rows each: few of them are among the 15 % that stand for training."""
+    rows = [(20 + i % 50, code) for i, code in enumerate(CODES * 2)]
+    lines = ["age,code,answer", *(f"{age},{code},{'yes' if int(code[1:]) % 2 else 'no'}" for age, code in rows)]
+    return audit(by_code(tmp_path_factory.mktemp("coded") / "codes.onnx"), lines)
+
+
+def test_a_category_that_only_test_rows_hold_reaches_the_file(coded: Run) -> None:
+    predictions: Any = read_predictions(coded, "onnx")
+    assert (predictions.logits.argmax(axis=1) == predictions.targets).all()
+    (column,) = [c for c in coded.read_json("onnx/contract.json")["preparation"]["columns"] if c["name"] == "code"]
+    assert column["categories"] == CODES
+
+
+def test_which_categories_the_training_rows_lack_is_still_said(coded: Run) -> None:
+    finding = unseen_categories(Session.open(coded.path, device="cpu").dataset)
+    assert finding.level == "note" and finding.n
+
+
+def test_a_new_row_with_a_category_that_no_row_holds_is_refused(coded: Run, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="'code' is 'C-05', a category that no row") as e:
+        workbench.inspect_one(coded.path, input={"age": 30, "code": "C-05"}, device="cpu")
+    assert "did you mean 'C05'" in e.value.hint
+    (tmp_path / "new.csv").write_text("age,code\n30,C01\n30,C02\n30,\n")
+    assert [r["predicted"] for r in predict_new(coded.path, tmp_path / "new.csv", device="cpu")[:2]] == ["yes", "no"]
+    (tmp_path / "new.csv").write_text("age,code\n30,C01\n30,Q1\n")
+    with pytest.raises(DataError, match=r"'row-2': 'code' is 'Q1'"):
+        predict_new(coded.path, tmp_path / "new.csv", device="cpu")
