@@ -11,12 +11,17 @@ from onnx import TensorProto, helper, numpy_helper, save
 from test_audit import CHEAP
 
 import workbench
+from workbench.backbones.contract import Contract, Feed
+from workbench.backbones.foreign import ForeignBackbone
+from workbench.backbones.twin import check_twin, load_twin
 from workbench.data.column_checks import unseen_categories
 from workbench.errors import DataError
+from workbench.modalities.table import TablePreparation, encode
 from workbench.records import read_predictions
 from workbench.run import Run
 from workbench.stages.apply import predict_new
 from workbench.stages.session import Session
+from workbench.types import Column
 
 CODES = [f"C{k:02d}" for k in range(40)]
 
@@ -86,3 +91,54 @@ def test_a_new_row_with_a_category_that_no_row_holds_is_refused(coded: Run, tmp_
     (tmp_path / "new.csv").write_text("age,code\n30,C01\n30,Q1\n")
     with pytest.raises(DataError, match=r"'row-2': 'code' is 'Q1'"):
         predict_new(coded.path, tmp_path / "new.csv", device="cpu")
+
+
+# -- whole numbers -----------------------------------------------------------------------
+
+
+def of_whole_numbers(path: Path) -> Path:
+    """Yes where the second of two whole numbers is 3 or more."""
+    nodes = [
+        helper.make_node("Cast", ["X"], ["x"], to=TensorProto.FLOAT),
+        helper.make_node("MatMul", ["x", "w"], ["z"]),
+        helper.make_node("Add", ["z", "b"], ["scores"]),
+    ]
+    weights = {"w": np.float32([[0, 0], [-1, 1]]), "b": np.float32([2.5, -2.5])}
+    return written(path, nodes, {"X": (TensorProto.INT64, ["n", 2])}, weights)
+
+
+def whole_rows(*changed: str) -> list[str]:
+    rows = [f"{20 + i},{i % 6},{'yes' if i % 6 >= 3 else 'no'}" for i in range(60)]
+    return ["age,grade,answer", *changed, *rows[len(changed) :]]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return audit(of_whole_numbers(tmp_path_factory.mktemp("whole") / "whole.onnx"), whole_rows())
+
+
+def test_a_file_of_whole_numbers_has_no_gradients_and_the_other_methods_go_on(whole: Run) -> None:
+    twin = whole.read_json("onnx/twin.json")
+    assert not twin["passed"] and twin["reason"] == (
+        "the file takes whole numbers (X), along which there is no gradient"
+    )
+    assert whole.has("onnx/attributions/shap.parquet")
+    predictions: Any = read_predictions(whole, "onnx")
+    assert (predictions.logits.argmax(axis=1) == predictions.targets).all()
+
+
+def test_a_file_that_makes_its_inputs_whole_is_seen_to_have_no_gradient(tmp_path: Path) -> None:
+    """Its twin answers as it does, and nothing leads back to the inputs."""
+    nodes = [
+        helper.make_node("Cast", ["X"], ["k"], to=TensorProto.INT64),
+        helper.make_node("Cast", ["k"], ["x"], to=TensorProto.FLOAT),
+        helper.make_node("MatMul", ["x", "w"], ["scores"]),
+    ]
+    path = written(tmp_path / "m.onnx", nodes, {"X": (TensorProto.FLOAT, ["n", 1])}, {"w": np.float32([[-1, 1]])})
+    preparation = TablePreparation((Column("age", "numeric"),))
+    feed = Feed("X", "float32", (None, 1), ("age",), True)
+    contract = Contract((feed,), "scores", False, "logits", ("no", "yes"), preparation.to_json())
+    rows = encode([{"age": 1.5}, {"age": 2.0}], preparation)
+    found = check_twin(load_twin(path, contract), ForeignBackbone(path, contract, device="cpu"), rows, 1e-3)
+    assert not found["passed"] and found["max_error"] == 0
+    assert found["reason"] == "the converted graph rounds or compares its inputs, so it has no gradient"
