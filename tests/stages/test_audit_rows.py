@@ -12,7 +12,8 @@ from test_audit import CHEAP
 
 import workbench
 from workbench.backbones.contract import Contract, Feed
-from workbench.backbones.foreign import ForeignBackbone
+from workbench.backbones.contract_rows import check_rows
+from workbench.backbones.foreign import ForeignBackbone, fed
 from workbench.backbones.twin import check_twin, load_twin
 from workbench.data.column_checks import unseen_categories
 from workbench.errors import DataError
@@ -142,3 +143,35 @@ def test_a_file_that_makes_its_inputs_whole_is_seen_to_have_no_gradient(tmp_path
     found = check_twin(load_twin(path, contract), ForeignBackbone(path, contract, device="cpu"), rows, 1e-3)
     assert not found["passed"] and found["max_error"] == 0
     assert found["reason"] == "the converted graph rounds or compares its inputs, so it has no gradient"
+
+
+def test_fractions_are_refused_where_the_file_takes_whole_numbers(whole: Run, tmp_path: Path) -> None:
+    model = of_whole_numbers(tmp_path / "whole.onnx")
+    with pytest.raises(DataError, match=r"'row-2': 'grade' is 3\.9, and input X takes whole numbers$"):
+        audit(model, whole_rows("20,0,no", "21,3.9,yes"))
+    with pytest.raises(DataError, match="'row-1': 'age' is missing, and input X"):
+        audit(model, whole_rows(",0,no"))
+    for row, said in (({"age": 40.5, "grade": 1}, r"'age' is 40\.5"), ({"age": 40, "grade": None}, "'grade' is miss")):
+        with pytest.raises(DataError, match=said):
+            workbench.inspect_one(whole.path, input=row, device="cpu")
+    (tmp_path / "new.csv").write_text("age,grade\n40,1\n40,2.5\n")
+    with pytest.raises(DataError, match=r"'row-2': 'grade' is 2\.5"):
+        predict_new(whole.path, tmp_path / "new.csv", device="cpu")
+
+
+def test_a_number_that_an_input_cannot_hold_is_refused() -> None:
+    columns = {"columns": [{"name": "age", "kind": "numeric", "categories": []}], "modality": "table"}
+    feed = Feed("X", "uint8", (None, 1), ("age",), True)
+    contract = Contract((feed,), "y", False, "value", (), columns)
+    check_rows(contract, [("row-1", {"age": 255.0})])
+    with pytest.raises(DataError, match="'age' is 300, and input X takes whole numbers from 0 to 255"):
+        check_rows(contract, [("row-1", {"age": 255.0}), ("row-2", {"age": 300.0})])
+
+
+def test_numbers_that_a_method_makes_up_are_rounded_not_cut() -> None:
+    feed = Feed("X", "int64", (None, 1), ("age",), True)
+    preparation = TablePreparation((Column("age", "numeric"),), "float64")
+    found = fed(
+        feed, {"numeric": np.array([[2.9999999], [-1.6]])}, Contract((feed,), "y", False, "value", (), {}), preparation
+    )
+    assert found.dtype == np.int64 and found[:, 0].tolist() == [3, -2]

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from workbench.backbones.contract import Contract, Feed
 from workbench.errors import DataError
 from workbench.modalities.table import TablePreparation
@@ -19,8 +21,8 @@ def check_rows(contract: Contract, rows: Iterable[tuple[str, Mapping[str, Any]]]
         rows: id and columns of each.
 
     Raises:
-        DataError: an input of whole numbers is given none; or a category is in no row of the
-            audited data, so that it has no code.
+        DataError: an input of whole numbers is given none, or a number that it cannot hold; or
+            a category is in no row of the audited data, so that it has no code.
     """
     if contract.preparation["modality"] != "table":
         return
@@ -37,12 +39,25 @@ def check_rows(contract: Contract, rows: Iterable[tuple[str, Mapping[str, Any]]]
                     _refuse_unknown(id_, name, str(value), known[name])
 
 
+def limits(dtype: str) -> tuple[int, int]:
+    """The least and the greatest number that a type of whole numbers holds."""
+    return (0, 1) if dtype == "bool" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
+
+
 def _check_whole(id_: str, name: str, value: float | None, feed: Feed) -> None:
     if value is None:
         raise DataError(
             f"example {id_!r}: {name!r} is missing, and input {feed.name} takes whole numbers",
             hint="fill it in, or leave the row out",
         )
+    low, high = limits(feed.dtype)
+    if value.is_integer() and low <= value <= high:
+        return
+    within = "" if feed.dtype == "int64" else f" from {low} to {high}"
+    raise DataError(
+        f"example {id_!r}: {name!r} is {value:.15g}, and input {feed.name} takes whole numbers{within}",
+        hint="round it as was done for training, leave the row out, or export the model with an input of floats",
+    )
 
 
 def _refuse_unknown(id_: str, name: str, value: str, known: frozenset[str]) -> None:
