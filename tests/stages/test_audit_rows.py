@@ -175,3 +175,13 @@ def test_numbers_that_a_method_makes_up_are_rounded_not_cut() -> None:
         feed, {"numeric": np.array([[2.9999999], [-1.6]])}, Contract((feed,), "y", False, "value", (), {}), preparation
     )
     assert found.dtype == np.int64 and found[:, 0].tolist() == [3, -2]
+
+
+def test_a_matrix_takes_its_columns_in_the_order_of_the_features(tmp_path: Path) -> None:
+    model = of_whole_numbers(tmp_path / "whole.onnx")
+    lines = [",".join(np.roll(line.split(",")[:2], 1).tolist() + line.split(",")[2:]) for line in whole_rows()]
+    run = audit(model, lines, 'data.features=["age", "grade"]', 'explain.methods=["lime"]')
+    predictions: Any = read_predictions(run, "onnx")
+    assert lines[0] == "grade,age,answer"
+    assert (predictions.logits.argmax(axis=1) == predictions.targets).all()
+    assert run.read_json("onnx/contract.json")["said"][0] == "Input X takes the columns in this order: age, grade."

@@ -8,14 +8,12 @@ from workbench.data.cells import in_order
 from workbench.types import Column, Dataset
 
 
-def for_file(dataset: Dataset, features: tuple[str, ...]) -> Dataset:
-    """The dataset with the categories of all its rows, and the columns in the order of `data.features`.
+def for_file(dataset: Dataset) -> Dataset:
+    """The dataset with the categories of all its rows.
 
     The file has its own encoder: which categories it knows no split of these rows can tell.
     """
-    order = {name: place for place, name in enumerate(features)}
-    columns = sorted(dataset.columns, key=lambda column: order.get(column.name, len(order)))
-    return dataclasses.replace(dataset, columns=tuple(_with_all(column, dataset) for column in columns))
+    return dataclasses.replace(dataset, columns=tuple(_with_all(column, dataset) for column in dataset.columns))
 
 
 def _with_all(column: Column, dataset: Dataset) -> Column:

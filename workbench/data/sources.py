@@ -52,7 +52,7 @@ def load_dataset(config: Config, modality: str, kind: str) -> Dataset:
     own = not config.data.source.startswith(_FIXTURE)
     dataset = _load(config, modality, kind) if own else _fixture(config, modality, kind)
     dataset = plant(dataset, config.data.shortcut, config.seed)
-    return for_file(dataset, config.data.features) if config.audit.model and modality == "table" else dataset
+    return for_file(dataset) if config.audit.model and modality == "table" else dataset
 
 
 def _load(config: Config, modality: str, kind: str) -> Dataset:

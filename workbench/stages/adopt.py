@@ -80,9 +80,8 @@ def whole(path: Path) -> bytes:
 def settle_contract(session: Session, signature: Signature, path: Path) -> tuple[Contract, np.ndarray]:
     """The contract of a file with the run's data, and the rows of the data that were tried."""
     config, dataset, task = session.config, session.dataset, session.task
-    inputs = infer_inputs(
-        signature, task.modality_name, config.audit, dataset.columns, Path(config.audit.model).resolve().parent
-    )
+    folder = Path(config.audit.model).resolve().parent
+    inputs = infer_inputs(signature, task.modality_name, config.audit, dataset.columns, folder, config.data.features)
     port = choose_output(signature, task.kind, config.audit)
     keyed = port.dtype == "map"
     keys = signature.classes if keyed else ()
