@@ -94,6 +94,27 @@ def test_a_new_row_with_a_category_that_no_row_holds_is_refused(coded: Run, tmp_
         predict_new(coded.path, tmp_path / "new.csv", device="cpu")
 
 
+def test_blanks_around_a_category_reach_the_file(tmp_path: Path) -> None:
+    """Those of the data and of new rows alike: to the file " a" and "a" are two words."""
+    coded = {"keys_strings": [" a", "a"], "values_floats": [1.0, -1.0], "default_float": 0.0}
+    nodes = [
+        helper.make_node("LabelEncoder", ["X"], ["x"], domain="ai.onnx.ml", **coded),
+        helper.make_node("MatMul", ["x", "w"], ["scores"]),
+    ]
+    model = written(
+        tmp_path / "blanks.onnx", nodes, {"X": (TensorProto.STRING, ["n", 1])}, {"w": np.float32([[-2, 2]])}
+    )
+    rows = [" a,yes" if i % 3 else "a,no" for i in range(60)]
+    run = audit(model, ["word,answer", *rows], 'explain.methods=["lime"]')
+    predictions: Any = read_predictions(run, "onnx")
+    assert (predictions.logits.argmax(axis=1) == predictions.targets).all()
+    (tmp_path / "new.csv").write_text("word\n a\na\n  \n")
+    found = predict_new(run.path, tmp_path / "new.csv", device="cpu")
+    assert [r["predicted"] for r in found[:2]] == ["yes", "no"] and found[2]["score.yes"] == pytest.approx(0.5)
+    with pytest.raises(DataError, match="'word' is 'a ', a category"):
+        check_rows(Session.open(run.path, device="cpu").onnx.contract, [("row-1", {"word": "a "})])
+
+
 # -- whole numbers -----------------------------------------------------------------------
 
 

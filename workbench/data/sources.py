@@ -58,7 +58,7 @@ def load_dataset(config: Config, modality: str, kind: str) -> Dataset:
 def _load(config: Config, modality: str, kind: str) -> Dataset:
     data = config.data
     try:
-        records, name = _read(data, modality, kind)
+        records, name = _read(data, modality, kind, exact=bool(config.audit.model))
     except OSError as e:
         raise DataError(
             f"cannot read {e.filename or data.source}: {e.strerror or e}", hint="check its permissions"
@@ -105,12 +105,12 @@ def _load(config: Config, modality: str, kind: str) -> Dataset:
     )
 
 
-def _read(data: Data, modality: str, kind: str) -> tuple[Records, str]:
+def _read(data: Data, modality: str, kind: str, exact: bool) -> tuple[Records, str]:
     """The records of a source, and its name."""
     if data.source.startswith(_HUB):
         name = data.source.removeprefix(_HUB)
         parts = hub.hub_tables(name, data.subset, data.revision)
-        return table_records(parts, data, modality, kind), name
+        return table_records(parts, data, modality, kind, exact), name
     path = Path(data.source)
     if not data.source or not path.exists():
         raise DataError(
@@ -123,7 +123,7 @@ def _read(data: Data, modality: str, kind: str) -> tuple[Records, str]:
         if not columns_named and folders.has_class_folders(path):
             return _pictures(path, data, kind), name
     parts = _tables(path, data)
-    records = table_records(parts, data, modality, kind)
+    records = table_records(parts, data, modality, kind, exact)
     records.notes.insert(0, f"Read from {', '.join(table.where for _, table in parts)}.")
     return records, name
 
