@@ -35,12 +35,13 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One feature column of a table, as seen in the training split."""
+    """One feature column of a table, as seen in the training split (for a file that is audited: in all rows)."""
 
     name: str
     kind: str  # "numeric" or "categorical"
     categories: tuple[str, ...] = ()
     unit: str = ""
+    exact: bool = False  # whether blanks around a category belong to it, as for a file that is audited
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,10 +278,9 @@ class Feature:
 class Attribution:
     """The answer of one explainer to one question about one example.
 
-    `values` (M,) in units of the question (logit, target unit); `low`/`high` (M,) a 95 %
-    interval or None. `base_score` is the answer with everything hidden, `score` with
-    nothing hidden; `gap` = |sum(values) - (score - base_score)|, None where the method does
-    not claim completeness. `dense` is an optional map at the input's own resolution.
+    `values` (M,) in units of the question (logit, target unit); `low`/`high` (M,) a 95 % interval or None.
+    `base_score` is the answer with everything hidden, `score` with nothing hidden; `gap` = |sum(values) -
+    (score - base_score)|, None where the method does not claim completeness. `dense` has the input's resolution.
     """
 
     explainer: str

@@ -52,6 +52,12 @@ def test_categories(cell, name):
     assert category(cell) == name
 
 
+def test_blanks_stay_where_a_category_is_taken_as_it_stands():
+    assert category(" a ", exact=True) == " a "
+    assert category("  ", exact=True) is category(" nan", exact=True) is None
+    assert category(1.0, exact=True) == "1"
+
+
 def test_labels_are_sorted_by_value_where_all_are_numbers():
     assert in_order(["10", "9", "-1", "9"]) == ("-1", "9", "10")
     assert in_order(["10", "9", "x"]) == ("10", "9", "x")

@@ -16,7 +16,7 @@ from workbench.auditing import read_labels, read_preprocess
 from workbench.backbones.contract import FLOOR, Contract, Feed
 from workbench.backbones.contract_inputs import infer_inputs
 from workbench.backbones.contract_outputs import choose_output, kind_of
-from workbench.backbones.foreign import ForeignBackbone, pixels, rows_of, scores_of
+from workbench.backbones.foreign import ForeignBackbone, fed, pixels, rows_of, scores_of
 from workbench.config_audit import Audit
 from workbench.errors import StageError, UnknownName, UsageError
 from workbench.modalities.image import ImagePreparation
@@ -69,6 +69,21 @@ def test_a_matrix_takes_the_columns_in_their_order(tmp_path: Path) -> None:
     found = inferred(linear(tmp_path / "m.onnx"), "table", NUMBERS)
     assert [f.takes for f in found.feeds] == [("age", "income", "debt")]
     assert found.preparation.dtype == "float32"
+
+
+def test_a_matrix_takes_the_columns_in_the_order_that_is_given(tmp_path: Path) -> None:
+    """The rows' own order stays, so that runs on the same data can be compared."""
+    given = ("debt", "age", "income")
+    path = linear(tmp_path / "m.onnx")
+    by_features = infer_inputs(open_model(path)[0], "table", Audit(), NUMBERS, tmp_path, given)
+    by_input = inferred(path, "table", NUMBERS, inputs={"X": given})
+    for found in (by_features, by_input):
+        assert [f.takes for f in found.feeds] == [given]
+        assert found.said[0] == "Input X takes the columns in this order: debt, age, income."
+        assert [c.name for c in found.preparation.columns] == ["age", "income", "debt"]
+    rows = {"numeric": np.array([[1, 2, 3]], np.float32)}
+    contract = Contract(by_features.feeds, "y", False, "logits", (), by_features.preparation.to_json())
+    assert fed(by_features.feeds[0], rows, contract, by_features.preparation).tolist() == [[3, 1, 2]]
 
 
 def test_double_inputs_are_fed_in_double_precision(tmp_path: Path) -> None:
@@ -334,7 +349,6 @@ def test_what_is_typed_is_read(tmp_path: Path) -> None:
 
 def test_feeds_are_of_the_files_type() -> None:
     feed = Feed("x", "uint8", (None, 3, 1, 1), ("pixel_values",))
-    from workbench.backbones.foreign import fed
     from workbench.modalities.image import ImagePreparation
 
     contract = Contract((feed,), "y", False, "logits", (), {}, layout="NCHW", channels="rgb")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from workbench.backbones.contract import Feed
@@ -21,7 +22,14 @@ _FILTERS = {"nearest": 0, "bilinear": 2, "bicubic": 3}
 _SCALING = {"Div", "Mul", "Sub", "Add"}  # of raw pixels, as the first thing a file does
 
 
-def infer_inputs(signature: Signature, modality: str, wanted: Audit, columns: Sequence[Column], folder: Path) -> Inputs:
+def infer_inputs(
+    signature: Signature,
+    modality: str,
+    wanted: Audit,
+    columns: Sequence[Column],
+    folder: Path,
+    order: Sequence[str] = (),
+) -> Inputs:
     """How a modality's examples go into a file.
 
     Args:
@@ -30,6 +38,7 @@ def infer_inputs(signature: Signature, modality: str, wanted: Audit, columns: Se
         wanted: what the user says of it.
         columns: the data's feature columns (tables).
         folder: of the file, where a tokenizer may lie.
+        order: names of columns in which one matrix takes them; empty: the data's order.
 
     Raises:
         UsageError: what cannot be inferred, with the words to say it in.
@@ -38,8 +47,12 @@ def infer_inputs(signature: Signature, modality: str, wanted: Audit, columns: Se
     if own is not None:
         return own
     batch = max((p.shape[0] or 0 for p in signature.inputs if p.shape), default=0)
-    find = {"image": _picture, "text": text_inputs, "table": _table}[modality]
-    found = find(signature, wanted, columns, folder)
+    readers: dict[str, Callable[..., Inputs]] = {
+        "image": _picture,
+        "text": text_inputs,
+        "table": partial(_table, order=order),
+    }
+    found = readers[modality](signature, wanted, columns, folder)
     said = (*found.said, f"The file takes {batch} example{'s' * (batch > 1)} at a time.") if batch else found.said
     return Inputs(found.feeds, found.preparation, said, batch, found.layout, found.channels)
 
@@ -180,13 +193,17 @@ def _three(values: tuple[float, ...], default: float, name: str) -> Three:
 # -- tables -----------------------------------------------------------------------------
 
 
-def _table(signature: Signature, wanted: Audit, columns: Sequence[Column], folder: Path) -> Inputs:
+def _table(
+    signature: Signature, wanted: Audit, columns: Sequence[Column], folder: Path, *, order: Sequence[str]
+) -> Inputs:
     ports, names = signature.inputs, [c.name for c in columns]
+    place = {name: i for i, name in enumerate(order)}
+    names.sort(key=lambda name: place.get(name, len(place)))
     kinds = {c.name: c.kind for c in columns}
     feeds = []
     if len(ports) == 1 and ports[0].name not in wanted.inputs:
         feeds = [_matrix(ports[0], names)]
-        said = f"Input {ports[0].name} takes the columns in their order in the data: {_few(names)}."
+        said = (f"Input {ports[0].name} takes the columns in this order: {_few(names, 40)}.",)
     else:
         for port in ports:
             own = wanted.inputs.get(port.name) or (column_of(port.name, names),)
@@ -202,7 +219,9 @@ def _table(signature: Signature, wanted: Audit, columns: Sequence[Column], folde
                     hint=f'--set audit.inputs.{port.name}=\'["FIRST", "SECOND"]\' names them in their order',
                 )
             feeds.append(Feed(port.name, port.dtype, port.shape, tuple(own), len(own) > 1))
-        said = f"Each of {len(feeds)} inputs takes its columns by name."
+        by_name = (f"Each of {len(feeds)} inputs takes its columns by name.",) if len(feeds) > 1 else ()
+        several = [f for f in feeds if len(feeds) == 1 or f.matrix]
+        said = (*by_name, *(f"Input {f.name} takes the columns in this order: {_few(f.takes, 40)}." for f in several))
     for feed in feeds:
         for name in feed.takes:
             if (feed.dtype == "str") != (kinds[name] == "categorical"):
@@ -213,7 +232,7 @@ def _table(signature: Signature, wanted: Audit, columns: Sequence[Column], folde
                     hint=f"encode it as the model was trained, or --set {key}='[\"{name}\"]'",
                 )
     dtype = "float64" if any(f.dtype in ("float64", "int64", "int32") for f in feeds) else "float32"
-    return Inputs(tuple(feeds), TablePreparation(tuple(columns), dtype), (said,))
+    return Inputs(tuple(feeds), TablePreparation(tuple(columns), dtype), said)
 
 
 def _matrix(port: Port, names: list[str]) -> Feed:
@@ -241,5 +260,5 @@ def _plain(name: str) -> str:
     return re.sub(r"[^0-9a-z]+", "_", name.lower()).strip("_")
 
 
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+def _few(names: Sequence[str], most: int = 12) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -162,6 +162,8 @@ def fed(feed: Feed, batch: Mapping[str, np.ndarray], contract: Contract, prepara
     if feed.dtype in _LIMITS:
         low, high = _LIMITS[feed.dtype]
         array = np.clip(np.rint(array), low, high)
+    elif feed.dtype in ("int32", "int64", "bool") and array.dtype.kind == "f":  # of values that a method made up
+        array = np.rint(array)
     return np.ascontiguousarray(array, dtype=feed.dtype)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -121,6 +122,9 @@ def load_twin(path: Path, contract: Contract) -> TorchBackbone:
     modality = contract.preparation["modality"]
     if any(feed.dtype == "str" for feed in contract.feeds):
         raise Refusal("the file takes text, which has no gradient")
+    whole = [feed.name for feed in contract.feeds if feed.dtype in ("int32", "int64")]
+    if modality == "table" and whole:
+        raise Refusal(f"the file takes whole numbers ({', '.join(whole)}), along which there is no gradient")
     graph = Graph(onnx.load(str(path)), (contract.output,))
     module: Any = Twin(graph, contract).eval()
     if modality == "text":
@@ -168,6 +172,9 @@ def check_twin(twin: TorchBackbone, file: Any, encoded: Any, tolerance: float) -
     reason = "" if passed else (
         f"the converted graph differs from the file by {worst:.2g} (relative), more than the {tolerance:g} allowed"
     )  # fmt: skip
+    if passed and n:
+        reason = why_no_gradient(twin, encoded.batch([0]))
+        passed = not reason
     return {
         "passed": passed,
         "n": n,
@@ -176,6 +183,18 @@ def check_twin(twin: TorchBackbone, file: Any, encoded: Any, tolerance: float) -
         "max_abs": worst_absolute,
         "reason": reason,
     }
+
+
+def why_no_gradient(twin: TorchBackbone, one: Mapping[str, np.ndarray]) -> str:
+    """Why the answers for one example have no gradient by its coordinates; "" where they have one."""
+    x = twin.coordinates(one).detach().clone().requires_grad_(True)
+    try:
+        with torch.enable_grad():
+            answers = twin.from_coordinates(one)(x).sum()
+            slope = torch.autograd.grad(answers, x, allow_unused=True)[0] if answers.requires_grad else None
+    except Exception as e:  # as above
+        return f"the converted graph cannot be run: {type(e).__name__}: {' '.join(str(e).split())[:200]}"
+    return "the converted graph rounds or compares its inputs, so it has no gradient" if slope is None else ""
 
 
 def _chances(scores: np.ndarray, contract: Contract) -> np.ndarray:

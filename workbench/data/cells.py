@@ -43,13 +43,13 @@ def numbers(cells: Iterable[Any]) -> list[float] | None:
         return None
 
 
-def category(cell: Any) -> str | None:
-    """A cell as the name of a category; None where missing. 1.0 and 1 are both `1`."""
+def category(cell: Any, exact: bool = False) -> str | None:
+    """A cell as the name of a category; None where missing. 1.0 and 1 are both `1`; `exact` keeps blanks around it."""
     if cell is None:
         return None
     if isinstance(cell, str):
         text = cell.strip()
-        return None if text in _NO_CATEGORY else text
+        return None if text in _NO_CATEGORY else cell if exact else text
     if isinstance(cell, float):
         if math.isnan(cell):
             return None

@@ -73,7 +73,7 @@ def unseen_categories(dataset: Dataset) -> Finding:
     for column in dataset.columns:
         if column.kind != "categorical":
             continue
-        known = set(column.categories)
+        known = {e.input[column.name] for e in dataset.examples if e.split == "train"}
         rows = [
             (e.id, e.input[column.name])
             for e in dataset.examples

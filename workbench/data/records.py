@@ -55,10 +55,12 @@ class Records:
         self.rows = [r for r, why in zip(self.rows, reasons, strict=True) if not why]
 
 
-def table_records(parts: Sequence[tuple[str, Table]], data: Data, modality: str, kind: str) -> Records:
+def table_records(
+    parts: Sequence[tuple[str, Table]], data: Data, modality: str, kind: str, exact: bool = False
+) -> Records:
     """The rows of one table, or of one table a split, as records.
 
-    Roles and kinds of columns are taken from the training table.
+    Roles and kinds of columns are taken from the training table. `exact` keeps blanks around categories.
 
     Raises:
         DataError: a column is missing, an id is there twice, a cell is not what it must be.
@@ -69,7 +71,7 @@ def table_records(parts: Sequence[tuple[str, Table]], data: Data, modality: str,
     named = roles.target or ", ".join(roles.targets)
     records = Records([], named, notes=notes, class_names=training.class_names.get(roles.target, ()))
     if modality == "table":
-        records.columns = _columns(training, roles, data, records)
+        records.columns = _columns(training, roles, data, records, exact)
     needed = (
         roles.target,
         *roles.targets,
@@ -112,7 +114,7 @@ def _rationale(cell: Any) -> str | None:
     return category(cell)
 
 
-def _columns(table: Table, roles: Roles, data: Data, records: Records) -> tuple[Column, ...]:
+def _columns(table: Table, roles: Roles, data: Data, records: Records, exact: bool) -> tuple[Column, ...]:
     """Name and kind of each feature column; columns without any value are left out."""
     columns = []
     for name in roles.inputs:
@@ -123,7 +125,7 @@ def _columns(table: Table, roles: Roles, data: Data, records: Records) -> tuple[
         typed = table.as_text or not any(isinstance(cell, str) for cell in cells)  # "5" in JSON is meant as text
         values = numbers(cells) if typed and name not in data.categorical else None
         numeric = values is not None and not all(map(math.isnan, values))
-        columns.append(Column(name, "numeric" if numeric else "categorical"))
+        columns.append(Column(name, "numeric" if numeric else "categorical", exact=exact and not numeric))
     if not columns:
         raise DataError(f"{table.where}: every feature column is empty", hint="check the file's content")
     return tuple(columns)
@@ -136,7 +138,7 @@ def _rows(table: Table, roles: Roles, columns: Sequence[Column]) -> tuple[list[A
         cells = table.columns[column.name]
         if column.kind == "categorical":
             pool: dict[str | None, str | None] = {}
-            converted.append([pool.setdefault(c, c) for c in map(category, cells)])
+            converted.append([pool.setdefault(c, c) for c in (category(cell, column.exact) for cell in cells)])
             continue
         values: list[float | None] = []
         for i, cell in enumerate(cells):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from workbench import registry
 from workbench.data import folders, hub
+from workbench.data.audited import for_file
 from workbench.data.cells import as_value, in_order
 from workbench.data.fingerprint import target_name
 from workbench.data.labels import check_label_sets, label_names
@@ -40,8 +41,8 @@ def load_dataset(config: Config, modality: str, kind: str) -> Dataset:
 
     Returns:
         The dataset. Class labels are sorted (numbers by value) unless `data.labels` gives
-        their order; categories are those of the training split; pictures stay paths or
-        bytes, and each one was decoded once.
+        their order; categories are those of the training split (of all rows for a file that is
+        audited); pictures stay paths or bytes, and each one was decoded once.
 
     Raises:
         DataError: the data cannot be used as it is, or more than `data.max_skipped` of it.
@@ -50,13 +51,14 @@ def load_dataset(config: Config, modality: str, kind: str) -> Dataset:
     """
     own = not config.data.source.startswith(_FIXTURE)
     dataset = _load(config, modality, kind) if own else _fixture(config, modality, kind)
-    return plant(dataset, config.data.shortcut, config.seed)
+    dataset = plant(dataset, config.data.shortcut, config.seed)
+    return for_file(dataset) if config.audit.model and modality == "table" else dataset
 
 
 def _load(config: Config, modality: str, kind: str) -> Dataset:
     data = config.data
     try:
-        records, name = _read(data, modality, kind)
+        records, name = _read(data, modality, kind, exact=bool(config.audit.model))
     except OSError as e:
         raise DataError(
             f"cannot read {e.filename or data.source}: {e.strerror or e}", hint="check its permissions"
@@ -103,12 +105,12 @@ def _load(config: Config, modality: str, kind: str) -> Dataset:
     )
 
 
-def _read(data: Data, modality: str, kind: str) -> tuple[Records, str]:
+def _read(data: Data, modality: str, kind: str, exact: bool) -> tuple[Records, str]:
     """The records of a source, and its name."""
     if data.source.startswith(_HUB):
         name = data.source.removeprefix(_HUB)
         parts = hub.hub_tables(name, data.subset, data.revision)
-        return table_records(parts, data, modality, kind), name
+        return table_records(parts, data, modality, kind, exact), name
     path = Path(data.source)
     if not data.source or not path.exists():
         raise DataError(
@@ -121,7 +123,7 @@ def _read(data: Data, modality: str, kind: str) -> tuple[Records, str]:
         if not columns_named and folders.has_class_folders(path):
             return _pictures(path, data, kind), name
     parts = _tables(path, data)
-    records = table_records(parts, data, modality, kind)
+    records = table_records(parts, data, modality, kind, exact)
     records.notes.insert(0, f"Read from {', '.join(table.where for _, table in parts)}.")
     return records, name
 

@@ -62,14 +62,19 @@ class TablePreparation:
             "inputs": list(self.inputs),
             **({} if self.dtype == "float32" else {"dtype": self.dtype}),
             "columns": [
-                {"name": c.name, "kind": c.kind, "categories": list(c.categories), "unit": c.unit} for c in self.columns
+                {"name": c.name, "kind": c.kind, "categories": list(c.categories), "unit": c.unit}
+                | ({"exact": True} if c.exact else {})
+                for c in self.columns
             ],
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> TablePreparation:
         return cls(
-            tuple(Column(c["name"], c["kind"], tuple(c["categories"]), c.get("unit", "")) for c in value["columns"]),
+            tuple(
+                Column(c["name"], c["kind"], tuple(c["categories"]), c.get("unit", ""), c.get("exact", False))
+                for c in value["columns"]
+            ),
             value.get("dtype", "float32"),
         )
 

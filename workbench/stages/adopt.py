@@ -12,14 +12,14 @@ import onnx
 from workbench.backbones.contract import CONTRACT, Contract
 from workbench.backbones.contract_inputs import infer_inputs
 from workbench.backbones.contract_outputs import choose_output, kind_of
+from workbench.backbones.contract_rows import check_rows
 from workbench.backbones.foreign import ForeignBackbone
 from workbench.backbones.onnx_file import check_file
 from workbench.backbones.onnx_session import open_session
 from workbench.backbones.signature import Signature, read_signature
-from workbench.errors import ArtefactError, DataError, Refusal
+from workbench.errors import ArtefactError, Refusal
 from workbench.run import hash_file
 from workbench.stages.session import Session, do_stage
-from workbench.types import Dataset
 
 TWIN = "onnx/twin.json"
 TRIED = 256  # examples on which outputs are looked at and the torch twin is compared
@@ -80,9 +80,8 @@ def whole(path: Path) -> bytes:
 def settle_contract(session: Session, signature: Signature, path: Path) -> tuple[Contract, np.ndarray]:
     """The contract of a file with the run's data, and the rows of the data that were tried."""
     config, dataset, task = session.config, session.dataset, session.task
-    inputs = infer_inputs(
-        signature, task.modality_name, config.audit, dataset.columns, Path(config.audit.model).resolve().parent
-    )
+    folder = Path(config.audit.model).resolve().parent
+    inputs = infer_inputs(signature, task.modality_name, config.audit, dataset.columns, folder, config.data.features)
     port = choose_output(signature, task.kind, config.audit)
     keyed = port.dtype == "map"
     keys = signature.classes if keyed else ()
@@ -103,7 +102,7 @@ def settle_contract(session: Session, signature: Signature, path: Path) -> tuple
         sha256=hash_file(Path(config.audit.model)),
         facts=facts,
     )
-    check_whole_numbers(contract, dataset)
+    check_rows(contract, ((e.id, e.input) for e in dataset.examples))
     rows = tried(session)
     backbone = ForeignBackbone(path, contract, device=session.device)
     encoded = task.modality.encode([dataset.examples[int(i)].input for i in rows], backbone.preparation)
@@ -114,21 +113,6 @@ def settle_contract(session: Session, signature: Signature, path: Path) -> tuple
     if dataset.labels:
         said.append(f"The names of the classes: {config.audit.labels_from or 'as the config gives them'}.")
     return replace(contract, kind=kind, said=tuple(said)), rows
-
-
-def check_whole_numbers(contract: Contract, dataset: Dataset) -> None:
-    """Refuse a missing value for an input of whole numbers, which has no way to say "missing"."""
-    for feed in contract.feeds:
-        if not feed.dtype.startswith(("int", "uint")) or dataset.modality != "table":
-            continue
-        for example in dataset.examples:
-            for name in feed.takes:
-                value = example.input.get(name)
-                if value is None or value != value:
-                    raise DataError(
-                        f"example {example.id!r}: {name!r} is missing, and input {feed.name} takes whole numbers",
-                        hint="fill it in, or leave the row out",
-                    )
 
 
 def tried(session: Session) -> np.ndarray:

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.special import expit
 
 from workbench.backbones.contract import CONTRACT
+from workbench.backbones.contract_rows import check_rows
 from workbench.backbones.devices import choose_device
 from workbench.backbones.foreign import ForeignBackbone
 from workbench.backbones.onnx import OnnxBackbone
@@ -52,6 +53,8 @@ def predict_new(
     backbone: Any = ForeignBackbone(file, device=device) if audited else _open(file, device, config.predict.gpu)
     labels, preparation, data = backbone.metadata["labels"], backbone.preparation, config.data
     ids, inputs = new_inputs(Path(source), data, preparation.modality, getattr(preparation, "columns", ()))
+    if audited:
+        check_rows(backbone.contract, zip(ids, inputs, strict=True))
     encoded = _MODALITIES[preparation.modality].encode(inputs, preparation)
     order = np.argsort(encoded.lengths, kind="stable")
     parts = [backbone.outputs(encoded.batch(order[i : i + _BATCH])) for i in range(0, len(order), _BATCH)]

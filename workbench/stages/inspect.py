@@ -20,6 +20,7 @@ import numpy as np
 import tomli_w
 
 from workbench import registry
+from workbench.backbones.contract_rows import check_rows
 from workbench.bank import remember
 from workbench.config import Assess, Config
 from workbench.data.single import single_input
@@ -109,6 +110,8 @@ def inspect(
         preparation = models.onnx.preparation
         columns = getattr(preparation, "columns", ())
         name, given = single_input(value, home.config.data, preparation.modality, columns)
+        if home.audited:
+            check_rows(home.onnx.contract, [(name, given)])
         example = Example(name, given, None, "new")
     models.begin()
     one = One.of(home, models, example, Path(folder), before=before)
