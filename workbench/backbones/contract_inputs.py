@@ -10,6 +10,7 @@ from workbench.backbones.contract import Feed
 from workbench.backbones.contract_own import own_inputs
 from workbench.backbones.contract_ports import Inputs, shape_text
 from workbench.backbones.contract_texts import text_inputs
+from workbench.backbones.first_arithmetic import SCALING
 from workbench.backbones.signature import Port, Signature
 from workbench.config_audit import Audit
 from workbench.errors import UsageError
@@ -18,7 +19,6 @@ from workbench.modalities.table import TablePreparation
 from workbench.types import Column
 
 _FILTERS = {"nearest": 0, "bilinear": 2, "bicubic": 3}
-_SCALING = {"Div", "Mul", "Sub", "Add"}  # of raw pixels, as the first thing a file does
 
 
 def infer_inputs(signature: Signature, modality: str, wanted: Audit, columns: Sequence[Column], folder: Path) -> Inputs:
@@ -149,14 +149,16 @@ def _scaling(port: Port, signature: Signature, wanted: Audit) -> tuple[float, Th
         return 1 / divisor, mean, std, f"{said}, as was given."
     if port.dtype in ("uint8", "int32", "int64"):
         return 1.0, mean, std, f"Pixels go in as they are, 0 to 255: the input is of type {port.dtype}."
+    arithmetic = signature.arithmetic.get(port.name)
+    if arithmetic and arithmetic.range == 1:
+        said = f"Pixels are divided by 255: the file scales numbers of 0 to 1 itself ({arithmetic.first} comes first)."
+        return 1 / 255, mean, std, said
     first = [name for name in signature.first[port.name] if name not in ("Cast", "Transpose", "Identity")][:1]
-    if first and first[0] in _SCALING:
-        return (
-            1.0,
-            mean,
-            std,
-            f"Pixels go in as they are, 0 to 255: the file scales them itself ({first[0]} comes first).",
-        )
+    known = arithmetic.range == 255 if arithmetic else bool(first) and first[0] in SCALING
+    if known:
+        what = arithmetic.first if arithmetic else first[0]
+        said = f"Pixels go in as they are, 0 to 255: the file scales them itself ({what} comes first)."
+        return 1.0, mean, std, said
     raise UsageError(
         f"{shape_text(port)}: the file does not say how pixels of 0 to 255 become numbers",
         hint='--preprocess "scale=255" (0 to 1), "scale=1" (0 to 255), "scale=127.5 mean=1" (-1 to 1), or '
