@@ -237,6 +237,12 @@ def test_constants_that_cannot_be_read_are_of_raw_pixels(tmp_path: Path) -> None
 def test_a_size_that_the_file_does_not_take_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="8 pixels high"):
         inferred(picture(tmp_path / "m.onnx", ["n", 3, 8, 8]), "image", scale=255, size=(16, 8))
+    path = picture(tmp_path / "i.onnx", ["n", 3, 8, 8], before=[helper.make_node("Identity", ["image"], ["x"])])
+    model = onnx.load(str(path))
+    model.graph.input[0].name = model.graph.node[0].input[0] = "input"
+    onnx.save(model, str(path))
+    with pytest.raises(UsageError, match=r"but input \(any, 3, 8, 8\) takes pictures 8 pixels high"):
+        inferred(path, "image", scale=255, size=(16, 8))
     with pytest.raises(UsageError, match="any size"):
         inferred(picture(tmp_path / "m.onnx", ["n", 3, "h", "w"]), "image", scale=255)
 

@@ -7,7 +7,7 @@ from typing import Any
 from workbench import registry
 from workbench.backbones.contract_inputs import column_of
 from workbench.backbones.contract_outputs import choose_output, width_of
-from workbench.backbones.contract_ports import shape_text
+from workbench.backbones.contract_ports import after_input
 from workbench.backbones.signature import Signature
 from workbench.config import Config
 from workbench.data.cells import as_value
@@ -79,7 +79,7 @@ def features_of(signature: Signature, columns: tuple[Column, ...], config: Confi
         missing = [p for p in signature.inputs if not column_of(p.name, names)]
         if missing:
             raise UsageError(
-                f"input {shape_text(missing[0])} is named after no column of the data",
+                f"input {after_input(missing[0])} is named after no column of the data",
                 hint=f"say which it takes: --set audit.inputs.{missing[0].name}='[\"COLUMN\"]'; columns: "
                 f"{', '.join(names)}",
             )
