@@ -211,6 +211,8 @@ def _maker(made_by: dict[str, Any], name: str) -> str:
     while name in made_by:
         node = made_by[name]
         if node.op_type not in ("Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "ZipMap"):
-            return str(node.op_type)
+            after = next((a.s.decode(errors="replace") for a in node.attribute if a.name == "post_transform"), "NONE")
+            regressor = node.op_type.endswith("Regressor") and after != "NONE"
+            return f"{node.op_type} with {after}" if regressor else str(node.op_type)
         name = node.input[0]
     return ""

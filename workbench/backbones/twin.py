@@ -76,8 +76,7 @@ class Twin(nn.Module):
         if step and n != step:  # a graph of a fixed batch may hold that number in its shapes
             parts = [self._scores(_part(feeds, i, step)) for i in range(0, n, step)]
             return torch.cat(parts)[:n]
-        (out,) = self.graph(**feeds)
-        rows = out.reshape(n, -1).to(torch.float32)
+        rows = torch.cat([out.reshape(n, -1).to(torch.float32) for out in self.graph(**feeds)], dim=1)
         return scores_of(rows, self.contract)
 
 
@@ -121,7 +120,7 @@ def load_twin(path: Path, contract: Contract) -> TorchBackbone:
     modality = contract.preparation["modality"]
     if any(feed.dtype == "str" for feed in contract.feeds):
         raise Refusal("the file takes text, which has no gradient")
-    graph = Graph(onnx.load(str(path)), (contract.output,))
+    graph = Graph(onnx.load(str(path)), contract.read)
     module: Any = Twin(graph, contract).eval()
     if modality == "text":
         module.get_input_embeddings()
