@@ -12,12 +12,13 @@ import onnx
 from workbench.backbones.contract import CONTRACT, Contract
 from workbench.backbones.contract_inputs import infer_inputs
 from workbench.backbones.contract_outputs import choose_output, class_columns, kind_of
-from workbench.backbones.foreign import ForeignBackbone
+from workbench.backbones.foreign import ForeignBackbone, scores_of
 from workbench.backbones.onnx_file import check_file
 from workbench.backbones.onnx_session import open_session
 from workbench.backbones.signature import Signature, read_signature
 from workbench.errors import ArtefactError, DataError, Refusal
 from workbench.run import hash_file
+from workbench.stages.own_labels import differing, label_output, sentence
 from workbench.stages.session import Session, do_stage
 from workbench.types import Dataset
 
@@ -116,7 +117,15 @@ def settle_contract(session: Session, signature: Signature, path: Path) -> tuple
     said = [*inputs.said, f"The answer is read from {which}. {how}"]
     if dataset.labels:
         said.append(f"The names of the classes: {config.audit.labels_from or 'as the config gives them'}.")
-    return replace(contract, kind=kind, said=tuple(said)), rows
+    contract = replace(contract, kind=kind)
+    own = label_output(signature, contract.read) if task.kind == "class" else None
+    if own is not None:
+        given = [v for batch in batches for v in backbone.labels(encoded.batch(batch), own.name)]
+        differ = differing(given, scores_of(found, contract), dataset.labels, signature.classes)
+        if differ is not None:
+            said.append(sentence(own.name, len(rows), differ))
+            facts["own_labels"] = {"output": own.name, "n": len(rows), "differ": differ}
+    return replace(contract, said=tuple(said), facts=facts), rows
 
 
 def check_whole_numbers(contract: Contract, dataset: Dataset) -> None:
