@@ -198,9 +198,66 @@ def test_raw_pixels_go_where_the_file_scales_them_itself(tmp_path: Path) -> None
     assert inferred(whole, "image").preparation.scale == 1.0
 
 
+@pytest.mark.parametrize(
+    ("steps", "divisor"),
+    [
+        ([("Sub", [0.5, 0.45, 0.4]), ("Div", [0.25, 0.24, 0.23])], 255),
+        ([("Mul", 2.0), ("Sub", 1.0)], 255),
+        ([("Mul", 255.0), ("Sub", [123.7, 116.8, 103.9])], 255),
+        ([("Sub", 0.0), ("Mul", 4.0)], 255),
+        ([("Sub", [123.7, 116.8, 103.9])], 1),
+        ([("Add", [-123.7, -116.8, -103.9]), ("Mul", 0.017)], 1),
+        ([("Mul", 1 / 255), ("Sub", [0.485, 0.456, 0.406]), ("Div", 0.226)], 1),
+        ([("Div", 127.5), ("Sub", 1.0)], 1),
+        ([("Mul", 1.0)], None),
+        ([("Add", 1.0), ("Div", 2.0)], None),
+    ],
+)
+@pytest.mark.parametrize("kept", ["weights", "constants"])
+def test_the_files_own_constants_say_whether_pixels_are_divided(
+    steps: Any, divisor: float | None, kept: str, tmp_path: Path
+) -> None:
+    values = {f"c{i}": np.array(v, np.float32).reshape((-1, 1, 1) if np.size(v) > 1 else ()) for i, (_, v) in enumerate(steps)}  # fmt: skip  # noqa: E501
+    names = ["image", *(f"v{i}" for i in range(len(steps) - 1)), "x"]
+    nodes = [helper.make_node(op, [names[i], f"c{i}"], [names[i + 1]]) for i, (op, _) in enumerate(steps)]
+    path = picture(tmp_path / "m.onnx", ["n", 3, 8, 8], before=nodes)
+    model = onnx.load(str(path))
+    for i, (name, value) in enumerate(values.items()):
+        tensor = numpy_helper.from_array(value, name)
+        if kept == "weights":
+            model.graph.initializer.append(tensor)
+        else:
+            model.graph.node.insert(i, helper.make_node("Constant", [], [name], value=tensor))
+    onnx.save(model, str(path))
+    if divisor is None:
+        with pytest.raises(UsageError, match="does not say how pixels"):
+            inferred(path, "image")
+    else:
+        found = inferred(path, "image")
+        assert found.preparation.scale == pytest.approx(1 / divisor)
+        assert f"({steps[0][0]} " in found.said[-1]
+
+
+def test_constants_that_cannot_be_read_are_of_raw_pixels(tmp_path: Path) -> None:
+    nodes = [helper.make_node("ReduceMax", ["image"], ["top"]), helper.make_node("Div", ["image", "top"], ["x"])]
+    assert not open_model(picture(tmp_path / "a.onnx", ["n", 3, 8, 8], before=nodes))[0].arithmetic
+    whole = np.full((3, 8, 8), 0.5, np.float32)
+    path = picture(tmp_path / "b.onnx", ["n", 3, 8, 8], before=[helper.make_node("Sub", ["image", "c"], ["x"])])
+    model = onnx.load(str(path))
+    model.graph.initializer.append(numpy_helper.from_array(whole, "c"))
+    onnx.save(model, str(path))
+    assert inferred(path, "image").preparation.scale == 1.0
+
+
 def test_a_size_that_the_file_does_not_take_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="8 pixels high"):
         inferred(picture(tmp_path / "m.onnx", ["n", 3, 8, 8]), "image", scale=255, size=(16, 8))
+    path = picture(tmp_path / "i.onnx", ["n", 3, 8, 8], before=[helper.make_node("Identity", ["image"], ["x"])])
+    model = onnx.load(str(path))
+    model.graph.input[0].name = model.graph.node[0].input[0] = "input"
+    onnx.save(model, str(path))
+    with pytest.raises(UsageError, match=r"but input \(any, 3, 8, 8\) takes pictures 8 pixels high"):
+        inferred(path, "image", scale=255, size=(16, 8))
     with pytest.raises(UsageError, match="any size"):
         inferred(picture(tmp_path / "m.onnx", ["n", 3, "h", "w"]), "image", scale=255)
 

@@ -48,6 +48,7 @@ class Contract:
     Attributes:
         feeds: its inputs.
         output: the output that is read.
+        outputs: the outputs that are read beside each other, one of each class, where there are several.
         keyed: whether that output is a list of mappings from class to score (a ZipMap).
         kind: a key of `KINDS`.
         keys: the classes in the file's own spelling, in the order of `labels`, where it names them.
@@ -67,6 +68,7 @@ class Contract:
     kind: str
     labels: tuple[str, ...]
     preparation: Mapping[str, Any]
+    outputs: tuple[str, ...] = ()
     keys: tuple[str | int, ...] = ()
     batch: int = 0
     layout: str = ""
@@ -74,6 +76,11 @@ class Contract:
     said: tuple[str, ...] = ()
     sha256: str = ""
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """Every output that is read."""
+        return self.outputs or (self.output,)
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **dataclasses.asdict(self)}

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from workbench.backbones.contract import Feed
 from workbench.backbones.contract_own import own_inputs
-from workbench.backbones.contract_ports import Inputs, shape_text
+from workbench.backbones.contract_ports import Inputs, after_input, shape_text
 from workbench.backbones.contract_texts import text_inputs
+from workbench.backbones.first_arithmetic import SCALING
 from workbench.backbones.signature import Port, Signature
 from workbench.config_audit import Audit
 from workbench.errors import UsageError
@@ -19,7 +20,6 @@ from workbench.modalities.table import TablePreparation
 from workbench.types import Column
 
 _FILTERS = {"nearest": 0, "bilinear": 2, "bicubic": 3}
-_SCALING = {"Div", "Mul", "Sub", "Add"}  # of raw pixels, as the first thing a file does
 
 
 def infer_inputs(
@@ -84,13 +84,13 @@ def _picture(signature: Signature, wanted: Audit, columns: Sequence[Column], fol
     size = tuple(s for s in (given_size or (height, width)) if s is not None)
     if len(size) != 2:
         raise UsageError(
-            f"input {shape_text(port)} takes pictures of any size",
+            f"input {after_input(port)} takes pictures of any size",
             hint='say which one the model was trained on: --preprocess "size=224x224"',
         )
     for given, own, what in ((size[0], height, "high"), (size[1], width, "wide")):
         if own is not None and given != own:
             raise UsageError(
-                f"size={size[0]}x{size[1]}, but input {shape_text(port)} takes pictures {own} pixels {what}",
+                f"size={size[0]}x{size[1]}, but input {after_input(port)} takes pictures {own} pixels {what}",
                 hint=f'--preprocess "size={height or size[0]}x{width or size[1]}", or leave it out',
             )
     scale, mean, std, said = _scaling(port, signature, wanted)
@@ -107,7 +107,7 @@ def _picture(signature: Signature, wanted: Audit, columns: Sequence[Column], fol
 def _layout(port: Port, first: tuple[str, ...], wanted: Audit) -> tuple[str, str]:
     """NCHW, NHWC or NHW (no channels), and how that is known."""
     if len(port.shape) == 3:
-        return "NHW", f"Input {shape_text(port)} has no axis of channels."
+        return "NHW", f"Input {after_input(port)} has no axis of channels."
     inner, last = port.shape[1], port.shape[3]
     if wanted.layout:
         layout = wanted.layout.upper()
@@ -115,7 +115,7 @@ def _layout(port: Port, first: tuple[str, ...], wanted: Audit) -> tuple[str, str
         if channels not in (1, 3, None):
             other = "nhwc" if layout == "NCHW" else "nchw"
             raise UsageError(
-                f"layout={wanted.layout}, but input {shape_text(port)} would then have {channels} channels",
+                f"layout={wanted.layout}, but input {after_input(port)} would then have {channels} channels",
                 hint=f'--preprocess "layout={other}", or leave it out',
             )
         return layout, f"The layout {layout} was given."
@@ -126,7 +126,7 @@ def _layout(port: Port, first: tuple[str, ...], wanted: Audit) -> tuple[str, str
         layout = "NHWC" if "Transpose" in first[: first.index("Conv")] else "NCHW"
         return layout, f"The layout {layout} follows from how the input reaches the first convolution."
     raise UsageError(
-        f"the layout of input {shape_text(port)} cannot be told from its sizes",
+        f"the layout of input {after_input(port)} cannot be told from its sizes",
         hint='--preprocess "layout=nchw" (channels first, as PyTorch) or "layout=nhwc" (last, as TensorFlow)',
     )
 
@@ -162,14 +162,16 @@ def _scaling(port: Port, signature: Signature, wanted: Audit) -> tuple[float, Th
         return 1 / divisor, mean, std, f"{said}, as was given."
     if port.dtype in ("uint8", "int32", "int64"):
         return 1.0, mean, std, f"Pixels go in as they are, 0 to 255: the input is of type {port.dtype}."
+    arithmetic = signature.arithmetic.get(port.name)
+    if arithmetic and arithmetic.range == 1:
+        said = f"Pixels are divided by 255: the file scales numbers of 0 to 1 itself ({arithmetic.first} comes first)."
+        return 1 / 255, mean, std, said
     first = [name for name in signature.first[port.name] if name not in ("Cast", "Transpose", "Identity")][:1]
-    if first and first[0] in _SCALING:
-        return (
-            1.0,
-            mean,
-            std,
-            f"Pixels go in as they are, 0 to 255: the file scales them itself ({first[0]} comes first).",
-        )
+    known = arithmetic.range == 255 if arithmetic else bool(first) and first[0] in SCALING
+    if known:
+        what = arithmetic.first if arithmetic else first[0]
+        said = f"Pixels go in as they are, 0 to 255: the file scales them itself ({what} comes first)."
+        return 1.0, mean, std, said
     raise UsageError(
         f"{shape_text(port)}: the file does not say how pixels of 0 to 255 become numbers",
         hint='--preprocess "scale=255" (0 to 1), "scale=1" (0 to 255), "scale=127.5 mean=1" (-1 to 1), or '
@@ -209,13 +211,13 @@ def _table(
             own = wanted.inputs.get(port.name) or (column_of(port.name, names),)
             if missing := [n for n in own if n not in names]:
                 raise UsageError(
-                    f"input {shape_text(port)} takes a column that the data do not have: {missing[0] or port.name}",
+                    f"input {after_input(port)} takes a column that the data do not have: {missing[0] or port.name}",
                     hint=f"--set audit.inputs.{port.name}='[\"COLUMN\"]'; columns: {_few(names)}",
                 )
             width = port.shape[1] if len(port.shape) > 1 else 1
             if width not in (None, len(own)):
                 raise UsageError(
-                    f"input {shape_text(port)} takes {width} columns, and it is given {_few(own)}",
+                    f"input {after_input(port)} takes {width} columns, and it is given {_few(own)}",
                     hint=f'--set audit.inputs.{port.name}=\'["FIRST", "SECOND"]\' names them in their order',
                 )
             feeds.append(Feed(port.name, port.dtype, port.shape, tuple(own), len(own) > 1))
@@ -241,7 +243,7 @@ def _matrix(port: Port, names: list[str]) -> Feed:
         width = 1
     if width is not None and width != len(names):
         raise UsageError(
-            f"input {shape_text(port)} takes {width} columns, and the data have {len(names)} beside the target: "
+            f"input {after_input(port)} takes {width} columns, and the data have {len(names)} beside the target: "
             f"{_few(names)}",
             hint='name them in the order of training: --set \'data.features=["FIRST", "SECOND", ...]\'',
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from workbench.errors import StageError, UnknownName, UsageError
 
 _SUM = 1e-3  # by how much the probabilities of a row may miss 1
 _LIKELY = ("prob", "logit", "score")
+_REGRESSORS = ("LinearRegressor", "TreeEnsembleRegressor", "SVMRegressor")
 _FLOATS = ("float32", "float64", "float16")
 
 
@@ -23,11 +25,33 @@ def choose_output(signature: Signature, kind: str, wanted: Audit) -> Port:
         UnknownName: no output of the asked name.
         UsageError: none holds scores, or several may.
     """
+    port = _chosen(signature, kind, wanted)
+    last = signature.last.get(port.name, "")
+    if kind != "value" and last in _REGRESSORS and not wanted.scores:
+        raise UsageError(
+            f"the file is a regression: the last operator of output {port.name} is {last}, with no sigmoid or "
+            "softmax after it",
+            hint="name a regression with --task (tabular-regression), or export the classifier; if its numbers are "
+            'scores of classes all the same, say so: --preprocess "scores=logit" (one number; see docs/audit.md)',
+        )
+    return port
+
+
+def _chosen(signature: Signature, kind: str, wanted: Audit) -> Port:
     by_name = {p.name: p for p in signature.outputs}
+    columns = class_columns(signature, kind)
     if wanted.output:
         if wanted.output not in by_name:
             raise UnknownName("output", wanted.output, by_name)
+        if wanted.output in columns and (len(columns), wanted.output) != (2, columns[-1]):
+            at = columns.index(wanted.output)
+            raise UsageError(
+                f"output {wanted.output} holds the score of one class alone: {signature.classes[at]}",
+                hint=f"leave output= out: {', '.join(columns[:12])} are read beside each other, one of each class",
+            )
         return by_name[wanted.output]
+    if columns:
+        return Port(", ".join(columns), by_name[columns[0]].dtype, (None, len(columns)))
     listed = ", ".join(f"{shape_text(p)} {p.dtype}" for p in signature.outputs)
     fit = [p for p in signature.outputs if p.dtype == "map" or (p.dtype in _FLOATS and len(_wide(p)) <= 1)]
     if kind == "value":
@@ -41,11 +65,45 @@ def choose_output(signature: Signature, kind: str, wanted: Audit) -> Port:
         if len(fit) > 1 and len(found) == 1:
             return found[0]
     if len(fit) > 1:
-        raise UsageError(
-            f"several outputs may hold the answer: {', '.join(map(shape_text, fit))}",
-            hint=f'say which: --preprocess "output={fit[0].name}"',
-        )
+        raise _several(fit, kind)
     return fit[0]
+
+
+def _several(fit: Sequence[Port], kind: str) -> UsageError:
+    single = kind == "class" and not any(_wide(p) for p in fit)  # each may be the score of one class
+    return UsageError(
+        f"several outputs may hold the answer: {', '.join(map(shape_text, fit))}",
+        hint="export it with the scores of all classes in one output (scikit-learn: zipmap=False)"
+        if single and len(fit) > 2
+        else f'of two classes name the output of the second: --preprocess "output={fit[1].name}"'
+        if single
+        else f'say which: --preprocess "output={fit[0].name}"',
+    )
+
+
+def class_columns(signature: Signature, kind: str) -> tuple[str, ...]:
+    """Outputs that hold the score of one class each, in the order of the classes; empty where there are none.
+
+    So scikit-learn's exporter writes them with zipmap="columns": named after the classes behind a letter, signs
+    as underscores, and in their order. A name that was taken already gets a number, so one that fits is enough.
+    """
+    fit = [p for p in signature.outputs if p.dtype == "map" or p.dtype in _FLOATS]
+    classes = [str(c) for c in signature.classes]
+    if kind != "class" or len(classes) < 2 or len(fit) != len(classes):
+        return ()
+    if len(fit) == len(signature.outputs) or any(p.dtype == "map" or len(p.shape) > 2 or _wide(p) for p in fit):
+        return ()
+    names = [p.name for p in fit]
+    own = [[n for n in names if n in _spellings(c)] for c in classes]
+    found = {i: some[0] for i, some in enumerate(own) if len(some) == 1}
+    if len(set(found.values())) == len(classes):
+        return tuple(found.values())
+    return tuple(names) if found and all(names[i] == name for i, name in found.items()) else ()
+
+
+def _spellings(label: str) -> set[str]:
+    plain = re.sub(r"[^\w+]", "_", label)
+    return {label, plain, f"s{plain}", f"i{plain}", f"s{plain}_0"}  # the last: 0.0, which the file keeps as 0
 
 
 def _wide(port: Port) -> list[int | None]:
@@ -86,15 +144,16 @@ def kind_of(rows: np.ndarray, labels: int, task: str, last: str, wanted: Audit) 
     if task == "value":
         if width != 1:
             raise UsageError(
-                f"the model gives {width} numbers for an example, and a regression has one",
+                f"the model gives {width} number{'s' * (width != 1)} for an example, and a regression has one",
                 hint='name a classification with --task, or another output with --preprocess "output=NAME"',
             )
         return "value", "The output is the predicted value."
     single = width == 1 and labels == 2 and task == "class"
     if width != labels and not single:
         raise UsageError(
-            f"the model gives {width} scores for an example, and there are {labels} labels",
-            hint='name them in the model\'s order with --labels, or another output with --preprocess "output=NAME"',
+            f"the model gives {width} score{'s' * (width != 1)} for an example, and there are {labels} labels",
+            hint="give as many names as it gives scores, in its order, with --labels, or another output with "
+            '--preprocess "output=NAME"; of classes that it does not know no row can be judged',
         )
     kind, how = _seen(rows, single, task, last)
     if wanted.scores and wanted.scores != kind:

@@ -24,3 +24,9 @@ class Inputs:
 def shape_text(port: Port) -> str:
     """An input or output with its sizes: `X (any, 8)`."""
     return f"{port.name} ({', '.join('any' if s is None else str(s) for s in port.shape)})"
+
+
+def after_input(port: Port) -> str:
+    """As `shape_text`, behind the word "input": an input of that very name is not named twice."""
+    text = shape_text(port)
+    return text.removeprefix(f"{port.name} ") if port.name.lower() == "input" else text

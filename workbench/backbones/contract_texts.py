@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.backbones.contract import Feed
-from workbench.backbones.contract_ports import Inputs, shape_text
+from workbench.backbones.contract_ports import Inputs, after_input, shape_text
 from workbench.backbones.signature import Signature
 from workbench.config_audit import Audit
 from workbench.errors import UsageError
@@ -37,7 +37,7 @@ def text_inputs(signature: Signature, wanted: Audit, columns: Sequence[Column], 
         name = (wanted.inputs.get(port.name) or (_token_input(port.name),))[0]
         if name not in _TEXT_INPUTS or port.dtype not in ("int64", "int32"):
             raise UsageError(
-                f"input {shape_text(port)} of type {port.dtype} is none that a tokenizer fills",
+                f"input {after_input(port)} of type {port.dtype} is none that a tokenizer fills",
                 hint=f"say what it takes: --set audit.inputs.{port.name}='[\"input_ids\"]' (or attention_mask, "
                 "token_type_ids); others cannot be audited",
             )

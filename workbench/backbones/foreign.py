@@ -6,7 +6,7 @@ What the workbench's own file says of itself in its metadata, a `Contract` besid
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,21 +72,30 @@ class ForeignBackbone:
 
     def answers(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
         """The output that is read, as it comes: (n, K) float64."""
+        parts = self._asked(batch, self.contract.read)
+        return np.concatenate(
+            [np.concatenate([rows_of(o, self.contract) for o in found], axis=1)[:real] for found, real in parts]
+        )
+
+    def labels(self, batch: Mapping[str, np.ndarray], output: str) -> list[Any]:
+        """What an output of labels gives, one for each example."""
+        return [v for (found,), real in self._asked(batch, (output,)) for v in np.asarray(found).reshape(-1)[:real]]
+
+    def _asked(self, batch: Mapping[str, np.ndarray], outputs: tuple[str, ...]) -> Iterator[tuple[list[Any], int]]:
+        """Outputs piece by piece where the file takes a fixed batch, each with how many of its rows are real."""
         feeds = {feed.name: fed(feed, batch, self.contract, self.own) for feed in self.contract.feeds}
         n = len(next(iter(feeds.values())))
         step = self.contract.batch or n
-        parts = []
         for start in range(0, n, step):
             part = {name: array[start : start + step] for name, array in feeds.items()}
             real = len(next(iter(part.values())))
             if real < step:  # a fixed batch is filled up with its last row
                 part = {k: np.concatenate([v, np.repeat(v[-1:], step - real, axis=0)]) for k, v in part.items()}
-            parts.append(self._ask(part)[:real])
-        return np.concatenate(parts)
+            yield self._ask(part, outputs), real
 
-    def _ask(self, feeds: Mapping[str, np.ndarray]) -> np.ndarray:
+    def _ask(self, feeds: Mapping[str, np.ndarray], outputs: tuple[str, ...]) -> list[Any]:
         try:
-            found = self._session.run([self.contract.output], dict(feeds))[0]
+            found: list[Any] = self._session.run(list(outputs), dict(feeds))
         except Exception as e:  # the runtime's errors share no base class
             shapes = {k: list(v.shape) for k, v in feeds.items()}
             raise StageError(f"ONNX Runtime could not run {self.path.name} on {shapes}: {runtime_reason(e)}") from e
@@ -95,7 +104,7 @@ class ForeignBackbone:
                 f"ONNX Runtime went over from {self.providers[0]} to {self._session.get_providers()[0]} meanwhile",
                 hint="look for what the GPU lacks with `workbench doctor`, or use --device cpu",
             )
-        return rows_of(found, self.contract)
+        return found
 
     def describe(self) -> dict[str, Any]:
         """Content of providers.json: what was asked, what ran each node, and that it stayed so."""

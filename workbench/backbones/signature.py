@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from workbench.backbones.first_arithmetic import Arithmetic, first_arithmetic
 from workbench.errors import ArtefactError
 
 # ONNX Runtime's names of element types, as numpy calls them.
@@ -54,6 +55,7 @@ class Signature:
         first: operators that the inputs go through first, by input.
         last: the operator that gives each output.
         facts: producer, opsets, number of operators and of parameters.
+        arithmetic: the sums and products with constants that inputs go through first, where they do.
     """
 
     inputs: tuple[Port, ...]
@@ -64,6 +66,7 @@ class Signature:
     first: dict[str, tuple[str, ...]]
     last: dict[str, str]
     facts: dict[str, Any]
+    arithmetic: dict[str, Arithmetic] = field(default_factory=dict)
 
 
 def read_signature(path: Path, session: Any) -> Signature:
@@ -97,9 +100,10 @@ def read_signature(path: Path, session: Any) -> Signature:
     }
     first = {i.name: _path(graph, i.name) for i in inputs}
     made_by = {name: node for node in graph.node for name in node.output}
-    return Signature(
-        inputs, outputs, classes, origin, metadata, first, {o.name: _maker(made_by, o.name) for o in outputs}, facts
-    )
+    last = {o.name: _maker(made_by, o.name) for o in outputs}
+    found = {i.name: first_arithmetic(graph, i.name, path.parent) for i in inputs}
+    arithmetic = {name: one for name, one in found.items() if one is not None}
+    return Signature(inputs, outputs, classes, origin, metadata, first, last, facts, arithmetic)
 
 
 def _port(value: Any, what: str, path: Path) -> Port:
@@ -207,6 +211,8 @@ def _maker(made_by: dict[str, Any], name: str) -> str:
     while name in made_by:
         node = made_by[name]
         if node.op_type not in ("Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "ZipMap"):
-            return str(node.op_type)
+            after = next((a.s.decode(errors="replace") for a in node.attribute if a.name == "post_transform"), "NONE")
+            regressor = node.op_type.endswith("Regressor") and after != "NONE"
+            return f"{node.op_type} with {after}" if regressor else str(node.op_type)
         name = node.input[0]
     return ""

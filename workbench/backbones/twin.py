@@ -77,8 +77,7 @@ class Twin(nn.Module):
         if step and n != step:  # a graph of a fixed batch may hold that number in its shapes
             parts = [self._scores(_part(feeds, i, step)) for i in range(0, n, step)]
             return torch.cat(parts)[:n]
-        (out,) = self.graph(**feeds)
-        rows = out.reshape(n, -1).to(torch.float32)
+        rows = torch.cat([out.reshape(n, -1).to(torch.float32) for out in self.graph(**feeds)], dim=1)
         return scores_of(rows, self.contract)
 
 
@@ -125,7 +124,7 @@ def load_twin(path: Path, contract: Contract) -> TorchBackbone:
     whole = [feed.name for feed in contract.feeds if feed.dtype in ("int32", "int64")]
     if modality == "table" and whole:
         raise Refusal(f"the file takes whole numbers ({', '.join(whole)}), along which there is no gradient")
-    graph = Graph(onnx.load(str(path)), (contract.output,))
+    graph = Graph(onnx.load(str(path)), contract.read)
     module: Any = Twin(graph, contract).eval()
     if modality == "text":
         module.get_input_embeddings()

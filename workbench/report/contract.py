@@ -48,6 +48,17 @@ def twin_finding(view: RunView) -> list[Finding]:
     return [Finding("open", _("The audited file has no gradients here:"), rest, *link)]
 
 
+def labels_finding(view: RunView) -> list[Finding]:
+    """The first screen's line where the file's own labels are not what its scores decide."""
+    own = ((view.json("onnx/contract.json") or {}).get("facts") or {}).get("own_labels")
+    if not own or not own["differ"]:
+        return []
+    rest = _("on {differ:,} of {n:,} examples tried (output {output}). Everything here goes by the scores.").format(
+        **own
+    )
+    return [Finding("fair", _("The file's own labels are not what its scores decide"), rest, "#deployed", _("details"))]
+
+
 def adopted(view: RunView) -> Section | None:
     """The audited file: what goes in, what comes out, and how each of that is known."""
     contract = view.json("onnx/contract.json")

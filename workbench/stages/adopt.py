@@ -11,14 +11,15 @@ import onnx
 
 from workbench.backbones.contract import CONTRACT, Contract
 from workbench.backbones.contract_inputs import infer_inputs
-from workbench.backbones.contract_outputs import choose_output, kind_of
+from workbench.backbones.contract_outputs import choose_output, class_columns, kind_of
 from workbench.backbones.contract_rows import check_rows
-from workbench.backbones.foreign import ForeignBackbone
+from workbench.backbones.foreign import ForeignBackbone, scores_of
 from workbench.backbones.onnx_file import check_file
 from workbench.backbones.onnx_session import open_session
 from workbench.backbones.signature import Signature, read_signature
 from workbench.errors import ArtefactError, Refusal
 from workbench.run import hash_file
+from workbench.stages.own_labels import differing, label_output, sentence
 from workbench.stages.session import Session, do_stage
 
 TWIN = "onnx/twin.json"
@@ -88,9 +89,11 @@ def settle_contract(session: Session, signature: Signature, path: Path) -> tuple
     facts: dict[str, Any] = {**signature.facts, "target": dataset.target, "unit": dataset.unit}
     if task.kind == "labels":
         facts |= {"several": True, "thresholds": [0.5] * len(dataset.labels)}
+    columns = class_columns(signature, task.kind)
     contract = Contract(
         feeds=inputs.feeds,
         output=port.name,
+        outputs=columns if port.name == ", ".join(columns) else (),
         keyed=keyed,
         kind="logits",
         labels=dataset.labels,
@@ -106,13 +109,22 @@ def settle_contract(session: Session, signature: Signature, path: Path) -> tuple
     rows = tried(session)
     backbone = ForeignBackbone(path, contract, device=session.device)
     encoded = task.modality.encode([dataset.examples[int(i)].input for i in rows], backbone.preparation)
-    parts = [backbone.answers(encoded.batch(range(i, min(i + 64, len(rows))))) for i in range(0, len(rows), 64)]
-    found = np.concatenate(parts)
+    batches = [range(i, min(i + 64, len(rows))) for i in range(0, len(rows), 64)]
+    found = np.concatenate([backbone.answers(encoded.batch(batch)) for batch in batches])
     kind, how = kind_of(found, len(dataset.labels), task.kind, signature.last.get(port.name, ""), config.audit)
-    said = [*inputs.said, f"The answer is read from output {port.name}. {how}"]
+    which = f"the outputs {port.name}, one of each class" if contract.outputs else f"output {port.name}"
+    said = [*inputs.said, f"The answer is read from {which}. {how}"]
     if dataset.labels:
         said.append(f"The names of the classes: {config.audit.labels_from or 'as the config gives them'}.")
-    return replace(contract, kind=kind, said=tuple(said)), rows
+    contract = replace(contract, kind=kind)
+    own = label_output(signature, contract.read) if task.kind == "class" else None
+    if own is not None:
+        given = [v for batch in batches for v in backbone.labels(encoded.batch(batch), own.name)]
+        differ = differing(given, scores_of(found, contract), dataset.labels, signature.classes)
+        if differ is not None:
+            said.append(sentence(own.name, len(rows), differ))
+            facts["own_labels"] = {"output": own.name, "n": len(rows), "differ": differ}
+    return replace(contract, said=tuple(said), facts=facts), rows
 
 
 def tried(session: Session) -> np.ndarray:

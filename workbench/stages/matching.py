@@ -7,12 +7,13 @@ from typing import Any
 from workbench import registry
 from workbench.backbones.contract_inputs import column_of
 from workbench.backbones.contract_outputs import choose_output, width_of
-from workbench.backbones.contract_ports import shape_text
+from workbench.backbones.contract_ports import after_input
 from workbench.backbones.signature import Signature
 from workbench.config import Config
 from workbench.data.cells import as_value
 from workbench.data.sources import load_dataset
 from workbench.errors import UsageError
+from workbench.stages.own_labels import check_order, spelling
 from workbench.types import Column, Dataset
 
 
@@ -24,6 +25,8 @@ def match(config: Config, signature: Signature) -> Config:
     """
     task = registry.load("tasks", config.task)
     port = choose_output(signature, task.kind, config.audit)
+    if task.kind == "class" and config.data.labels and (how := check_order(config.data.labels, signature)):
+        config = _with(config, "audit", {"labels_from": how})
     names, table = task.kind != "value" and not config.data.labels, task.modality_name == "table"
     if not names and not table:
         return config
@@ -79,7 +82,7 @@ def features_of(signature: Signature, columns: tuple[Column, ...], config: Confi
         missing = [p for p in signature.inputs if not column_of(p.name, names)]
         if missing:
             raise UsageError(
-                f"input {shape_text(missing[0])} is named after no column of the data",
+                f"input {after_input(missing[0])} is named after no column of the data",
                 hint=f"say which it takes: --set audit.inputs.{missing[0].name}='[\"COLUMN\"]'; columns: "
                 f"{', '.join(names)}",
             )
@@ -101,33 +104,42 @@ def labels_of(signature: Signature, dataset: Dataset, width: int | None) -> tupl
     there = list(dataset.labels)
     if signature.classes:
         named = [str(c) for c in signature.classes]
-        spelled = [_spelling(name, there) for name in named]
+        spelled = [spelling(name, there) for name in named]
         if all(label in spelled for label in there):
             return [s or n for s, n in zip(spelled, named, strict=True)], f"from {signature.classes_from}"
-        raise UsageError(
-            f"the model's classes are {_few(named)} ({signature.classes_from}), and the data's are {_few(there)}",
-            hint=f"say which is which, in the model's order: --labels {','.join(there[: len(named)])}",
-        )
+        raise _others(named, spelled, there, signature.classes_from)
     single = width == 1 and len(there) == 2
     if width in (None, len(there)) or single:
         return there, "the data's, in their order (numbers by size, else by the alphabet), as the file names none"
     values = [as_value(name) for name in there]
     if all(v is not None and float(v).is_integer() and 0 <= v < (width or 0) for v in values):
         names = [str(k) for k in range(width or 0)]
-        return [_spelling(n, there) or n for n in names], "the data's numbers, each the place of its score"
+        return [spelling(n, there) or n for n in names], "the data's numbers, each the place of its score"
     raise UsageError(
-        f"the model gives {width} scores for an example, and the data have {len(there)} classes: {_few(there)}",
-        hint="name all classes in the model's order with --labels, or choose another output with "
-        '--preprocess "output=NAME"',
+        f"the model gives {width} score{'s' * (width != 1)} for an example, and the data have {len(there)} classes: "
+        f"{_few(there)}",
+        hint=f"name all {width} classes of the model in its order with --labels"
+        if (width or 0) > len(there)
+        else "give data whose rows are of the classes that the model knows, choose another output with "
+        '--preprocess "output=NAME", or give another file',
     )
 
 
-def _spelling(name: str, there: list[str]) -> str:
-    """A class as the data spell it: 1 is 1.0; "" where they do not have it."""
-    if name in there:
-        return name
-    value = as_value(name)
-    return next((n for n in there if value is not None and as_value(n) == value), "")
+def _others(named: list[str], spelled: list[str], there: list[str], origin: str) -> UsageError:
+    """The file's classes (as the data spell them, "" for none) are not the data's: what can be done."""
+    rest = iter([n for n in there if n not in spelled])
+    same = ",".join(s or next(rest, "") for s in spelled)
+    return UsageError(
+        f"the model's classes are {_few(named)} ({origin}), and the data's are {_few(there)}",
+        hint="give data whose rows are of the classes that the model knows, or another file"
+        if len(there) > len(named)
+        else f"name all {len(named)} classes in the model's order, as the data spell them, with --labels"
+        if len(there) < len(named)
+        else f"if they are the same under other names: --labels {same}; else give data whose rows are of the classes "
+        "that the model knows"
+        if any(spelled)
+        else f"say which is which, in the model's order: --labels {same}",
+    )
 
 
 def _few(names: list[str]) -> str:

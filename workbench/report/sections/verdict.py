@@ -10,7 +10,7 @@ import pandas as pd
 from workbench.errors import ArtefactError, WorkbenchError
 from workbench.language import gettext as _
 from workbench.language import stored
-from workbench.report.contract import twin_finding
+from workbench.report.contract import labels_finding, twin_finding
 from workbench.report.difference import changed, lost
 from workbench.report.gaps import gaps
 from workbench.report.label_outcomes import decided
@@ -138,7 +138,7 @@ def _groups(view: RunView) -> list[Finding]:
 def _deployed(view: RunView) -> list[Finding]:
     parity = view.json("onnx/parity.json")
     if view.audited:
-        return twin_finding(view)
+        return [*labels_finding(view), *twin_finding(view)]
     if parity is None:
         return []
     link = ("#deployed", _("details"))
