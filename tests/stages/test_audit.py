@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from workbench.errors import ArtefactError, StageError, UsageError
 from workbench.records import read_predictions
 from workbench.report.view import RunView
 from workbench.run import Run
+from workbench.stages.session import Session
+from workbench.stages.two_runs import AFTER, BEFORE, usable_methods
 
 WEIGHT = np.array([[2.0, -2.0], [-1.0, 1.0], [0.0, 0.0]], np.float32)
 CHEAP = (
@@ -143,6 +146,22 @@ def test_new_rows_and_single_predictions_are_asked_of_the_file(audited: Run) -> 
     shown = workbench.inspect_one(audited.path, input={"a": 1.0, "b": 0.5, "c": 0.0}, device="cpu")
     page = Path(shown["page"]).read_text(encoding="utf-8")
     assert "Before customisation" not in page and "takes as long again" not in page  # there is no such model
+
+
+def test_two_audits_are_compared_by_gradients_too_where_both_have_them(audited: Run, tmp_path: Path) -> None:
+    shutil.copytree(audited.path, tmp_path / "b")
+    sessions = {
+        side: Session.open(path, device="cpu") for side, path in ((BEFORE, audited.path), (AFTER, tmp_path / "b"))
+    }
+    for session in sessions.values():
+        wanted = session.config.explain.model_copy(update={"methods": ("shap", "integrated-gradients")})
+        session.config = session.config.model_copy(update={"explain": wanted})
+    notes: list[str] = []
+    assert usable_methods(sessions, notes) == ("shap", "integrated-gradients") and not notes
+    none = {"passed": False, "reason": "the file takes text, which has no gradient", "n": 0}
+    sessions[AFTER].run.write_json("onnx/twin.json", none)
+    assert usable_methods(sessions, notes) == ("shap",)
+    assert notes[0].endswith("were left out: the file takes text, which has no gradient.")
 
 
 def test_names_that_do_not_match_are_refused_before_a_folder_is_made(tmp_path: Path) -> None:

@@ -184,7 +184,10 @@ def usable_methods(sessions: Mapping[str, Session], notes: list[str]) -> tuple[s
         if session.gradients:  # the deployed file's own
             continue
         reason = unreadable(session)
-        if not session.run.has(_CHECKPOINT):
+        if session.audited:  # asked of the file as torch operators, where it answers alike
+            twin = session.run.read_json("onnx/twin.json")
+            reason = reason or ("" if twin["passed"] else str(twin["reason"]).rstrip("."))
+        elif not session.run.has(_CHECKPOINT):
             reason = f"{session.run.path / _CHECKPOINT} is missing"
         if reason:
             notes.append(f"Methods that need gradients ({', '.join(needing)}) were left out: {reason}.")
