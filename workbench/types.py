@@ -41,6 +41,7 @@ class Column:
     kind: str  # "numeric" or "categorical"
     categories: tuple[str, ...] = ()
     unit: str = ""
+    meant: bool = field(default=False, compare=False)  # listed in data.categorical
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,10 +278,9 @@ class Feature:
 class Attribution:
     """The answer of one explainer to one question about one example.
 
-    `values` (M,) in units of the question (logit, target unit); `low`/`high` (M,) a 95 %
-    interval or None. `base_score` is the answer with everything hidden, `score` with
-    nothing hidden; `gap` = |sum(values) - (score - base_score)|, None where the method does
-    not claim completeness. `dense` is an optional map at the input's own resolution.
+    `values` (M,) in units of the question (logit, target unit); `low`/`high` (M,) a 95 % interval or None.
+    `base_score` is the answer with everything hidden, `score` with nothing hidden; `gap` = |sum(values) - (score -
+    base_score)|, None where completeness is not claimed. `dense` is an optional map at the input's own resolution.
     """
 
     explainer: str

@@ -38,6 +38,7 @@ def test_typed_cells_are_what_their_type_says():
         {"i": 2.0, "f": None, "s": "2", "b": "False", "k": "4"},
     ]
     assert [r.target for r in found.rows] == ["0", "1"]
+    assert [c.name for c in found.columns if c.meant] == ["k"]
 
 
 def test_an_empty_column_is_left_out_with_a_note():

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
 # Spellings of a missing number, and of a missing category: there "NA" may be Namibia.
 _NO_NUMBER = frozenset({"", "?", "na", "n/a", "nan", "null", "none"})
 _NO_CATEGORY = frozenset({"", "nan", "NaN", "NAN"})
+# Numbers as people write them: 1,234.5 or 1.234,5 or 1 234 or 1'234, and 0,5.
+_GROUPED = re.compile(r"[+-]?(?:\d{1,3}(?:(?P<by>[,.' \u00a0\u202f\u2019])\d{3})(?:(?P=by)\d{3})*(?:[.,]\d+)?|\d+,\d+)")
 
 
 def number(cell: Any) -> float:
@@ -41,6 +44,14 @@ def numbers(cells: Iterable[Any]) -> list[float] | None:
         return [number(cell) for cell in cells]
     except ValueError:
         return None
+
+
+def spelling(name: str) -> str:
+    """How a category spells a number: "number", "grouped" (thousands, a decimal comma), "missing", "" for a word."""
+    try:
+        return "missing" if math.isnan(number(name)) else "number"
+    except ValueError:
+        return "grouped" if _GROUPED.fullmatch(name) else ""
 
 
 def category(cell: Any) -> str | None:

@@ -123,7 +123,7 @@ def _columns(table: Table, roles: Roles, data: Data, records: Records) -> tuple[
         typed = table.as_text or not any(isinstance(cell, str) for cell in cells)  # "5" in JSON is meant as text
         values = numbers(cells) if typed and name not in data.categorical else None
         numeric = values is not None and not all(map(math.isnan, values))
-        columns.append(Column(name, "numeric" if numeric else "categorical"))
+        columns.append(Column(name, "numeric" if numeric else "categorical", meant=name in data.categorical))
     if not columns:
         raise DataError(f"{table.where}: every feature column is empty", hint="check the file's content")
     return tuple(columns)
