@@ -185,8 +185,20 @@ def test_more_is_an_error_that_names_the_first(write, rows, load, cells, kind, r
     assert error.value.exit_code == 3
     assert "1 of 50 examples cannot be used" in error.value.message
     assert reason in error.value.message
-    assert "data.max_skipped" in error.value.hint
+    assert error.value.hint.endswith("--set data.max_skipped=0.02")
     assert len(load(path, "table", kind, max_skipped=0.02).skipped) == 1
+
+
+@pytest.mark.parametrize("bad", [2, 3, 7, 29, 30, 33, 49])
+def test_the_share_that_the_hint_names_suffices(write, load, bad):
+    lines = ["x,y", *(f"{'inf' if i < bad else i},{i % 7}" for i in range(97))]
+    path = write("a.csv", "\n".join(lines))
+    with pytest.raises(DataError) as error:
+        load(path, "table", "value")
+    share = error.value.hint.rpartition("=")[2]
+    assert len(share.lstrip("0.")) <= 2 and float(share) < bad / 97 + 0.01
+    assert ("first reasons first" in error.value.hint) == (bad > 97 / 4)
+    assert len(load(path, "table", "value", max_skipped=float(share)).skipped) == bad
 
 
 @pytest.mark.parametrize(("cell", "reason"), [("", "missing"), ("nan", "missing"), ("-inf", "infinite")])

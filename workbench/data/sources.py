@@ -198,8 +198,19 @@ def _check_skipped(records: Records, allowed: float, kept: int = 0) -> None:
     raise DataError(
         f"{len(skipped):,} of {kept + len(skipped):,} examples cannot be used, more than data.max_skipped = "
         f"{allowed:.3g} allows: {first}{more}",
-        hint="repair or remove them, or raise the share with --set data.max_skipped=0.05",
+        hint=_skip_hint(len(skipped), kept),
     )
+
+
+def _skip_hint(skipped: int, kept: int) -> str:
+    """What to do about examples that cannot be used; the share that is named suffices."""
+    if not kept:
+        return "none can be used: look at the reasons"
+    share = skipped / (kept + skipped)
+    unit = 10.0 ** (math.floor(math.log10(share)) - 1)
+    enough = next(v for k in (0, 1) if (v := float(f"{(math.ceil(share / unit - 1e-9) + k) * unit:.2g}")) >= share)
+    first = "look at the first reasons first: that is more than a quarter; " if share > 0.25 else ""
+    return f"{first}repair or remove them, or raise the share with --set data.max_skipped={enough:g}"
 
 
 def _check_classes(records: Records) -> None:
