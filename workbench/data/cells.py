@@ -70,6 +70,17 @@ def category(cell: Any) -> str | None:
     return str(cell)
 
 
+def booleans(names: Iterable[str | None]) -> dict[str, str]:
+    """How a column of nothing but true, false and missing spells them, by lower case; of another column nothing."""
+    spelt: dict[str, str] = {}
+    for name in names:
+        if name is not None and name.lower() not in ("true", "false"):
+            return {}
+        if name is not None:
+            spelt.setdefault(name.lower(), name)
+    return spelt
+
+
 def is_nested(cells: Iterable[Any]) -> bool:
     """Whether a column holds lists, objects or bytes: nothing that a model of rows can read."""
     return any(isinstance(cell, list | dict | tuple | set | bytes) for cell in cells)
