@@ -198,19 +198,19 @@ def _check_skipped(records: Records, allowed: float, kept: int = 0) -> None:
     raise DataError(
         f"{len(skipped):,} of {kept + len(skipped):,} examples cannot be used, more than data.max_skipped = "
         f"{allowed:.3g} allows: {first}{more}",
-        hint=_skip_hint(len(skipped), kept),
+        hint="none can be used: look at the reasons"
+        if not kept
+        else ("look at the first reasons first: that is more than a quarter; " if 3 * len(skipped) > kept else "")
+        + f"repair or remove them, or raise the share with --set data.max_skipped={_enough(len(skipped), kept):g}",
     )
 
 
-def _skip_hint(skipped: int, kept: int) -> str:
-    """What to do about examples that cannot be used; the share that is named suffices."""
-    if not kept:
-        return "none can be used: look at the reasons"
+def _enough(skipped: int, kept: int) -> float:
+    """The share of examples that were skipped, rounded up to two digits."""
     share = skipped / (kept + skipped)
     unit = 10.0 ** (math.floor(math.log10(share)) - 1)
-    enough = next(v for k in (0, 1) if (v := float(f"{(math.ceil(share / unit - 1e-9) + k) * unit:.2g}")) >= share)
-    first = "look at the first reasons first: that is more than a quarter; " if share > 0.25 else ""
-    return f"{first}repair or remove them, or raise the share with --set data.max_skipped={enough:g}"
+    up = math.ceil(share / unit - 1e-9)
+    return next(v for k in (up, up + 1) if (v := float(f"{k * unit:.2g}")) >= share)
 
 
 def _check_classes(records: Records) -> None:
