@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from workbench import registry
+from workbench.data import sources
 from workbench.data.fingerprint import fingerprint
 from workbench.errors import ConfigError, DataError, UnknownName
 from workbench.types import Column, Dataset, Example
@@ -199,6 +200,11 @@ def test_the_share_that_the_hint_names_suffices(write, load, bad):
     assert len(share.lstrip("0.")) <= 2 and float(share) < bad / 97 + 0.01
     assert ("first reasons first" in error.value.hint) == (bad > 97 / 4)
     assert len(load(path, "table", "value", max_skipped=float(share)).skipped) == bad
+
+
+def test_the_share_suffices_in_floating_point_too():
+    assert sources._enough(29, 21) == 0.59  # 0.58 * 50 is less than 29
+    assert sources._enough(1, 2) == 0.34 and sources._enough(1, 99_999) == 1e-5 and sources._enough(999, 1) == 1.0
 
 
 @pytest.mark.parametrize(("cell", "reason"), [("", "missing"), ("nan", "missing"), ("-inf", "infinite")])

@@ -207,10 +207,10 @@ def _check_skipped(records: Records, allowed: float, kept: int = 0) -> None:
 
 def _enough(skipped: int, kept: int) -> float:
     """The share of examples that were skipped, rounded up to two digits."""
-    share = skipped / (kept + skipped)
-    unit = 10.0 ** (math.floor(math.log10(share)) - 1)
-    up = math.ceil(share / unit - 1e-9)
-    return next(v for k in (up, up + 1) if (v := float(f"{k * unit:.2g}")) >= share)
+    total = kept + skipped
+    unit = 10.0 ** (math.floor(math.log10(skipped / total)) - 1)
+    up = math.ceil(skipped / total / unit - 1e-9)
+    return next(v for k in (up, up + 1) if (v := float(f"{k * unit:.2g}")) * total >= skipped)
 
 
 def _check_classes(records: Records) -> None:
