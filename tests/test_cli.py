@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +69,18 @@ class TestHelp:
         assert "Usage" in runner.invoke(app, []).output
         assert runner.invoke(app, ["run"]).exit_code == 2
         assert runner.invoke(app, ["frobnicate"]).exit_code == 2
+
+
+@pytest.mark.skipif(not hasattr(select, "poll"), reason="no pipes to ask")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_gone_ends_the_command_quietly(unbuffered: str) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    words = [sys.executable, "-m", "workbench", "list", "tasks", "--json"]
+    env = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(words, stdout=write, stderr=subprocess.PIPE, env=env, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 @pytest.mark.parametrize("table", list(registry.TABLES))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,9 @@ VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Print what
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory.")]
 
 
+CLOSED = 141  # exit code of a command whose reader has gone: 128 and SIGPIPE
+
+
 @contextlib.contextmanager
 def answering(verbose: bool = False) -> Iterator[None]:
     """Turn errors into `error:` and `hint:` with their exit code; bugs keep their traceback."""
@@ -37,6 +41,7 @@ def answering(verbose: bool = False) -> Iterator[None]:
         _hush()
     try:
         yield
+        sys.stdout.flush()
     except WorkbenchError as e:
         if os.environ.get("WORKBENCH_DEBUG") == "1":
             raise
@@ -49,11 +54,26 @@ def answering(verbose: bool = False) -> Iterator[None]:
         print("hint: the same command goes on from what is done", file=sys.stderr)
         raise typer.Exit(130) from None
     except OSError as e:
+        if isinstance(e, BrokenPipeError) and _nobody_reads():
+            raise typer.Exit(CLOSED) from None
         if os.environ.get("WORKBENCH_DEBUG") == "1" or e.errno is None:
             raise
         print(f"error: {e.filename or 'a file'}: {e.strerror}", file=sys.stderr)
         print("hint: earlier artefacts are intact; WORKBENCH_DEBUG=1 shows where it happened", file=sys.stderr)
         raise typer.Exit(6) from None
+
+
+def _nobody_reads() -> bool:
+    """Whether whoever read stdout or stderr has gone, as `head` does; what is still to be printed is dropped."""
+    if not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    for stream in (1, 2):
+        poll.register(stream, 0)
+    gone = [stream for stream, event in poll.poll(0) if event & (select.POLLERR | select.POLLHUP)]
+    for stream in gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+    return bool(gone)
 
 
 def _hush() -> None:

@@ -42,6 +42,7 @@ class Column:
     categories: tuple[str, ...] = ()
     unit: str = ""
     exact: bool = False  # whether blanks around a category belong to it, as for a file that is audited
+    meant: bool = field(default=False, compare=False)  # listed in data.categorical
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,9 +279,8 @@ class Feature:
 class Attribution:
     """The answer of one explainer to one question about one example.
 
-    `values` (M,) in units of the question (logit, target unit); `low`/`high` (M,) a 95 % interval or None.
-    `base_score` is the answer with everything hidden, `score` with nothing hidden; `gap` = |sum(values) -
-    (score - base_score)|, None where the method does not claim completeness. `dense` has the input's resolution.
+    `values` (M,) in the question's units, `low`/`high` (M,) a 95 % interval or None; `base_score` with all hidden,
+    `score` with nothing; `gap` = |sum(values) - (score - base_score)| or None; `dense` is as large as the input.
     """
 
     explainer: str

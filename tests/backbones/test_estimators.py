@@ -141,6 +141,29 @@ def test_categories_stand_in_the_order_of_their_means() -> None:
     assert np.array_equal(order_categories(codes, 4, np.ones((4000, 1))), [np.nan, 0, 1, 2, 3], equal_nan=True)
 
 
+def test_rare_categories_share_a_place_with_unseen_ones() -> None:
+    rng = np.random.default_rng(0)
+    dates = order_categories(np.arange(1, 121), 120, np.eye(3)[rng.integers(0, 3, 120)])
+    assert np.array_equal(dates, np.zeros(121))  # nothing that gives a row's own answer away
+    codes = np.concatenate([np.repeat([1, 2, 3], 100), np.arange(4, 10)])
+    answers = np.concatenate([np.repeat([0.0, 2.0, 5.0], 100), np.full(6, 3.0)]) + rng.normal(size=306)
+    for missing in (False, True):
+        given = np.where(np.arange(306) < 5, 0, codes) if missing else codes
+        order = order_categories(given, 9, answers[:, None])
+        assert np.argsort(order[[1, 2, 4, 3]]).tolist() in ([0, 1, 2, 3], [3, 2, 1, 0])
+        assert len(set(order[4:].tolist())) == 1
+        assert np.isnan(order[0]) if missing else order[0] == order[4]
+
+
+def test_many_categories_without_a_meaning_are_not_told_from_chance() -> None:
+    rng = np.random.default_rng(0)
+    chance = order_categories(1 + np.arange(900) % 100, 100, rng.normal(size=(900, 1)))
+    assert len(set(chance[1:].tolist())) == 1
+    codes = 1 + np.arange(900) % 100
+    meant = order_categories(codes, 100, 3 * rng.normal(size=101)[codes][:, None] + rng.normal(size=(900, 1)))
+    assert len(set(meant[1:].tolist())) == 100
+
+
 def test_one_class_alone_cannot_be_fitted() -> None:
     from workbench.backbones.estimator_fit import fit_estimator
 

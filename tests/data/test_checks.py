@@ -55,6 +55,7 @@ def test_imbalance_by_its_ratio(ones, level):
     rows = [(f"text {i}", int(i < ones), "train") for i in range(40)]
     finding = found(texts(rows), "class_imbalance")
     assert finding["level"] == level
+    assert finding["n"] == (0 if level == "ok" else ones)  # examples of the smallest class
     if level != "ok":
         assert f"'no', has {40 - ones} examples" in finding["sentence"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -59,9 +61,19 @@ def test_missing_cells_are_counted_by_row_and_column():
 def test_nearly_constant_columns_are_named():
     almost = [1.0] + [0.0] * (TRAIN + TEST - 1)
     finding = constant_columns(table(same=["x"] * 100, almost=almost, **CLEAN))
-    assert "same (x in 100.0%)" in finding.sentence
+    assert finding.sentence == "Constant in training: same (x)."
     assert "almost" not in finding.sentence  # 79 of 80 is below 99 %
-    assert constant_columns(table(void=[float("nan")] * 100)).n == 1
+    assert constant_columns(table(void=[float("nan")] * 100)).sentence == "Constant in training: void (missing)."
+    assert constant_columns(table(three=[3.0] * 100)).sentence == "Constant in training: three (3)."
+    many = table(x=[0.5] * 100, targets=CLASSES).examples[0]
+    examples = tuple(dataclasses.replace(many, id=f"e{i}", input={"x": 0.25 if i else 1.0}) for i in range(3000))
+    finding = constant_columns(Dataset("toy", "table", examples, labels=("a", "b"), columns=(Column("x", "numeric"),)))
+    assert finding.sentence == "Nearly constant in training: x (0.25 in 99.9%)."
+    both = table(same=["x"] * 100, almost=[*NOISE[:1], *[0.5] * 99], **CLEAN)
+    more = (*both.examples, *(dataclasses.replace(both.examples[5], id=f"more {i}") for i in range(900)))
+    assert constant_columns(dataclasses.replace(both, examples=more)).sentence.startswith(
+        "Constant in training: same (x); nearly so: almost (0.5 in 99.9%)"
+    )
 
 
 def test_unseen_categories_are_named_with_their_rows():
@@ -69,6 +81,8 @@ def test_unseen_categories_are_named_with_their_rows():
     finding = unseen_categories(table(kind=kinds, noise=NOISE))
     assert (finding.level, finding.n, list(finding.examples)) == ("note", 2, ["e98", "e99"])
     assert "kind ('new', 'newer')" in finding.sentence
+    most = [*KINDS[:TRAIN], *(f"new {i}" for i in range(11)), *KINDS[TRAIN + 11 :]]
+    assert unseen_categories(table(kind=most)).level == "warning"
 
 
 def test_columns_that_name_rows():
@@ -76,16 +90,43 @@ def test_columns_that_name_rows():
     counter = [float(i + 1000) for i in RNG.permutation(100)]
     finding = id_columns(table(name=ids, row=counter, **CLEAN))
     assert (finding.level, finding.n) == ("warning", 2)
-    assert "name, row" in finding.sentence
+    assert "name (80 / 80), row" in finding.sentence
+    twice = [*ids[:3], *ids[:97]]  # a few rows stand twice
+    assert "twice (77 / 80)" in id_columns(table(twice=twice)).sentence
+    assert id_columns(table(often=[*ids[:5], *ids[:95]])).n == 0
+    assert id_columns(table(row=[counter[1], *counter[1:]])).n == 0
 
 
 def test_numbers_with_a_stray_word():
     cells = [str(i) for i in range(99)]
     finding = numbers_as_categories(table(age=["unknown", *cells]))
     assert finding is not None
-    assert "age (but for 'unknown')" in finding.sentence
+    assert (finding.level, finding.n, list(finding.examples)) == ("warning", 1, ["e0"])
+    assert id_columns(table(age=["unknown", *cells])).n == 0  # it is told once
+    assert "age (1 / 100; 'unknown' in e0)" in finding.sentence and "data.categorical" in finding.sentence
     assert numbers_as_categories(table(**CLEAN)) is None
     assert numbers_as_categories(table(code=["0", *cells])) is None  # listed as categories on purpose
+
+
+@pytest.mark.parametrize("cell", ["1,234", "-1.234,50", "0,5", "12 500", "1'000'000.25"])
+def test_numbers_as_people_write_them(cell):
+    finding = numbers_as_categories(table(amount=[cell, "7", *[f"{cell}"] * 98]))
+    assert finding is not None and f"amount (99 / 100; {cell!r} in e0)" in finding.sentence
+
+
+def test_numbers_that_are_meant_as_categories_or_are_few():
+    def found(cells, meant=False):
+        made = table(code=cells)
+        columns = tuple(dataclasses.replace(c, meant=meant) for c in made.columns)
+        return numbers_as_categories(dataclasses.replace(made, columns=columns))
+
+    assert found(["x", *map(str, range(99))]) is not None
+    assert found(["x", *map(str, range(99))], meant=True) is None
+    assert found(["x"] * 20 + ["1"] * 80) is not None
+    assert found(["x"] * 21 + ["1"] * 79) is None
+    assert found(["x"] + ["1"] * 4 + [None] * 95) is None
+    assert found(["n/a"] * 60 + ["x"] + ["1"] * 39) is not None  # what says that a number is missing does not count
+    assert found(["24.12.2023"] * 100) is None and found(["1-2-3"] * 100) is None
 
 
 def test_a_column_that_gives_the_class_away():

@@ -38,6 +38,18 @@ def test_typed_cells_are_what_their_type_says():
         {"i": 2.0, "f": None, "s": "2", "b": "False", "k": "4"},
     ]
     assert [r.target for r in found.rows] == ["0", "1"]
+    assert [c.name for c in found.columns if c.meant] == ["k"]
+
+
+def test_true_and_false_are_one_category_each_however_they_are_spelt():
+    cells = ["true", "TRUE", "", "False", "false"]
+    found = records({"b": cells, "y": list("uvuvu")}, slices=("b",), test={"b": ["FALSE", "True"], "y": ["u", "v"]})
+    assert [r.input["b"] for r in found.rows] == ["true", "true", None, "False", "False", "False", "true"]
+    assert [r.meta["b"] for r in found.rows] == ["true", "true", "missing", "False", "False", "False", "true"]
+    typed = records({"b": ["TRUE", "true", True], "y": list("uvu")}, as_text=False)
+    assert [r.input["b"] for r in typed.rows] == ["TRUE"] * 3
+    words = records({"b": ["true", "True", "no"], "y": list("uvu")})
+    assert [r.input["b"] for r in words.rows] == ["true", "True", "no"]
 
 
 def test_an_empty_column_is_left_out_with_a_note():

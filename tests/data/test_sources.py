@@ -13,6 +13,7 @@ from PIL import Image
 
 from workbench import registry
 from workbench.data.fingerprint import fingerprint
+from workbench.data.records import sufficient_share
 from workbench.errors import ConfigError, DataError, UnknownName
 from workbench.types import Column, Dataset, Example
 
@@ -185,8 +186,25 @@ def test_more_is_an_error_that_names_the_first(write, rows, load, cells, kind, r
     assert error.value.exit_code == 3
     assert "1 of 50 examples cannot be used" in error.value.message
     assert reason in error.value.message
-    assert "data.max_skipped" in error.value.hint
+    assert error.value.hint.endswith("--set data.max_skipped=0.02")
     assert len(load(path, "table", kind, max_skipped=0.02).skipped) == 1
+
+
+@pytest.mark.parametrize("bad", [2, 3, 7, 29, 30, 33, 49])
+def test_the_share_that_the_hint_names_suffices(write, load, bad):
+    lines = ["x,y", *(f"{'inf' if i < bad else i},{i % 7}" for i in range(97))]
+    path = write("a.csv", "\n".join(lines))
+    with pytest.raises(DataError) as error:
+        load(path, "table", "value")
+    share = error.value.hint.rpartition("=")[2]
+    assert len(share.lstrip("0.")) <= 2 and float(share) < bad / 97 + 0.01
+    assert ("first reasons first" in error.value.hint) == (bad > 97 / 4)
+    assert len(load(path, "table", "value", max_skipped=float(share)).skipped) == bad
+
+
+def test_the_share_suffices_in_floating_point_too():
+    assert sufficient_share(29, 21) == 0.59  # 0.58 * 50 is less than 29
+    assert sufficient_share(1, 2) == 0.34 and sufficient_share(1, 99_999) == 1e-5 and sufficient_share(999, 1) == 1.0
 
 
 @pytest.mark.parametrize(("cell", "reason"), [("", "missing"), ("nan", "missing"), ("-inf", "infinite")])

@@ -31,8 +31,8 @@ class Encoding:
     indicators.
 
     Attributes:
-        ranks: place of each category of each categorical column below each other, float32; NaN
-            for code 0, a missing or unseen value.
+        ranks: place of each category of each categorical column below each other, float32; rare
+            ones share one. NaN for code 0, a missing or unseen value, or the rare ones' place.
         offsets: where each categorical column begins in `ranks`.
         fill: (F,) float32 that stands for a missing value; NaN leaves it to the trees.
     """

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
 # Spellings of a missing number, and of a missing category: there "NA" may be Namibia.
 _NO_NUMBER = frozenset({"", "?", "na", "n/a", "nan", "null", "none"})
 _NO_CATEGORY = frozenset({"", "nan", "NaN", "NAN"})
+# Numbers as people write them: 1,234.5 or 1.234,5 or 1 234 or 1'234, and 0,5.
+_GROUPED = re.compile(r"[+-]?(?:\d{1,3}(?:(?P<by>[,.' \u00a0\u202f\u2019])\d{3})(?:(?P=by)\d{3})*(?:[.,]\d+)?|\d+,\d+)")
 
 
 def number(cell: Any) -> float:
@@ -43,6 +46,14 @@ def numbers(cells: Iterable[Any]) -> list[float] | None:
         return None
 
 
+def spelling(name: str) -> str:
+    """How a category spells a number: "number", "grouped" (thousands, a decimal comma), "missing", "" for a word."""
+    try:
+        return "missing" if math.isnan(number(name)) else "number"
+    except ValueError:
+        return "grouped" if _GROUPED.fullmatch(name) else ""
+
+
 def category(cell: Any, exact: bool = False) -> str | None:
     """A cell as the name of a category; None where missing. 1.0 and 1 are both `1`; `exact` keeps blanks around it."""
     if cell is None:
@@ -57,6 +68,17 @@ def category(cell: Any, exact: bool = False) -> str | None:
     if isinstance(cell, datetime.date | datetime.time):
         return cell.isoformat()
     return str(cell)
+
+
+def booleans(names: Iterable[str | None]) -> dict[str, str]:
+    """How a column of nothing but true, false and missing spells them, by lower case; of another column nothing."""
+    spelt: dict[str, str] = {}
+    for name in names:
+        if name is not None and name.lower() not in ("true", "false"):
+            return {}
+        if name is not None:
+            spelt.setdefault(name.lower(), name)
+    return spelt
 
 
 def is_nested(cells: Iterable[Any]) -> bool:

@@ -140,7 +140,7 @@ def _imbalance(checked: Checked) -> Finding | None:
         f" ({least / sum(sizes):.1%})."
     )
     level = "ok" if ratio < 3 else "note" if ratio < 10 else "warning"
-    return Finding("class_imbalance", level, sentence, 0 if level == "ok" else most - least)
+    return Finding("class_imbalance", level, sentence, 0 if level == "ok" else least)
 
 
 def _small_classes(checked: Checked) -> Finding | None:

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from workbench.data.cells import as_value
+from workbench.data.cells import spelling
 from workbench.data.fingerprint import is_missing
 from workbench.types import Column, Dataset, indicators
 
 NEARLY_CONSTANT = 0.99
+NEARLY_DISTINCT = 0.95
+NEARLY_NUMBERS, _FEW_ROWS = 0.8, 5  # share of a column's cells that read as numbers, and rows with one
 _ENOUGH = 20  # training rows below which a coincidence looks like a rule
 _SHOWN = 8  # names in a sentence
 
@@ -56,15 +58,22 @@ def missing_values(dataset: Dataset) -> Finding:
 
 def constant_columns(dataset: Dataset) -> Finding:
     """Columns with one value in nearly every training row."""
-    found = []
+    constant, nearly = [], []
     for column in dataset.columns:
         cells = [None if is_missing(c) else c for c in _training(dataset, column)]
         value, n = Counter(cells).most_common(1)[0] if cells else (None, 0)
-        if cells and n >= NEARLY_CONSTANT * len(cells):
-            found.append(f"{column.name} ({'missing' if value is None else value} in {n / len(cells):.1%})")
-    if not found:
+        said = "missing" if value is None else f"{value:.6g}" if isinstance(value, float) else value
+        if cells and n == len(cells):
+            constant.append(f"{column.name} ({said})")
+        elif cells and n >= NEARLY_CONSTANT * len(cells):
+            nearly.append(f"{column.name} ({said} in {min(n / len(cells), 0.999):.1%})")
+    if not constant and not nearly:
         return Finding("constant_columns", "ok", "No column is constant or nearly so in training.")
-    return Finding("constant_columns", "note", f"Nearly constant in training: {listed(found)}.", len(found))
+    if constant:
+        sentence = f"Constant in training: {listed(constant)}{f'; nearly so: {listed(nearly)}' if nearly else ''}."
+    else:
+        sentence = f"Nearly constant in training: {listed(nearly)}."
+    return Finding("constant_columns", "note", sentence, len(constant) + len(nearly))
 
 
 def unseen_categories(dataset: Dataset) -> Finding:
@@ -86,7 +95,10 @@ def unseen_categories(dataset: Dataset) -> Finding:
     if not ids:
         return Finding("unseen_categories", "ok", "Every category of validation and test occurs in training.")
     sentence = f"{len(ids):,} rows of validation and test hold a category never seen in training: {listed(columns)}."
-    return Finding("unseen_categories", "note", sentence, len(ids), ids)
+    held = sum(e.split != "train" for e in dataset.examples)
+    audited = any(c.exact for c in dataset.columns)  # what such a file was trained on is another matter
+    grave = len(ids) > held / 2 and not audited
+    return Finding("unseen_categories", "warning" if grave else "note", sentence, len(ids), ids)
 
 
 def id_columns(dataset: Dataset) -> Finding:
@@ -94,31 +106,57 @@ def id_columns(dataset: Dataset) -> Finding:
     found = []
     for column in dataset.columns:
         cells = [c for c in _training(dataset, column) if not is_missing(c)]
-        if len(cells) < _ENOUGH or len(set(cells)) < len(cells):
+        distinct = len(set(cells))
+        if len(cells) < _ENOUGH or distinct < NEARLY_DISTINCT * len(cells):
+            continue
+        if _no_numbers(dataset, column)[0]:  # told by another check
             continue
         if column.kind == "categorical":
-            found.append(column.name)
-        else:  # a number that counts rows up: consecutive over all splits, or rising in file order
+            found.append(f"{column.name} ({distinct:,} / {len(cells):,})")
+        elif distinct == len(cells):  # a number that counts rows up: consecutive over all splits
             every = sorted(e.input[column.name] for e in dataset.examples if not is_missing(e.input[column.name]))
             if every[0].is_integer() and np.all(np.diff(every) == 1):
                 found.append(column.name)
     if not found:
         return Finding("id_columns", "ok", "No column names each row.")
-    sentence = f"A value of its own in every training row, as an id has: {listed(found)}; list it in data.ignore."
+    sentence = (
+        f"A value of its own in every training row or nearly so, as an id has (distinct values / training rows): "
+        f"{listed(found)}; list it in data.ignore."
+    )
     return Finding("id_columns", "warning", sentence, len(found))
 
 
 def numbers_as_categories(dataset: Dataset) -> Finding | None:
-    """Categorical columns that are numbers but for a few cells."""
-    found = []
+    """Columns that are numbers but for some cells, or for how these are written, and were not listed as categories."""
+    found: list[str] = []
+    ids: dict[str, None] = {}
     for column in dataset.columns:
-        strange = [c for c in column.categories if as_value(c) is None]
-        if len(column.categories) > _ENOUGH and 0 < len(strange) < 0.1 * len(column.categories):
-            found.append(f"{column.name} (but for {listed(map(repr, strange))})")
+        strange, total = _no_numbers(dataset, column)
+        if not strange:
+            continue
+        first = strange[0]
+        found.append(f"{column.name} ({len(strange):,} / {total:,}; {first[1]!r} in {first[0]})")
+        ids |= dict.fromkeys(id_ for id_, _ in strange)
     if not found:
         return None
-    sentence = f"Columns of numbers that are read as categories because of single cells: {listed(found)}."
-    return Finding("numbers_as_categories", "warning", sentence, len(found))
+    sentence = (
+        f"Columns of numbers that are read as categories because of cells that are no plain numbers, "
+        f"with their count, that of all cells and the first: {listed(found)}; repair these cells, list the column in "
+        "data.ignore, or in data.categorical if it is meant so."
+    )
+    return Finding("numbers_as_categories", "warning", sentence, len(ids), [*ids])
+
+
+def _no_numbers(dataset: Dataset, column: Column) -> tuple[list[tuple[str, str]], int]:
+    """Ids and cells that make categories of a column of numbers, and how many cells it has; none of another column."""
+    if column.kind != "categorical" or column.meant:
+        return [], 0
+    cells = [(e.id, e.input[column.name]) for e in dataset.examples if not is_missing(e.input[column.name])]
+    spelt = {cell: spelling(cell) for cell in {cell for _, cell in cells}}
+    cells = [(id_, cell) for id_, cell in cells if spelt[cell] != "missing"]
+    strange = [(id_, cell) for id_, cell in cells if spelt[cell] != "number"]
+    enough = sum(bool(spelt[cell]) for _, cell in cells) >= max(_FEW_ROWS, NEARLY_NUMBERS * len(cells))
+    return (strange if enough else []), len(cells)
 
 
 def target_leak(dataset: Dataset) -> Finding:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.data.cells import category, number, numbers
+from workbench.data.cells import booleans, category, number, numbers
 from workbench.data.label_cells import label_sets
 from workbench.data.pictures import inside
 from workbench.data.roles import Roles, find_roles, require
@@ -46,13 +46,21 @@ class Records:
     target: str
     skipped: list[Skipped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    columns: tuple[Column, ...] = ()  # categories are filled in once the training split is known
+    columns: tuple[Column, ...] = ()  # categories, but for how true and false are spelt, are filled in later
     class_names: tuple[str, ...] = ()  # order of coded classes, where the source has one
 
     def skip(self, reasons: Sequence[str]) -> None:
         """Leave out the rows whose reason is not empty."""
         self.skipped += [Skipped(r.where, why) for r, why in zip(self.rows, reasons, strict=True) if why]
         self.rows = [r for r, why in zip(self.rows, reasons, strict=True) if not why]
+
+
+def sufficient_share(skipped: int, kept: int) -> float:
+    """The share of examples that were skipped, rounded up to two digits."""
+    total = kept + skipped
+    unit = 10.0 ** (math.floor(math.log10(skipped / total)) - 1)
+    up = math.ceil(skipped / total / unit - 1e-9)
+    return next(v for k in (up, up + 1) if (v := float(f"{k * unit:.2g}")) * total >= skipped)
 
 
 def table_records(
@@ -72,6 +80,7 @@ def table_records(
     records = Records([], named, notes=notes, class_names=training.class_names.get(roles.target, ()))
     if modality == "table":
         records.columns = _columns(training, roles, data, records, exact)
+    spelt = {name: booleans(map(category, cells)) for name, cells in training.columns.items() if name in roles.slices}
     needed = (
         roles.target,
         *roles.targets,
@@ -90,7 +99,7 @@ def table_records(
         ids = row_ids(table, split, roles.id)
         splits = _splits(table, roles.split) if roles.split else [split] * len(table)
         meta_names = dict.fromkeys((*roles.slices, roles.group))
-        meta = {name: list(map(category, table.columns[name])) for name in meta_names if name}
+        meta = {name: _names(table, name, spelt.get(name, {})) for name in meta_names if name}
         if data.rationale:
             meta[EVIDENCE] = list(map(_rationale, table.columns[data.rationale]))
         rows = [
@@ -125,10 +134,20 @@ def _columns(table: Table, roles: Roles, data: Data, records: Records, exact: bo
         typed = table.as_text or not any(isinstance(cell, str) for cell in cells)  # "5" in JSON is meant as text
         values = numbers(cells) if typed and name not in data.categorical else None
         numeric = values is not None and not all(map(math.isnan, values))
-        columns.append(Column(name, "numeric" if numeric else "categorical", exact=exact and not numeric))
+        # An audited file is asked what the data say, letter by letter.
+        spelt = () if numeric or exact else tuple(booleans(map(category, cells)).values())
+        kind, meant = "numeric" if numeric else "categorical", name in data.categorical
+        columns.append(Column(name, kind, spelt, exact=exact and not numeric, meant=meant))
     if not columns:
         raise DataError(f"{table.where}: every feature column is empty", hint="check the file's content")
     return tuple(columns)
+
+
+def _names(table: Table, name: str, spelt: Mapping[str, str], exact: bool = False) -> list[str | None]:
+    """The categories of a column, true and false as they are `spelt` where the column has nothing else."""
+    pool: dict[str | None, str | None] = {}
+    names = [pool.setdefault(c, c) for c in (category(cell, exact) for cell in table.columns[name])]
+    return [spelt.get(c.lower(), c) if c else c for c in names] if spelt else names
 
 
 def _rows(table: Table, roles: Roles, columns: Sequence[Column]) -> tuple[list[Any], list[str]]:
@@ -137,8 +156,9 @@ def _rows(table: Table, roles: Roles, columns: Sequence[Column]) -> tuple[list[A
     for column in columns:
         cells = table.columns[column.name]
         if column.kind == "categorical":
-            pool: dict[str | None, str | None] = {}
-            converted.append([pool.setdefault(c, c) for c in (category(cell, column.exact) for cell in cells)])
+            spelt = {} if column.exact else booleans(column.categories)
+            spelt = spelt if len(spelt) == len(column.categories) else {}
+            converted.append(_names(table, column.name, spelt, column.exact))
             continue
         values: list[float | None] = []
         for i, cell in enumerate(cells):

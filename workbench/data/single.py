@@ -80,7 +80,7 @@ def _from_file(path: Path, data: Data, modality: str, columns: Sequence[Column])
         return path.stem, path
     if modality == "text" and path.suffix.lower() not in READERS:
         try:
-            text = path.read_text(encoding=data.encoding).strip()
+            text = path.read_text(encoding=data.encoding).removeprefix("\ufeff").strip()
         except (UnicodeError, LookupError) as e:
             raise DataError(f"{path} is not {data.encoding} text: {e}", hint="save the file as UTF-8") from None
         if not text:

@@ -16,7 +16,7 @@ from workbench.data.cells import as_value, in_order
 from workbench.data.fingerprint import target_name
 from workbench.data.labels import check_label_sets, label_names
 from workbench.data.pictures import unreadable
-from workbench.data.records import EVIDENCE, MISSING, Records, Target, table_records
+from workbench.data.records import EVIDENCE, MISSING, Records, Target, sufficient_share, table_records
 from workbench.data.roles import require
 from workbench.data.shortcut import plant
 from workbench.data.splits import SPLIT_NAMES, Shares, assign_splits, limit_splits
@@ -197,10 +197,14 @@ def _check_skipped(records: Records, allowed: float, kept: int = 0) -> None:
         return
     first = "; ".join(f"{s.where}: {s.reason}" for s in skipped[:3])
     more = f"; and {len(skipped) - 3:,} more" if len(skipped) > 3 else ""
+    enough = sufficient_share(len(skipped), kept)
     raise DataError(
         f"{len(skipped):,} of {kept + len(skipped):,} examples cannot be used, more than data.max_skipped = "
         f"{allowed:.3g} allows: {first}{more}",
-        hint="repair or remove them, or raise the share with --set data.max_skipped=0.05",
+        hint="none can be used: look at the reasons"
+        if not kept
+        else ("look at the first reasons first: that is more than a quarter; " if 3 * len(skipped) > kept else "")
+        + f"repair or remove them, or raise the share with --set data.max_skipped={enough:g}",
     )
 
 

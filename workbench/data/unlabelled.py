@@ -62,7 +62,7 @@ def new_inputs(
 
 def _lines(source: Path, encoding: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     try:
-        lines = source.read_text(encoding=encoding).splitlines()
+        lines = source.read_text(encoding=encoding).removeprefix("\ufeff").split("\n")  # \r\n and \r are read as \n
     except (UnicodeError, LookupError) as e:
         raise DataError(f"{source} is not {encoding} text: {e}", hint="save the file as UTF-8") from None
     kept = [(f"row-{i + 1}", line) for i, line in enumerate(lines) if line.strip()]
