@@ -200,7 +200,7 @@ def _gaps(found: Slices, gaps: list[dict[str, Any]]) -> list[str]:
         )
     others = [found.gap_in_words(g) for g in gaps if is_beyond(g) and g["measure"] != found.content["measure"]]
     if others:
-        said.append(_("Beyond chance too, corrected: {gaps}.").format(gaps="; ".join(others)))
+        said.append(_("Beyond chance, corrected: {gaps}.").format(gaps="; ".join(others)))
     return said
 
 

@@ -181,7 +181,8 @@ def slice_findings(view: RunView) -> list[Finding]:
         rest = _("by {name}, {gap}.").format(name=name, gap=found.gap_in_words(gap))
         rest += _(" {n} too.").format(n=more) if more else ""
         lines.append(Finding("fair", _("Groups differ beyond chance:"), rest, LINK, _("by group")))
-    if found.names and not lines:
+    worse_off = found.worse or found.lost or any(g["measure"] == found.content["measure"] for _name, g in apart)
+    if found.names and not worse_off:
         tested = len(found.tested)
         if tested:
             rest = _("({tested} by {names}, corrected for being several).").format(
