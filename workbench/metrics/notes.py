@@ -69,7 +69,11 @@ def _counts_only(name: str, scores: ClassScores, k: int, n: int) -> str:
         return f"{hits} of {n} found: too few examples for a rate"
     if name == "precision":
         return f"{hits} of {n} right: too few examples for a rate"
-    return f"only {n} examples of this class: too few for a number"
+    return (
+        "only 1 example of this class: too few for a number"
+        if n == 1
+        else (f"only {n} examples of this class: too few for a number")
+    )
 
 
 def _listed(scores: ClassScores, which: np.ndarray) -> str:

@@ -124,7 +124,8 @@ class Asked:
         features = len(self.cut(example.id).features)
         if not 2 <= features <= MOST:
             most = f", at most {MOST:,} can be" if features > MOST else ""
-            self.left_out.append({"id": example.id, "reason": f"it has {features:,} features to hide{most}"})
+            reason = "it has 1 feature to hide" if features == 1 else f"it has {features:,} features to hide{most}"
+            self.left_out.append({"id": example.id, "reason": reason})
             return
         question = self._question(row)
         if question is None:
