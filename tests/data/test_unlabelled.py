@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from workbench.config import Data
 from workbench.data.single import single_input
 from workbench.data.unlabelled import new_inputs
+from workbench.errors import DataError
 from workbench.types import Column
 
 
@@ -40,3 +42,19 @@ def test_categories_that_differ_in_case_alone_stay_what_they_were(tmp_path: Path
     (tmp_path / "a.csv").write_text("b\ntrue\nTrue\n")
     inputs = new_inputs(tmp_path / "a.csv", Data(source="a.csv"), "table", columns)[1]
     assert inputs == ({"b": "true"}, {"b": "True"})
+
+
+def test_all_that_cannot_be_used_is_named_at_once(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    folder.mkdir()
+    for i in range(9):
+        if i % 4:
+            (folder / f"{i}.png").write_bytes(b"no picture")
+        else:
+            Image.new("RGB", (8, 8)).save(folder / f"{i}.png")
+    with pytest.raises(DataError, match=r"1\.png: not a picture.*; 5 more cannot be used: .*2\.png, .*7\.png$") as e:
+        new_inputs(folder, Data(source="a"), "image")
+    assert e.value.hint == "repair or remove the file, and the other 5"
+    (tmp_path / "t.csv").write_text('text\na b\n""\nc\n"  "\n')
+    with pytest.raises(DataError, match=r"row 2: .*; 1 more cannot be used: .*row 4$"):
+        new_inputs(tmp_path / "t.csv", Data(source="a.csv"), "text")

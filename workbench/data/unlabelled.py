@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.data.pictures import pictures_below
+from workbench.data.pictures import pictures_below, unreadable
 from workbench.data.records import row_ids, table_inputs
 from workbench.data.roles import Roles, find_id, input_column, require
 from workbench.data.tables import read_table
@@ -15,6 +15,8 @@ from workbench.types import Column
 
 if TYPE_CHECKING:
     from workbench.config import Data
+
+_NAMED = 5  # of the rows or files that cannot be used
 
 
 def new_inputs(
@@ -39,6 +41,8 @@ def new_inputs(
         files = [source] if source.is_file() else pictures_below(source)
         if not files:
             raise DataError(f"no picture below {source}", hint="give a picture, or a folder of them")
+        if source.is_dir():  # all that is wrong at once: one by one would take as many attempts
+            _refuse([(f"picture {p}", why) for p, why in zip(files, unreadable(files), strict=True) if why], "file")
         root = source.parent if source.is_file() else source
         return tuple(p.relative_to(root).as_posix() for p in files), tuple(files)
     if modality == "text" and source.suffix.lower() == ".txt":
@@ -54,10 +58,19 @@ def new_inputs(
         data.id if data.id in table.columns else find_id(table, {*names, data.target, *data.targets, *data.ignore}, [])
     )
     inputs, reasons = table_inputs(table, Roles("", names, own_id, "", "", ()), columns, modality)
-    for i, reason in enumerate(reasons):
-        if reason:
-            raise DataError(f"{table.row(i)}: {reason}", hint="repair or remove the row")
+    _refuse([(table.row(i), reason) for i, reason in enumerate(reasons) if reason], "row")
     return tuple(row_ids(table, "", own_id)), tuple(inputs)
+
+
+def _refuse(bad: Sequence[tuple[str, str]], what: str) -> None:
+    """Raise `DataError` on the first of what cannot be used, naming others."""
+    if not bad:
+        return
+    (where, why), rest = bad[0], [place for place, _ in bad[1:]]
+    named = f"{', '.join(rest[:_NAMED])}{', ...' if len(rest) > _NAMED else ''}"
+    more = f"; {len(rest):,} more cannot be used: {named}" if rest else ""
+    each = "" if not rest else f", and the other {len(rest):,}"
+    raise DataError(f"{where}: {why}{more}", hint=f"repair or remove the {what}{each}")
 
 
 def _lines(source: Path, encoding: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
