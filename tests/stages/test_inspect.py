@@ -243,7 +243,7 @@ class TestBadInput:
             ("classes", ["--input", "{size: 1}"], 3, ["not JSON"]),
             ("texts", ["--input", "  "], 3, ["empty"]),
             ("texts", ["--input", "gone.txt"], 3, ["gone.txt"]),
-            ("texts", ["--input", "river"], 3, ["1 features"]),
+            ("texts", ["--input", "river"], 3, ["1 feature to hide"]),
             ("pictures", ["--input", "none.png"], 3, ["none.png"]),
         ],
     )
