@@ -64,6 +64,8 @@ def calibration_change(accuracy: Mapping[str, Any], measures: Sequence[Mapping[s
         text = "not demonstrably better or worse calibrated"
     else:
         text = "better calibrated" if ece["high"] < 0 else "worse calibrated"
+    if ece.get("within_chance"):
+        text += ": both errors are within what chance alone shows"
     joined = f"{rises}{', ' if text.startswith('not') or (rises[:4] == 'Less') == (text[:5] == 'worse') else ', but '}"
     sentence = f"{joined}{text} ({span})." if rises else f"{text[:1].upper()}{text[1:]} ({span})."
     return {"moved": [n for n, m in found.items() if m["low"] is not None and m["low"] * m["high"] > 0]} | {
