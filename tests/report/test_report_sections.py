@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from workbench.report.difference import changed
 from workbench.report.outcomes import MATRIX, confusions, regression
 from workbench.report.panels import CaseView, panel
 from workbench.report.sections import SECTIONS
@@ -253,3 +254,20 @@ def test_pictures_have_parts_and_where_there_is_one_a_dense_map(samples: dict[st
     assert isinstance(panel(shown, "shap", "after").block, Overlay)
     dense: Any = panel(shown, "integrated-gradients", "after").block
     assert isinstance(dense, Pair) and dense.blocks[1].note == "pixel by pixel, on a scale of its own"
+
+
+@pytest.mark.parametrize(("p", "sure"), [(0.6, False), (0.01, True)])
+def test_of_groups_accuracy_is_judged_by_their_own_test(copied: Callable[[str], Run], p: float, sure: bool) -> None:
+    """McNemar's, which takes examples one by one, stands in the file beside it and says the contrary."""
+    run = copied("table")
+    content = run.read_json("comparison.json")
+    own = {"difference": 0.1, "low": 0.02, "high": 0.2, "mcnemar_p": 0.01 if not sure else 0.6, "p": p}
+    content["accuracy"] |= own | {"groups": 20, "test": "randomisation of groups"}
+    run.write_json("comparison.json", content)
+    (line,) = changed(RunView(run))
+    assert line.strong.startswith("Better than before" if sure else "Not certain whether better")
+    assert sure or "the test of whole groups does not confirm it (p = .600)" in line.rest
+    section = performance(RunView(run))
+    table = next(b for b in section.blocks if isinstance(b, Table))
+    row = next(row for row in table.rows if row[0].text == "Accuracy")
+    assert ("p = .600" in str(row[-1].note)) != sure
