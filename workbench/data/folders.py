@@ -71,9 +71,9 @@ def picture_folder(root: Path) -> Records:
 
 
 def _held(folder: Path) -> str:
-    """What a folder without a picture holds, by suffix."""
-    kinds = Counter(p.suffix.lower() or "no suffix" for p in folder.rglob("*") if p.is_file())
-    return ", ".join(f"{n:,} files ({kind})" for kind, n in kinds.most_common(3)) or "it is empty"
+    """What a folder without a picture holds, by suffix, with the number of files."""
+    kinds = Counter(p.suffix.lower() for p in folder.rglob("*") if p.is_file())
+    return ", ".join(f"*{kind} ({n:,})" for kind, n in kinds.most_common(3)) or "it is empty"
 
 
 def split_files(root: Path) -> dict[str, Path]:
