@@ -17,7 +17,7 @@ from workbench.report.sections.mistakes import mistakes
 from workbench.report.sections.performance import performance
 from workbench.report.sections.purpose import purpose
 from workbench.report.sections.verdict import verdict
-from workbench.report.shapes import Bars, Chart, Finding, Fold, Heatmap, Overlay, Pair, Table, Tokens
+from workbench.report.shapes import Bars, Chart, Finding, Findings, Fold, Heatmap, Overlay, Pair, Table, Tokens
 from workbench.report.view import RunView
 from workbench.run import Run
 
@@ -271,3 +271,10 @@ def test_of_groups_accuracy_is_judged_by_their_own_test(copied: Callable[[str], 
     table = next(b for b in section.blocks if isinstance(b, Table))
     row = next(row for row in table.rows if row[0].text == "Accuracy")
     assert ("p = .600" in str(row[-1].note)) != sure
+
+
+def test_a_file_that_answers_exactly_alike_has_no_error_of_four_zeros(copied: Callable[[str], Run]) -> None:
+    run = copied("table")
+    run.write_json("onnx/parity.json", run.read_json("onnx/parity.json") | {"max_error": 0.0})
+    said = [f.rest for b in verdict(RunView(run)).blocks if isinstance(b, Findings) for f in b.findings]
+    assert any(rest.endswith("largest relative error 0.") for rest in said)

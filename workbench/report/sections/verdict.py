@@ -143,7 +143,7 @@ def _deployed(view: RunView) -> list[Finding]:
         return []
     link = ("#deployed", _("details"))
     agreement = parity.get("label_agreement") or {}
-    error = number(parity["max_error"], digits=4)
+    error = number(parity["max_error"], digits=4) if parity["max_error"] else "0"
     rest = _("largest relative error {error}.").format(error=error)
     if agreement.get("n") and not view.regression:
         rest = _("same answer on {agree:,} of {n:,}, largest relative error {error}.").format(
